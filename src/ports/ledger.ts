@@ -1,0 +1,94 @@
+/**
+ * Port: the ledger, the only one who decides about stock while a sale runs.
+ *
+ * Promises. A batch is atomic: either every "held" in the answer is durable, or the call throws and nothing is known
+ * (LEDGER_UNAVAILABLE: resend the same rids, never compensate). A rid that was accepted once is answered the same way
+ * for ever, before window, limit and stock are looked at. Units move, they are never copied: P1, U1, U2, E1, S1–S4 of
+ * docs/spec/ledger.md.
+ *
+ * Does not promise fairness inside a batch beyond its order, nor an answer in time: the batcher owns deadlines. The
+ * adapter owns its connections. LEDGER_FENCED means that the epoch of the batch is not the sale's: refresh, resend.
+ */
+import type { BuyerId, Rid, SaleId } from "../domain/ids.ts";
+import type { RefusalReason } from "../domain/refusals.ts";
+import type { ReservationStatus } from "../domain/reservation.ts";
+
+/** One request for units. */
+export interface Attempt {
+  readonly rid: Rid;
+  readonly buyerId: BuyerId;
+  readonly quantity: number;
+}
+
+/** Attempts on one item. Rids and buyers are each unique within a batch; the batcher sees to it. */
+export interface ReserveBatch {
+  readonly saleId: SaleId;
+  readonly itemId: number;
+  readonly epoch: number;
+  readonly attempts: readonly Attempt[];
+}
+
+export type LedgerRefusal = Extract<
+  RefusalReason,
+  | "empty"
+  | "sold_out"
+  | "limit_reached"
+  | "bad_quantity"
+  | "key_reused"
+  | "ended"
+  | "not_open"
+  | "paused"
+  | "closed"
+>;
+
+export type AttemptOutcome =
+  | {
+      readonly kind: "accepted";
+      readonly status: ReservationStatus;
+      /** Milliseconds since the epoch. */
+      readonly holdUntil: number;
+      /** True when the rid was accepted by an earlier call. */
+      readonly replayed: boolean;
+    }
+  | { readonly kind: "refused"; readonly reason: LedgerRefusal };
+
+/** The stock of an item at the end of a transaction. `total = free + granted + held + sold`, always. */
+export interface Stock {
+  readonly itemId: number;
+  readonly total: number;
+  readonly free: number;
+  readonly granted: number;
+  readonly held: number;
+  readonly sold: number;
+  /** Grows whenever units come back or are added, never otherwise: the latch compares it. */
+  readonly version: number;
+  /** How many reservations the item's current epoch has accepted. */
+  readonly seq: number;
+  readonly epoch: number;
+}
+
+export interface BatchOutcome {
+  /** In the order of the attempts. */
+  readonly outcomes: readonly AttemptOutcome[];
+  readonly stock: Stock;
+}
+
+/** A buyer who ever had a reservation of an item, as the latch needs to know. */
+export interface HoldersPage {
+  readonly buyerIds: readonly string[];
+  /** Pass back to read on; unchanged when there was nothing new. */
+  readonly cursor: string;
+}
+
+export interface Ledger {
+  reserve(batch: ReserveBatch): Promise<BatchOutcome>;
+
+  /** The stock rows of the items, read from the primary, in no particular order. */
+  readStock(itemIds: readonly number[]): Promise<readonly Stock[]>;
+
+  /**
+   * Buyers with a reservation of the item, of any status, beyond the cursor ("" = from the start). Complete up to the
+   * `seq` of any stock that was read before the call.
+   */
+  readHolders(request: { itemId: number; cursor: string; rowsMax: number }): Promise<HoldersPage>;
+}
