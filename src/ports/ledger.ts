@@ -30,15 +30,7 @@ export interface ReserveBatch {
 
 export type LedgerRefusal = Extract<
   RefusalReason,
-  | "empty"
-  | "sold_out"
-  | "limit_reached"
-  | "bad_quantity"
-  | "key_reused"
-  | "ended"
-  | "not_open"
-  | "paused"
-  | "closed"
+  "empty" | "sold_out" | "limit_reached" | "bad_quantity" | "key_reused" | "ended" | "not_open" | "paused" | "closed"
 >;
 
 export type AttemptOutcome =
