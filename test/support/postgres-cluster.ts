@@ -1,0 +1,179 @@
+/**
+ * A real PostgreSQL server for one test file: a fresh cluster in a temporary folder on a free loopback port.
+ *
+ * The server runs with fsync off, since no test here pulls the plug of the machine; `kill` and `stop` of processes lose nothing.
+ * As root it runs as the `postgres` user, because PostgreSQL refuses to run as root. Everything is ended by pid.
+ */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import { takeFreePort } from "./ports.ts";
+import { waitUntil } from "./waiting.ts";
+
+const VERSION_MIN = 15;
+const VERSIONS_FOLDER = "/usr/lib/postgresql";
+
+/** The folder of the newest installed PostgreSQL's programs; throws with what to install when there is none. */
+export function findPostgresPrograms(): string {
+  const versions = existsSync(VERSIONS_FOLDER) ? readdirSync(VERSIONS_FOLDER).map(Number) : [];
+  const newest = Math.max(0, ...versions.filter((version) => existsSync(`${VERSIONS_FOLDER}/${version}/bin/postgres`)));
+  if (newest < VERSION_MIN) {
+    throw new Error(
+      `these tests need PostgreSQL ${VERSION_MIN} or newer in ${VERSIONS_FOLDER}: apt-get install postgresql`,
+    );
+  }
+  return `${VERSIONS_FOLDER}/${newest}/bin`;
+}
+
+/** Prefixes a command so that it runs as the postgres user when we are root. The pid stays the command's own. */
+function asPostgresUser(command: readonly string[]): [string, string[]] {
+  const isRoot = process.getuid?.() === 0;
+  const full = isRoot
+    ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--", ...command]
+    : [...command];
+  return [full[0] as string, full.slice(1)];
+}
+
+/** A running cluster. Stop it in `afterAll`. */
+export class PostgresCluster {
+  readonly port: number;
+  readonly #folder: string;
+  readonly #programs: string;
+  #server: ChildProcess | null = null;
+  #output = "";
+  #databaseCount = 0;
+
+  private constructor(options: { port: number; folder: string; programs: string }) {
+    this.port = options.port;
+    this.#folder = options.folder;
+    this.#programs = options.programs;
+  }
+
+  /** Makes a cluster and starts its server. */
+  static async start(): Promise<PostgresCluster> {
+    const programs = findPostgresPrograms();
+    const folder = mkdtempSync(join(tmpdir(), "doorbuster-postgres-"));
+    if (process.getuid?.() === 0) execFileSync("chown", ["postgres", folder]);
+    const [command, args] = asPostgresUser([
+      `${programs}/initdb`,
+      `--pgdata=${folder}/data`,
+      "--username=postgres",
+      "--auth=trust",
+      "--encoding=UTF8",
+      "--locale=C",
+      "--no-sync",
+    ]);
+    execFileSync(command, args, { cwd: folder, stdio: "pipe" });
+    const cluster = new PostgresCluster({ port: await takeFreePort(), folder, programs });
+    await cluster.startServer();
+    return cluster;
+  }
+
+  /** The connection URL of a database. */
+  url(database = "postgres"): string {
+    return `postgres://postgres@127.0.0.1:${this.port}/${database}`;
+  }
+
+  /** A fresh, empty database; answers its URL. */
+  async createDatabase(): Promise<string> {
+    this.#databaseCount += 1;
+    const name = `test_${this.#databaseCount}`;
+    await this.query("postgres", `create database ${name}`);
+    return this.url(name);
+  }
+
+  /** Runs one statement over a connection of its own. */
+  async query<Row extends pg.QueryResultRow>(databaseOrUrl: string, text: string, values: unknown[] = []): Promise<Row[]> {
+    const url = databaseOrUrl.startsWith("postgres://") ? databaseOrUrl : this.url(databaseOrUrl);
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    try {
+      const result = await client.query<Row>(text, values);
+      return result.rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  /** Starts the server of the stopped cluster again, on the same port, and waits until it answers. */
+  async startServer(): Promise<void> {
+    const [command, args] = asPostgresUser([
+      `${this.#programs}/postgres`,
+      "-D",
+      `${this.#folder}/data`,
+      "-p",
+      String(this.port),
+      "-c",
+      "listen_addresses=127.0.0.1",
+      "-c",
+      `unix_socket_directories=${this.#folder}`,
+      "-c",
+      "fsync=off",
+      "-c",
+      "full_page_writes=off",
+      "-c",
+      "max_connections=200",
+      "-c",
+      "shared_buffers=64MB",
+    ]);
+    const server = spawn(command, args, { cwd: this.#folder, stdio: ["ignore", "pipe", "pipe"] });
+    server.stdout?.on("data", (chunk) => this.#keep(chunk));
+    server.stderr?.on("data", (chunk) => this.#keep(chunk));
+    this.#server = server;
+    await waitUntil(
+      "PostgreSQL to answer",
+      async () => {
+        if (server.exitCode !== null) throw new Error(`PostgreSQL ended: ${this.#output.slice(-2_000)}`);
+        return (await this.query<{ one: number }>("postgres", "select 1 as one")).length === 1;
+      },
+      { withinMs: 30_000, everyMs: 50 },
+    );
+  }
+
+  /** Ends the server: "fast" as an administrator would, "immediate" as a crash would. The data stay. */
+  async stopServer(how: "fast" | "immediate" = "fast"): Promise<void> {
+    const server = this.#server;
+    if (server === null) return;
+    this.#server = null;
+    if (server.exitCode !== null || server.signalCode !== null) return;
+    const ended = new Promise<void>((resolve) => server.once("exit", () => resolve()));
+    server.kill("SIGCONT");
+    server.kill(how === "fast" ? "SIGINT" : "SIGQUIT");
+    await ended;
+  }
+
+  /** Freezes every process of the server: connections stay open and nothing answers, as on a stalled disk. */
+  freeze(): void {
+    this.#signalAll("SIGSTOP");
+  }
+
+  /** Lets a frozen server go on. */
+  thaw(): void {
+    this.#signalAll("SIGCONT");
+  }
+
+  /** Ends the server and deletes the folder. */
+  async stop(): Promise<void> {
+    if (this.#server !== null) this.thaw();
+    await this.stopServer("immediate");
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #keep(chunk: Buffer): void {
+    this.#output = (this.#output + chunk.toString("utf8")).slice(-20_000);
+  }
+
+  #signalAll(signal: "SIGSTOP" | "SIGCONT"): void {
+    const parent = this.#server?.pid;
+    if (parent === undefined) throw new Error("the server is not running");
+    process.kill(parent, signal);
+    for (const child of childrenOf(parent)) process.kill(child, signal);
+  }
+}
+
+function childrenOf(parent: number): number[] {
+  const text = readFileSync(`/proc/${parent}/task/${parent}/children`, "utf8");
+  return text.split(" ").filter(Boolean).map(Number);
+}
