@@ -1,0 +1,175 @@
+/**
+ * What goes over the wire: one zod schema for each body and answer of the buyer API.
+ *
+ * Requests are parsed with these schemas and openapi.json is generated from them, so the two cannot differ; tests parse
+ * every answer with them as well. All objects are strict: an unknown member of a body is refused. Which route
+ * uses which schema is in routes.ts; what the funnel does with the hot body is the funnel's own business.
+ */
+import { z } from "@hono/zod-openapi";
+import { PRICE_AMOUNT_MAX } from "../../domain/money.ts";
+import { REFUSALS, type RefusalReason, STAGES } from "../../domain/refusals.ts";
+import { RESERVATION_STATUSES } from "../../domain/reservation.ts";
+
+/** The longest token of a shop's login we look at; real ones are 1–2 KB. */
+export const LOGIN_TOKEN_LENGTH_MAX = 8_192;
+
+const ID_REGEX = /^[A-Za-z0-9_-]{1,64}$/;
+
+const instant = (description: string) =>
+  z.number().int().nonnegative().openapi({ description: `${description} Milliseconds since the epoch.` });
+
+/** An id in a path, a query or an answer. */
+export const IdSchema = z.string().regex(ID_REGEX).openapi({ example: "spring-drop" });
+
+/** An amount in minor units with its currency. */
+export const MoneySchema = z
+  .strictObject({
+    amount: z
+      .number()
+      .int()
+      .nonnegative()
+      .max(PRICE_AMOUNT_MAX * 1_000)
+      .openapi({ description: "Minor units (cents)." }),
+    currency: z.string().regex(/^[A-Z]{3}$/),
+  })
+  .openapi("Money", { example: { amount: 4900, currency: "EUR" } });
+
+/** `GET /v1/time`. */
+export const TimeSchema = z.strictObject({ now: instant("The server's clock.") }).openapi("Time");
+
+const PublicItemSchema = z
+  .strictObject({
+    sku: IdSchema,
+    name: z.string(),
+    price: MoneySchema,
+    perBuyerMax: z.number().int().positive(),
+    availability: z
+      .enum(["plenty", "some", "few", "none"])
+      .openapi({ description: "How much is left, as a band; the exact count is never told." }),
+  })
+  .openapi("Item");
+
+/** A sale as anybody may see it. */
+export const PublicSaleSchema = z
+  .strictObject({
+    id: IdSchema,
+    name: z.string(),
+    description: z.string().optional(),
+    imageUrl: z.string().optional(),
+    state: z.enum(["scheduled", "open", "paused", "empty", "sold_out", "closed"]),
+    opensAt: instant("When the sale opens by the server's clock."),
+    closesAt: instant("When the sale closes by the server's clock."),
+    serverNow: instant("The server's clock when this answer was made."),
+    unit: z.string().optional().openapi({ description: "The region whose stock is sold here." }),
+    challenge: z.enum(["none", "adaptive", "always"]),
+    signature: z.enum(["required", "optional"]),
+    items: z.array(PublicItemSchema),
+  })
+  .openapi("Sale");
+
+/** `GET /v1/sales`. */
+export const PublicSaleListSchema = z.strictObject({ sales: z.array(PublicSaleSchema) }).openapi("SaleList");
+
+/** Body of `POST /v1/sessions`. */
+export const SessionRequestSchema = z
+  .discriminatedUnion("kind", [
+    z.strictObject({ kind: z.literal("guest") }),
+    z.strictObject({
+      kind: z.literal("jwt"),
+      token: z.string().min(1).max(LOGIN_TOKEN_LENGTH_MAX).openapi({ description: "The token of the shop's own login." }),
+    }),
+  ])
+  .openapi("SessionRequest");
+
+/** Answer of `POST /v1/sessions`: the only time the signing key is handed out. */
+export const SessionSchema = z
+  .strictObject({
+    token: z.string().openapi({ description: "Send it as `Authorization: Bearer <token>`." }),
+    signingKey: z.string().openapi({ description: "base64url; the HMAC-SHA256 key of X-Signature." }),
+    buyerId: IdSchema,
+    expiresAt: instant("When the session ends."),
+  })
+  .openapi("Session");
+
+/** Body of the hot path, as documentation; the funnel parses it by hand. */
+export const ReserveRequestSchema = z
+  .strictObject({
+    quantity: z.number().int().min(1),
+    challenge: z.record(z.string(), z.unknown()).optional().openapi({ description: "The solved challenge, if asked." }),
+  })
+  .openapi("ReserveRequest", { example: { quantity: 1 } });
+
+/** 201 or 202 of the hot path. */
+export const AcceptanceSchema = z
+  .strictObject({
+    rid: IdSchema,
+    saleId: IdSchema,
+    sku: IdSchema,
+    quantity: z.number().int().min(1),
+    status: z.enum(RESERVATION_STATUSES),
+    holdUntil: instant("Until when the units wait for payment."),
+    receipt: z.string().openapi({ description: "HMAC-signed statement of the acceptance." }),
+  })
+  .openapi("Acceptance");
+
+/** A reservation as its owner sees it. */
+export const ReservationSchema = z
+  .strictObject({
+    rid: IdSchema,
+    saleId: IdSchema,
+    sku: IdSchema,
+    quantity: z.number().int().min(1),
+    status: z.enum(RESERVATION_STATUSES),
+    holdUntil: instant("Until when the units wait for payment."),
+    reason: z.string().optional(),
+    amount: MoneySchema,
+    createdAt: instant("When it was accepted."),
+    updatedAt: instant("When its status changed last."),
+  })
+  .openapi("Reservation");
+
+/** `GET /v1/reservations`. */
+export const ReservationListSchema = z
+  .strictObject({ reservations: z.array(ReservationSchema) })
+  .openapi("ReservationList");
+
+/** Body of calls that take none: nothing at all, or an empty object. */
+export const EmptyBodySchema = z.strictObject({}).openapi("Empty");
+
+/** `POST /v1/reservations/{rid}/checkout`. */
+export const CheckoutSchema = z
+  .strictObject({ checkoutUrl: z.string(), paymentId: z.string() })
+  .openapi("Checkout");
+
+/** `POST /v1/events/tickets`. */
+export const EventTicketSchema = z
+  .strictObject({ ticket: z.string(), expiresAt: instant("When the ticket stops opening streams.") })
+  .openapi("EventTicket");
+
+/** `GET /v1/challenges/new`: "none" says that this sale asks for no challenge. */
+export const ChallengeSchema = z
+  .strictObject({ saleId: IdSchema, challenge: z.literal("none") })
+  .openapi("Challenge");
+
+/** `GET /healthz` and `GET /readyz`. */
+export const HealthSchema = z.strictObject({ status: z.literal("ok") }).openapi("Health");
+
+/** Members of the table of refusals, for the enum of the problem document. */
+const REASONS = Object.keys(REFUSALS) as [RefusalReason, ...RefusalReason[]];
+
+/** RFC 9457 problem; every answer that is not 2xx or 304. */
+export const ProblemSchema = z
+  .looseObject({
+    type: z.string(),
+    title: z.string().openapi({ description: "Text a buyer may read." }),
+    status: z.number().int(),
+    reason: z.union([z.enum(REASONS), z.string()]).openapi({ description: `One of: ${REASONS.join(", ")}, …` }),
+    stage: z.enum(STAGES).optional().openapi({ description: "The stage of the funnel that answered." }),
+    detail: z.string().optional(),
+    retryAfterMs: z.number().int().optional().openapi({ description: "Also as Retry-After, in seconds, rounded up." }),
+    opensAt: z.number().int().optional(),
+    serverNow: z.number().int().optional(),
+    rule: z.string().optional(),
+    requestId: z.string().optional(),
+  })
+  .openapi("Problem");

@@ -1,0 +1,82 @@
+/**
+ * Reads the body of a request that is not on the hot path: bounded in bytes and in time, and as UTF-8 or not at all.
+ *
+ * The bound is enforced while reading, because Content-Length is the sender's claim. A body that was announced as too large
+ * is refused before its first byte. What the bytes mean is left to strict-json.ts and the schemas.
+ */
+import type { RefusalReason } from "../domain/refusals.ts";
+import type { Clock } from "../ports/clock.ts";
+
+/** The bound of every body except the hot path's. */
+export const BODY_BYTES_MAX = 64 * 1_024;
+/** A sender that takes longer than this for 64 KB is not a buyer. */
+const BODY_READ_MS_MAX = 10_000;
+
+/** The bytes, or the reason of the refusal and a text for whoever wrote the client. */
+export type RequestBody =
+  | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+  | {
+      readonly kind: "refused";
+      readonly reason: Extract<RefusalReason, "malformed" | "payload_too_large">;
+      readonly detail: string;
+    };
+
+const TOO_LARGE: RequestBody = {
+  kind: "refused",
+  reason: "payload_too_large",
+  detail: `The body may have at most ${BODY_BYTES_MAX} bytes.`,
+};
+const CUT_OFF = {
+  kind: "refused",
+  reason: "malformed",
+  detail: "The body did not arrive as a whole.",
+} as const satisfies RequestBody;
+
+/** Reads the whole body. Never throws for anything a sender does. */
+export async function readRequestBody(request: Request, clock: Clock): Promise<RequestBody> {
+  const announced = request.headers.get("content-length");
+  if (announced !== null && Number(announced) > BODY_BYTES_MAX) return TOO_LARGE;
+  if (request.body === null) return { kind: "bytes", bytes: new Uint8Array(0) };
+
+  const reader = request.body.getReader();
+  let isLate = false;
+  const cancelTimer = clock.setTimer(BODY_READ_MS_MAX, () => {
+    isLate = true;
+    abandon(reader);
+  });
+  try {
+    const body = await collect(reader);
+    if (body.kind === "refused") abandon(reader);
+    // A reader that the deadline cancelled ends just like one whose body is complete.
+    return isLate ? CUT_OFF : body;
+  } catch (error) {
+    const name = error instanceof Error ? error.name : "unknown";
+    return { ...CUT_OFF, detail: `${CUT_OFF.detail} (${name})` };
+  } finally {
+    cancelTimer();
+  }
+}
+
+/** Tells the sender to stop. A stream that is broken already rejects this, and needs no telling. */
+function abandon(reader: ReadableStreamDefaultReader<Uint8Array>): void {
+  reader.cancel().catch(() => undefined);
+}
+
+async function collect(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<RequestBody> {
+  const chunks: Uint8Array[] = [];
+  let lengthBytes = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    lengthBytes += value.length;
+    if (lengthBytes > BODY_BYTES_MAX) return TOO_LARGE;
+    chunks.push(value);
+  }
+  const bytes = new Uint8Array(lengthBytes);
+  let offset = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset);
+    offset += chunk.length;
+  }
+  return { kind: "bytes", bytes };
+}
