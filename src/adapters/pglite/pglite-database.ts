@@ -1,0 +1,126 @@
+/**
+ * The embedded Postgres behind the same Database port: `pg` talks to it through a stream instead of a socket.
+ *
+ * One code path for SQL, types and errors, whichever database is used. Survives a killed process (its write-ahead log
+ * is in the page cache), not a power cut: it does not fsync. See SAFETY.md.
+ */
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import pg from "pg";
+import { Fault } from "../../domain/faults.ts";
+import type { Database, SqlConnection, SqlValue, Statement } from "../../ports/database.ts";
+import type { Log } from "../../ports/telemetry.ts";
+import { PooledDatabase } from "../postgres/database.ts";
+import { lockDirectory } from "./directory-lock.ts";
+import { WireStream } from "./wire-stream.ts";
+
+const START_TIMEOUT_MS = 60_000;
+const CLOSE_TIMEOUT_MS = 10_000;
+
+interface WorkerReport {
+  readonly kind: "ready" | "closed" | "failed";
+  readonly text?: string;
+}
+
+/** Starts the embedded server on `directory` (null = in memory, for tests) and takes its lock. */
+export async function openPgliteDatabase(options: {
+  directory: string | null;
+  answerTimeoutMs: number;
+  log: Log;
+}): Promise<Database> {
+  const { directory, log } = options;
+  const release = directory === null ? () => undefined : lockDirectory(directory);
+  try {
+    const worker = await startWorker(directory === null ? null : join(directory, "postgres"));
+    return new PgliteDatabase({ worker, release, log, answerTimeoutMs: options.answerTimeoutMs });
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+/** `implements Database` with one session; notifications arrive on that same session. */
+class PgliteDatabase implements Database {
+  readonly kind = "pglite";
+  readonly #pool: PooledDatabase;
+  readonly #worker: Worker;
+  readonly #release: () => void;
+  readonly #notified = new Map<string, Set<(payload: string) => void>>();
+
+  constructor(options: { worker: Worker; release: () => void; log: Log; answerTimeoutMs: number }) {
+    this.#worker = options.worker;
+    this.#release = options.release;
+    const notified = this.#notified;
+    /** `pg` makes its clients itself; each tells its notifications to whoever listens here. */
+    class NotifiedClient extends pg.Client {
+      constructor(config?: pg.ClientConfig) {
+        super(config);
+        this.on("notification", (message) => {
+          for (const callback of notified.get(message.channel) ?? []) callback(message.payload ?? "");
+        });
+      }
+    }
+    this.#pool = new PooledDatabase({
+      kind: "pglite",
+      client: { user: "postgres", database: "postgres", stream: () => new WireStream(options.worker) as never },
+      clientClass: NotifiedClient,
+      connectionsMax: 1,
+      answerTimeoutMs: options.answerTimeoutMs,
+      log: options.log,
+    });
+  }
+
+  query<Row>(statement: Statement, values: readonly SqlValue[] = []): Promise<readonly Row[]> {
+    return this.#pool.query<Row>(statement, values);
+  }
+
+  transaction<Result>(work: (connection: SqlConnection) => Promise<Result>): Promise<Result> {
+    return this.#pool.transaction(work);
+  }
+
+  async listen(channel: string, onNotify: (payload: string) => void, onGap: () => void): Promise<() => Promise<void>> {
+    const callbacks = this.#notified.get(channel) ?? new Set();
+    this.#notified.set(channel, callbacks);
+    callbacks.add(onNotify);
+    await this.#pool.query({ text: `LISTEN ${pg.escapeIdentifier(channel)}` });
+    onGap();
+    return async () => {
+      callbacks.delete(onNotify);
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.close();
+    const closed = nextReport(this.#worker, CLOSE_TIMEOUT_MS);
+    this.#worker.postMessage("close");
+    await closed;
+    await this.#worker.terminate();
+    this.#release();
+  }
+}
+
+async function startWorker(directory: string | null): Promise<Worker> {
+  const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: { directory } });
+  const report = await nextReport(worker, START_TIMEOUT_MS);
+  if (report.kind === "ready") return worker;
+  await worker.terminate();
+  throw new Fault("DATA_DIRECTORY_UNUSABLE", { internal: `${directory ?? "memory"}: ${report.text ?? report.kind}` });
+}
+
+/** The worker's next word about itself, or a failure when it dies or stays silent. */
+function nextReport(worker: Worker, timeoutMs: number): Promise<WorkerReport> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => settle({ kind: "failed", text: "no answer from the embedded database" }), timeoutMs);
+    const onMessage = (message: WorkerReport | Uint8Array) => {
+      if (!(message instanceof Uint8Array)) settle(message);
+    };
+    const onError = (error: Error) => settle({ kind: "failed", text: error.message });
+    const onExit = () => settle({ kind: "failed", text: "the embedded database stopped" });
+    function settle(report: WorkerReport): void {
+      clearTimeout(timer);
+      worker.off("message", onMessage).off("error", onError).off("exit", onExit);
+      resolve(report);
+    }
+    worker.on("message", onMessage).on("error", onError).on("exit", onExit);
+  });
+}
