@@ -85,7 +85,11 @@ export class PostgresCluster {
   }
 
   /** Runs one statement over a connection of its own. */
-  async query<Row extends pg.QueryResultRow>(databaseOrUrl: string, text: string, values: unknown[] = []): Promise<Row[]> {
+  async query<Row extends pg.QueryResultRow>(
+    databaseOrUrl: string,
+    text: string,
+    values: unknown[] = [],
+  ): Promise<Row[]> {
     const url = databaseOrUrl.startsWith("postgres://") ? databaseOrUrl : this.url(databaseOrUrl);
     const client = new pg.Client({ connectionString: url });
     await client.connect();
