@@ -21,7 +21,9 @@ export function findBun() {
   const names = bunPackageNames();
   const wrapper = packageFolder("bun");
   const folders = [...names.map((name) => packageFolder(name)), ...names.map((name) => packageFolder(name, wrapper))];
-  const candidates = folders.filter(Boolean).flatMap((folder) => [join(folder, "bin/bun"), join(folder, "bin/bun.exe")]);
+  const candidates = folders
+    .filter(Boolean)
+    .flatMap((folder) => [join(folder, "bin/bun"), join(folder, "bin/bun.exe")]);
   if (wrapper) candidates.unshift(join(wrapper, "bin/bun.exe"));
   const found = candidates.find(isBinary);
   if (found) return found;

@@ -1,0 +1,32 @@
+/**
+ * Rules between two settings, all in one place. Rules about a single value are part of its kind.
+ *
+ * Each problem names the variables, what they are, and what would be accepted. Values of secrets are never repeated.
+ */
+import type { SettingValues } from "./settings.ts";
+
+const REQUIRED_TEXT = 'is required when DATABASE_URL is set, equal on every node; "doorbuster keys new" makes one';
+
+/** What is wrong between settings; empty when nothing is. */
+export function checkTogether(values: SettingValues): readonly string[] {
+  const problems: string[] = [];
+  if (values.databaseUrl !== null) {
+    if (values.secret === null) problems.push(`SECRET ${REQUIRED_TEXT}.`);
+    if (values.adminToken === null) problems.push(`ADMIN_TOKEN ${REQUIRED_TEXT}.`);
+  }
+  if (values.secret !== null && values.secret === values.adminToken) {
+    problems.push("ADMIN_TOKEN is the same as SECRET; accepted: two different secrets, since operators see the token.");
+  }
+  if (values.port === values.adminPort && values.port !== 0) {
+    problems.push(`ADMIN_PORT is ${values.adminPort}, the same as PORT; accepted: two different ports.`);
+  }
+  if (values.sessionJwksUrl !== null && values.sessionJwtSecret !== null) {
+    problems.push("SESSION_JWKS_URL and SESSION_JWT_SECRET are both set; accepted: one of them.");
+  }
+  if (values.sessionGuests === "off" && values.sessionJwksUrl === null && values.sessionJwtSecret === null) {
+    problems.push(
+      "SESSION_GUESTS is off and there is no login; accepted: on, or SESSION_JWKS_URL or SESSION_JWT_SECRET set.",
+    );
+  }
+  return problems;
+}

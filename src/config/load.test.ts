@@ -1,0 +1,144 @@
+/**
+ * The configuration's promises: wrong values stop the start with a text that names variable, value and what is accepted.
+ */
+import { describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Fault, isFault } from "../domain/faults.ts";
+import { type ConfigSources, loadConfig, readSettings } from "./load.ts";
+import { SETTINGS, type SettingName } from "./settings.ts";
+
+const SECRET = "s".repeat(32);
+const TOKEN = "t".repeat(16);
+const DATABASE_URL = "postgres://shop:hunter2@db.internal/doorbuster";
+
+function problemsOf(env: ConfigSources["env"]): string {
+  try {
+    readSettings({ env });
+  } catch (error) {
+    expect(isFault(error, "CONFIG_INVALID")).toBe(true);
+    return (error as Fault).internal ?? "";
+  }
+  return "";
+}
+
+describe("reading settings", () => {
+  test("nothing set gives solo mode with the documented defaults", () => {
+    const settings = readSettings({ env: {} });
+    expect(settings).toMatchObject({ mode: "solo", port: 8080, adminPort: 8081, adminHost: "127.0.0.1", secret: null });
+    expect(settings).toMatchObject({ rateBuyerPerS: 5, rateBuyerPerMin: 100, rateIpPerS: 50, trustedProxies: [] });
+    expect(settings.origins.PORT).toBe("default");
+  });
+
+  test("a flag wins over the environment, the environment over the default, and each origin is known", () => {
+    const settings = readSettings({ env: { PORT: "9000", ADMIN_PORT: "9001" }, overrides: { PORT: 0 } });
+    expect([settings.port, settings.adminPort]).toEqual([0, 9001]);
+    expect([settings.origins.PORT, settings.origins.ADMIN_PORT]).toEqual(["flag", "environment"]);
+  });
+
+  test("an empty variable counts as not set", () => {
+    expect(readSettings({ env: { PORT: "", DATABASE_URL: "" } })).toMatchObject({ port: 8080, mode: "solo" });
+  });
+
+  test("every default is a value that its own setting accepts", () => {
+    for (const setting of Object.values(SETTINGS)) {
+      if (setting.byDefault !== null) expect(setting.schema.safeParse(setting.byDefault).success).toBe(true);
+    }
+  });
+
+  test("the result cannot be changed, at any depth", () => {
+    const settings = readSettings({ env: { TRUSTED_PROXIES: "10.0.0.0/8" } });
+    expect(Object.isFrozen(settings)).toBe(true);
+    expect(Object.isFrozen(settings.trustedProxies)).toBe(true);
+    expect(Object.isFrozen(settings.origins)).toBe(true);
+  });
+});
+
+describe("refusing settings", () => {
+  const refused: readonly [SettingName, string, string][] = [
+    ["PORT", "65536", "a whole number from 0 to 65535"],
+    ["PORT", "-1", "a whole number"],
+    ["PORT", "80.5", "a whole number"],
+    ["PORT", "0x50", "a whole number"],
+    ["PORT", " 80", "a whole number"],
+    ["ADMIN_PORT", "abc", "a whole number"],
+    ["RATE_IP_PER_S", "1e3", "a whole number from 0 to 1000000"],
+    ["DATABASE_URL", "mysql://db/x", "postgres://"],
+    ["DATABASE_URL", "db.internal", "postgres://"],
+    ["SESSION_GUESTS", "yes", "on, off"],
+    ["LOG_LEVEL", "verbose", "debug, info, warn, error, silent"],
+    ["TRUSTED_PROXIES", "10.0.0.0/33", "CIDR"],
+    ["TRUSTED_PROXIES", "10.0.0.0/8,everyone", "CIDR"],
+    ["TRUSTED_PROXIES", "true", "CIDR"],
+    ["PUBLIC_URL", "javascript:alert(1)", "https://"],
+    ["UNIT", "north west", "letters"],
+    ["DOORBUSTER_RUNTIME", "deno", "bun, node"],
+  ];
+  test.each(refused)("%s=%s is refused and the text says what is accepted", (name, value, accepted) => {
+    const problems = problemsOf({ [name]: value });
+    expect(problems).toContain(name);
+    expect(problems).toContain(accepted);
+  });
+
+  test("the text repeats the value, except where the value is secret", () => {
+    expect(problemsOf({ PORT: "eighty" })).toContain('PORT is "eighty"');
+    expect(problemsOf({ SECRET: "hunter2" })).not.toContain("hunter2");
+    expect(problemsOf({ DATABASE_URL: "mysql://shop:hunter2@db/x" })).not.toContain("hunter2");
+  });
+
+  test("all problems are told at once", () => {
+    expect(problemsOf({ PORT: "x", LOG_LEVEL: "y" }).split("\n")).toHaveLength(2);
+  });
+
+  test("an unknown DOORBUSTER_ variable stops the start and suggests the right name", () => {
+    expect(problemsOf({ DOORBUSTER_PORT: "80" })).toContain("did you mean PORT?");
+    expect(problemsOf({ DOORBUSTER_COLOUR: "red" })).toContain("config print");
+  });
+
+  test("a variable of a mode that does not exist yet is refused, not ignored", () => {
+    expect(problemsOf({ REDIS_URL: "redis://r" })).toContain("REDIS_URL");
+  });
+
+  test("a SECRET of 31 bytes is refused and one of 32 is accepted", () => {
+    expect(problemsOf({ SECRET: "s".repeat(31) })).toContain("at least 32 bytes");
+    expect(problemsOf({ SECRET })).toBe("");
+  });
+
+  test("with DATABASE_URL both secrets are required and the text says how to make them", () => {
+    const problems = problemsOf({ DATABASE_URL });
+    expect(problems).toContain("SECRET is required");
+    expect(problems).toContain("ADMIN_TOKEN is required");
+    expect(problems).toContain("doorbuster keys new");
+    expect(problemsOf({ DATABASE_URL, SECRET, ADMIN_TOKEN: TOKEN })).toBe("");
+  });
+
+  test("settings that contradict each other are refused", () => {
+    expect(problemsOf({ PORT: "9000", ADMIN_PORT: "9000" })).toContain("ADMIN_PORT is 9000");
+    expect(problemsOf({ SECRET, ADMIN_TOKEN: SECRET })).toContain("two different secrets");
+    expect(problemsOf({ SESSION_GUESTS: "off" })).toContain("SESSION_GUESTS is off");
+    expect(problemsOf({ SESSION_JWKS_URL: "https://shop/keys", SESSION_JWT_SECRET: SECRET })).toContain("one of them");
+  });
+});
+
+describe("secrets of solo mode", () => {
+  test("missing secrets are made once and found again at the next start", () => {
+    const folder = mkdtempSync(join(tmpdir(), "doorbuster-config-"));
+    try {
+      const sources = { env: { DATA_DIR: join(folder, "data") } };
+      const first = loadConfig(sources);
+      const second = loadConfig(sources);
+      expect(Buffer.byteLength(first.secret)).toBeGreaterThanOrEqual(32);
+      expect([second.secret, second.adminToken]).toEqual([first.secret, first.adminToken]);
+      expect(first.secret).not.toBe(first.adminToken);
+      expect(first.origins.SECRET).toBe("data directory");
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test("given secrets are used and the data directory is not touched", () => {
+    const config = loadConfig({ env: { SECRET, ADMIN_TOKEN: TOKEN, DATA_DIR: "/nonexistent/a" } });
+    expect([config.secret, config.adminToken]).toEqual([SECRET, TOKEN]);
+  });
+});

@@ -1,0 +1,106 @@
+/**
+ * Reads the process configuration once: environment and flags in, one deep-frozen value out, or every problem at once.
+ *
+ * Nobody else reads the environment. An empty variable counts as not set, because compose files cannot unset one. In solo
+ * mode the secrets that are missing come from DATA_DIR (secrets.ts); `readSettings` alone touches no disk.
+ */
+import { Fault } from "../domain/faults.ts";
+import { checkTogether } from "./check.ts";
+import { readOrMakeSecrets } from "./secrets.ts";
+import { fieldOf, SETTINGS, type SettingName, type SettingValues, UNAVAILABLE_SETTINGS } from "./settings.ts";
+
+const OWN_PREFIX = "DOORBUSTER_";
+
+/** Where a value came from. */
+export type Origin = "default" | "environment" | "flag" | "data directory";
+
+/** Checked settings, with the secrets as far as they were given. */
+export interface Settings extends SettingValues {
+  /** "solo" runs on an embedded database, "postgres" on DATABASE_URL. */
+  readonly mode: "solo" | "postgres";
+  readonly origins: Readonly<Record<SettingName, Origin>>;
+}
+
+/** What a node runs with. */
+export interface Config extends Settings {
+  readonly secret: string;
+  readonly adminToken: string;
+}
+
+/** Where settings come from. `overrides` are command-line flags by the variable's name; undefined ones do not count. */
+export interface ConfigSources {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly overrides?: { readonly [Name in SettingName]?: string | number | undefined };
+}
+
+/** The configuration of a node, with secrets made and kept in DATA_DIR where solo mode lacks them. Throws CONFIG_INVALID. */
+export function loadConfig(sources: ConfigSources): Config {
+  const settings = readSettings(sources);
+  if (settings.secret !== null && settings.adminToken !== null) return settings as Config;
+  const kept = readOrMakeSecrets(settings.dataDir);
+  const origins = { ...settings.origins };
+  if (settings.secret === null) origins.SECRET = "data directory";
+  if (settings.adminToken === null) origins.ADMIN_TOKEN = "data directory";
+  return freeze({
+    ...settings,
+    secret: settings.secret ?? kept.secret,
+    adminToken: settings.adminToken ?? kept.adminToken,
+    origins,
+  });
+}
+
+/** The settings as given, without touching the disk. Throws CONFIG_INVALID with every problem, one a line. */
+export function readSettings(sources: ConfigSources): Settings {
+  const problems = unknownNames(sources.env);
+  const values: Record<string, unknown> = {};
+  const origins: Record<string, Origin> = {};
+  for (const name of Object.keys(SETTINGS) as SettingName[]) {
+    const [text, origin] = rawValue(name, sources);
+    origins[name] = origin;
+    values[fieldOf(name)] = text === null ? null : parse(name, text, problems);
+  }
+  if (problems.length === 0) problems.push(...checkTogether(values as unknown as SettingValues));
+  if (problems.length > 0) throw new Fault("CONFIG_INVALID", { internal: problems.join("\n") });
+  const mode = values["databaseUrl"] === null ? "solo" : "postgres";
+  return freeze({ ...values, mode, origins } as unknown as Settings);
+}
+
+function rawValue(name: SettingName, sources: ConfigSources): [string | null, Origin] {
+  const flag = sources.overrides?.[name];
+  if (flag !== undefined) return [String(flag), "flag"];
+  const variable = sources.env[name];
+  if (variable !== undefined && variable !== "") return [variable, "environment"];
+  return [SETTINGS[name].byDefault, "default"];
+}
+
+function parse(name: SettingName, text: string, problems: string[]): unknown {
+  const setting = SETTINGS[name];
+  const result = setting.schema.safeParse(text);
+  if (result.success) return result.data;
+  const shown = setting.secret === "no" ? JSON.stringify(text) : "not acceptable (not shown)";
+  problems.push(`${name} is ${shown}; accepted: ${setting.accepted}.`);
+  return null;
+}
+
+function unknownNames(env: ConfigSources["env"]): string[] {
+  const problems: string[] = [];
+  for (const [name, value] of Object.entries(env)) {
+    if (value === undefined || value === "") continue;
+    if (UNAVAILABLE_SETTINGS.includes(name)) {
+      problems.push(`${name} is set, but this version has only the solo and postgres modes; accepted: not set.`);
+    }
+    if (name.startsWith(OWN_PREFIX) && !(name in SETTINGS)) {
+      const plain = name.slice(OWN_PREFIX.length);
+      const hint = plain in SETTINGS ? `did you mean ${plain}?` : '"doorbuster config print" lists all variables.';
+      problems.push(`${name} is not a variable of Doorbuster; accepted: not set. ${hint}`);
+    }
+  }
+  return problems;
+}
+
+function freeze<Value extends object>(value: Value): Value {
+  for (const member of Object.values(value)) {
+    if (typeof member === "object" && member !== null) freeze(member);
+  }
+  return Object.freeze(value);
+}

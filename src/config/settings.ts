@@ -1,0 +1,152 @@
+/**
+ * THE table of process settings: every environment variable Doorbuster reads, with its bounds, default and meaning.
+ *
+ * It may differ per node; what must be equal for all nodes (stock, limits, window, hold time) belongs to the sale, in the
+ * store. docs/configuration.md is generated from this table and a tidy test holds them equal. Rules between two settings
+ * are in check.ts.
+ */
+import { integer, networks, oneOf, pattern, type Setting, secret, url } from "./kinds.ts";
+
+const HOST_PATTERN = /^[A-Za-z0-9.:_-]{1,253}$/;
+const HOST_ACCEPTED = "an IP address or a host name";
+const DAY_MS = 86_400_000;
+
+export const SETTINGS = {
+  PORT: integer({
+    min: 0,
+    max: 65_535,
+    byDefault: 8_080,
+    unit: "port",
+    text: "Where buyers connect. 0 takes any free port.",
+  }),
+  HOST: pattern(HOST_PATTERN, HOST_ACCEPTED, {
+    byDefault: "0.0.0.0",
+    text: "The address the buyers' port listens on.",
+  }),
+  ADMIN_PORT: integer({
+    min: 0,
+    max: 65_535,
+    byDefault: 8_081,
+    unit: "port",
+    text: "Where operators connect: console, operator API, health and metrics. 0 takes any free port.",
+  }),
+  ADMIN_HOST: pattern(HOST_PATTERN, HOST_ACCEPTED, {
+    byDefault: "127.0.0.1",
+    text: "The address the operators' port listens on. Anything but loopback belongs behind TLS and a private network.",
+  }),
+  PUBLIC_URL: url(["https:", "http:"], {
+    secret: "no",
+    text: "How buyers reach PORT from outside, for links to the checkout. Without it, links go to the loopback address.",
+  }),
+  ADMIN_TOKEN: secret({
+    bytesMin: 16,
+    text: "What an operator signs in with. In solo mode it is made at the first start and kept in DATA_DIR; required otherwise.",
+  }),
+  SECRET: secret({
+    bytesMin: 32,
+    text: "Root of every key. Equal on all nodes; changing it ends all sessions. Made in solo mode; required otherwise.",
+  }),
+  DATA_DIR: pattern(/^[^\0]{1,1024}$/, "a path", {
+    byDefault: ".doorbuster",
+    text: "Solo mode: the folder of the embedded database and the secrets. One process at a time.",
+  }),
+  DATABASE_URL: url(["postgres:", "postgresql:"], {
+    secret: "password",
+    text: "PostgreSQL 15 or newer. Without it the node runs in solo mode on an embedded database.",
+  }),
+  DATABASE_POOL_MAX: integer({
+    min: 2,
+    max: 200,
+    byDefault: 10,
+    unit: "connections",
+    text: "Connections of this node to PostgreSQL. Solo mode always has exactly one.",
+  }),
+  UNIT: pattern(/^[A-Za-z0-9_-]{1,64}$/, "1 to 64 letters, digits, _ or -", {
+    byDefault: null,
+    text: "The name of this deployment among several with stock of their own; shown in the public sale document.",
+  }),
+  TRUSTED_PROXIES: networks({
+    text: "Whose X-Forwarded-For is believed. Empty: nobody's, and limits per IP use the socket's address.",
+  }),
+  SESSION_GUESTS: oneOf(["on", "off"], {
+    byDefault: "on",
+    text: "Whether buyers without a login of the shop get sessions.",
+  }),
+  SESSION_TTL_MS: integer({
+    min: 60_000,
+    max: 7 * DAY_MS,
+    byDefault: DAY_MS / 2,
+    unit: "ms",
+    text: "How long a session lasts.",
+  }),
+  SESSION_JWKS_URL: url(["https:", "http:"], {
+    secret: "no",
+    text: "Where the shop publishes the keys that sign its logins. Exclusive with SESSION_JWT_SECRET.",
+  }),
+  SESSION_JWT_SECRET: secret({
+    bytesMin: 32,
+    text: "The secret the shop signs its logins with (HS256). Exclusive with SESSION_JWKS_URL.",
+  }),
+  RATE_BUYER_PER_S: integer({
+    min: 0,
+    max: 1_000_000,
+    byDefault: 5,
+    unit: "requests per second",
+    text: "Attempts of one buyer. 0 switches the limit off.",
+  }),
+  RATE_BUYER_PER_MIN: integer({
+    min: 0,
+    max: 1_000_000,
+    byDefault: 100,
+    unit: "requests per minute",
+    text: "Attempts of one buyer. 0 switches the limit off.",
+  }),
+  RATE_IP_PER_S: integer({
+    min: 0,
+    max: 1_000_000,
+    byDefault: 50,
+    unit: "requests per second",
+    text: "Attempts from one IPv4 address or IPv6 /64 network. 0 switches the limit off.",
+  }),
+  ACK_WAIT_MS: integer({
+    min: 0,
+    max: 10_000,
+    byDefault: 250,
+    unit: "ms",
+    text: "How long an answer waits for the commit before it is a 202. The postgres ledger always commits first.",
+  }),
+  DRAIN_MS: integer({
+    min: 0,
+    max: 600_000,
+    byDefault: 10_000,
+    unit: "ms",
+    text: "How long a node that was told to stop finishes what it has begun.",
+  }),
+  LOG_LEVEL: oneOf(["debug", "info", "warn", "error", "silent"], {
+    byDefault: "info",
+    text: "The least important message that is logged.",
+  }),
+  DOORBUSTER_RUNTIME: oneOf(["bun", "node"], {
+    byDefault: "bun",
+    text: "Which of the two pinned runtimes the launcher starts.",
+  }),
+} as const satisfies Record<string, Setting<unknown>>;
+
+export type SettingName = keyof typeof SETTINGS;
+
+/** Names of the contract that belong to modes this version does not have: refused, because ignoring them would mislead. */
+export const UNAVAILABLE_SETTINGS: readonly string[] = ["REDIS_URL", "EDGE_REDIS_URL", "KAFKA_BROKERS"];
+
+type Camel<Name extends string> = Name extends `${infer Head}_${infer Tail}`
+  ? `${Lowercase<Head>}${Capitalize<Camel<Tail>>}`
+  : Lowercase<Name>;
+
+type ValueOf<Name extends SettingName> = (typeof SETTINGS)[Name] extends Setting<infer Value> ? Value : never;
+
+/** The checked values, named after their variables: `RATE_IP_PER_S` is `rateIpPerS`. */
+export type SettingValues = { readonly [Name in SettingName as Camel<Name>]: ValueOf<Name> };
+
+/** `RATE_IP_PER_S` → `rateIpPerS`. */
+export function fieldOf(name: string): string {
+  return name.toLowerCase().replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
