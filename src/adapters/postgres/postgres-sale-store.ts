@@ -1,0 +1,315 @@
+/**
+ * Sales, items and who may buy, in the tables of migrations/0001_ledger.sql.
+ *
+ * Rules that protect promises are checked on the locked row inside the transaction of the change, so two operators
+ * cannot break together what neither could alone.
+ */
+import { Fault } from "../../domain/faults.ts";
+import type { BuyerId, SaleId, Sku } from "../../domain/ids.ts";
+import type { Item, Sale } from "../../domain/sale.ts";
+import type { Database, SqlConnection } from "../../ports/database.ts";
+import type { Stock } from "../../ports/ledger.ts";
+import type { Ban, NewSale, SaleCommand, SalePatch, SaleStore } from "../../ports/sale-store.ts";
+import { sqlFailure } from "./database-errors.ts";
+import { PostgresLedger } from "./postgres-ledger.ts";
+
+const SELECT_SALE = `SELECT s.*, (SELECT coalesce(json_agg(json_build_object('itemId', i.item_id, 'sku', i.sku,
+      'name', i.name, 'price', json_build_object('amount', i.price_amount, 'currency', i.price_currency),
+      'perBuyerMax', i.per_buyer_max) ORDER BY i.position), '[]')
+    FROM item i WHERE i.sale_id = s.id) AS items FROM sale s`;
+
+const FIND = { name: "find_sale", text: `${SELECT_SALE} WHERE s.id = $1` };
+const LIST = { name: "list_sales", text: `${SELECT_SALE} ORDER BY s.created_at DESC, s.id LIMIT $1` };
+const LOCK = { text: `${SELECT_SALE} WHERE s.id = $1 FOR UPDATE OF s` };
+const ANNOUNCE = { text: "SELECT announce('catalogue')" };
+
+const INSERT_SALE = {
+  text: `INSERT INTO sale (id, name, description, image_url, opens_at, closes_at, hold_ms, per_buyer_max, challenge,
+           signature, eligibility) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb)`,
+};
+const INSERT_ITEM = {
+  text: `WITH made AS (
+           INSERT INTO item (sale_id, sku, name, price_amount, price_currency, per_buyer_max, position)
+           VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING item_id
+         ) INSERT INTO stock (item_id, total, free) SELECT item_id, $8, $8 FROM made`,
+};
+const UPDATE_SALE = {
+  text: `UPDATE sale SET name = $2, description = $3, image_url = $4, opens_at = $5, closes_at = $6, hold_ms = $7,
+           per_buyer_max = $8, signature = $9, eligibility = $10::jsonb, phase = $11, closed_at = $12,
+           revision = revision + 1 WHERE id = $1`,
+};
+const RAISE_ITEM_LIMITS = { text: "UPDATE item SET per_buyer_max = $2 WHERE sale_id = $1 AND per_buyer_max = $3" };
+const ADJUST = { text: "SELECT adjust_stock($1, $2, $3, $4) AS item_id" };
+const INSERT_BAN = {
+  text: `INSERT INTO ban (id, kind, subject, reason, expires_at) VALUES ($1, $2, $3, $4, $5)
+         RETURNING id, kind, subject, reason, created_at, expires_at`,
+};
+const LIST_BANS = {
+  name: "list_bans",
+  text: `SELECT id, kind, subject, reason, created_at, expires_at FROM ban
+          WHERE expires_at IS NULL OR expires_at > now_ms() ORDER BY created_at DESC, id`,
+};
+
+interface SaleRow {
+  readonly id: SaleId;
+  readonly name: string;
+  readonly description: string | null;
+  readonly image_url: string | null;
+  readonly phase: Sale["phase"];
+  readonly opens_at: number;
+  readonly closes_at: number;
+  readonly closed_at: number | null;
+  readonly hold_ms: number;
+  readonly per_buyer_max: number;
+  readonly challenge: Sale["challenge"];
+  readonly signature: Sale["signature"];
+  readonly eligibility: Sale["eligibility"];
+  readonly mode: Sale["mode"];
+  readonly epoch: number;
+  readonly revision: number;
+  readonly created_at: number;
+  readonly items: readonly Item[];
+}
+
+interface BanRow extends Omit<Ban, "createdAt" | "expiresAt"> {
+  readonly created_at: number;
+  readonly expires_at: number | null;
+}
+
+/** `implements SaleStore`. */
+export class PostgresSaleStore implements SaleStore {
+  readonly #database: Database;
+  readonly #stock: PostgresLedger;
+
+  constructor(database: Database) {
+    this.#database = database;
+    this.#stock = new PostgresLedger(database);
+  }
+
+  async createSale(sale: NewSale): Promise<Sale> {
+    try {
+      await this.#database.transaction(async (connection) => {
+        await insertSale(connection, sale);
+        await connection.query(ANNOUNCE);
+      });
+    } catch (error) {
+      if (sqlFailure(error)?.constraint === "sale_pkey") throw conflict(`there is already a sale ${sale.id}`);
+      throw error;
+    }
+    const created = await this.findSale(sale.id);
+    if (created === null) throw new Fault("DATABASE_REFUSED", { internal: `sale ${sale.id} vanished after creation` });
+    return created;
+  }
+
+  async findSale(saleId: SaleId): Promise<Sale | null> {
+    const [row] = await this.#database.query<SaleRow>(FIND, [saleId]);
+    return row === undefined ? null : toSale(row);
+  }
+
+  async listSales(request: { rowsMax: number }): Promise<readonly Sale[]> {
+    return (await this.#database.query<SaleRow>(LIST, [request.rowsMax])).map(toSale);
+  }
+
+  async patchSale(saleId: SaleId, patch: SalePatch): Promise<Sale | null> {
+    return this.#change(saleId, (sale, nowMs) => {
+      checkPatch(sale, patch, nowMs);
+      return { ...sale, ...withoutUndefined(patch) };
+    });
+  }
+
+  async commandSale(saleId: SaleId, command: SaleCommand): Promise<Sale | null> {
+    return this.#change(saleId, (sale, nowMs) => afterCommand(sale, command, nowMs));
+  }
+
+  async adjustStock(request: { saleId: SaleId; sku: Sku; delta: number; reason: string }): Promise<Stock | null> {
+    const { saleId, sku, delta, reason } = request;
+    try {
+      const [row] = await this.#database.query<{ item_id: number | null }>(ADJUST, [saleId, sku, delta, reason]);
+      if (row?.item_id == null) return null;
+      return (await this.#stock.readStock([row.item_id]))[0] ?? null;
+    } catch (error) {
+      const constraint = sqlFailure(error)?.constraint;
+      if (constraint === "nonneg" || constraint === "conserve") {
+        throw conflict("fewer units are free than you want to take away");
+      }
+      throw error;
+    }
+  }
+
+  async replaceAllowlist(saleId: SaleId, buyerIds: readonly BuyerId[]): Promise<number | null> {
+    return this.#database.transaction(async (connection) => {
+      const found = await connection.query({ text: "SELECT id FROM sale WHERE id = $1 FOR UPDATE" }, [saleId]);
+      if (found.length === 0) return null;
+      await connection.query({ text: "DELETE FROM allowlist WHERE sale_id = $1" }, [saleId]);
+      const inserted = await connection.query<{ count: number }>(
+        {
+          text: `WITH made AS (INSERT INTO allowlist (sale_id, buyer_id)
+                   SELECT DISTINCT $1, b FROM unnest($2::text[]) b RETURNING 1)
+                 SELECT count(*) AS count FROM made`,
+        },
+        [saleId, buyerIds],
+      );
+      await connection.query({ text: "UPDATE sale SET revision = revision + 1 WHERE id = $1" }, [saleId]);
+      await connection.query(ANNOUNCE);
+      return inserted[0]?.count ?? 0;
+    });
+  }
+
+  async readAllowlist(saleId: SaleId): Promise<readonly string[]> {
+    const rows = await this.#database.query<{ buyer_id: string }>(
+      { name: "read_allowlist", text: "SELECT buyer_id FROM allowlist WHERE sale_id = $1" },
+      [saleId],
+    );
+    return rows.map((row) => row.buyer_id);
+  }
+
+  async createBan(ban: Omit<Ban, "createdAt">): Promise<Ban> {
+    return this.#database.transaction(async (connection) => {
+      const values = [ban.id, ban.kind, ban.subject, ban.reason, ban.expiresAt];
+      const [row] = await connection.query<BanRow>(INSERT_BAN, values);
+      await connection.query(ANNOUNCE);
+      if (row === undefined) throw new Fault("DATABASE_REFUSED", { internal: "a ban was not written" });
+      return toBan(row);
+    });
+  }
+
+  async listBans(): Promise<readonly Ban[]> {
+    return (await this.#database.query<BanRow>(LIST_BANS)).map(toBan);
+  }
+
+  async deleteBan(id: string): Promise<boolean> {
+    return this.#database.transaction(async (connection) => {
+      const deleted = await connection.query({ text: "DELETE FROM ban WHERE id = $1 RETURNING id" }, [id]);
+      await connection.query(ANNOUNCE);
+      return deleted.length === 1;
+    });
+  }
+
+  /** Applies a change to the locked sale; writes and announces only when something differs. */
+  async #change(saleId: SaleId, change: (sale: Sale, nowMs: number) => Sale): Promise<Sale | null> {
+    return this.#database.transaction(async (connection) => {
+      const [row] = await connection.query<SaleRow>(LOCK, [saleId]);
+      if (row === undefined) return null;
+      const [clock] = await connection.query<{ now: number }>({ text: "SELECT now_ms() AS now" });
+      const before = toSale(row);
+      const after = change(before, clock?.now ?? 0);
+      if (JSON.stringify(after) === JSON.stringify(before)) return before;
+      await updateSale(connection, before, after);
+      await connection.query(ANNOUNCE);
+      const [changed] = await connection.query<SaleRow>(FIND, [saleId]);
+      return changed === undefined ? null : toSale(changed);
+    });
+  }
+}
+
+async function insertSale(connection: SqlConnection, sale: NewSale): Promise<void> {
+  await connection.query(INSERT_SALE, [
+    sale.id,
+    sale.name,
+    sale.description,
+    sale.imageUrl,
+    sale.opensAt,
+    sale.closesAt,
+    sale.holdMs,
+    sale.perBuyerMax,
+    sale.challenge,
+    sale.signature,
+    JSON.stringify(sale.eligibility),
+  ]);
+  for (const [position, item] of sale.items.entries()) {
+    await connection.query(INSERT_ITEM, [
+      sale.id,
+      item.sku,
+      item.name,
+      item.price.amount,
+      item.price.currency,
+      item.perBuyerMax,
+      position,
+      item.stock,
+    ]);
+  }
+}
+
+async function updateSale(connection: SqlConnection, before: Sale, after: Sale): Promise<void> {
+  await connection.query(UPDATE_SALE, [
+    after.id,
+    after.name,
+    after.description,
+    after.imageUrl,
+    after.opensAt,
+    after.closesAt,
+    after.holdMs,
+    after.perBuyerMax,
+    after.signature,
+    JSON.stringify(after.eligibility),
+    after.phase,
+    after.closedAt,
+  ]);
+  if (after.perBuyerMax !== before.perBuyerMax) {
+    await connection.query(RAISE_ITEM_LIMITS, [after.id, after.perBuyerMax, before.perBuyerMax]);
+  }
+}
+
+/** Refuses what buyers were already promised otherwise. */
+function checkPatch(sale: Sale, patch: SalePatch, nowMs: number): void {
+  if (sale.phase === "closed" || nowMs >= sale.closesAt) throw conflict("the sale is over");
+  const opened = nowMs >= sale.opensAt;
+  if (opened && patch.opensAt !== undefined && patch.opensAt !== sale.opensAt) {
+    throw conflict("the sale has opened; its opening time is history");
+  }
+  if (opened && patch.perBuyerMax !== undefined && patch.perBuyerMax < sale.perBuyerMax) {
+    throw conflict("the sale has opened; the limit per buyer can only be raised");
+  }
+  if (opened && patch.signature === "required" && sale.signature === "optional") {
+    throw conflict("the sale has opened; pages already out would stop working if signatures became required");
+  }
+  const opensAt = patch.opensAt ?? sale.opensAt;
+  const closesAt = patch.closesAt ?? sale.closesAt;
+  if (opensAt >= closesAt) throw conflict("opensAt must be before closesAt");
+  if (patch.closesAt !== undefined && patch.closesAt <= nowMs) throw conflict("closesAt is in the past; use close");
+}
+
+function afterCommand(sale: Sale, command: SaleCommand, nowMs: number): Sale {
+  const over = sale.phase === "closed" || nowMs >= sale.closesAt;
+  if (command === "close") return sale.phase === "closed" ? sale : { ...sale, phase: "closed", closedAt: nowMs };
+  if (over) throw conflict("the sale is over; it can't be opened, paused or resumed");
+  if (command === "pause") return { ...sale, phase: "paused" };
+  if (command === "resume") return { ...sale, phase: "scheduled" };
+  return { ...sale, phase: "scheduled", opensAt: Math.min(sale.opensAt, nowMs) };
+}
+
+function conflict(rule: string): Fault {
+  return new Fault("SALE_CONFLICT", { internal: rule });
+}
+
+function withoutUndefined(patch: SalePatch): Partial<Sale> {
+  return Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
+}
+
+function toSale(row: SaleRow): Sale {
+  return {
+    id: row.id,
+    name: row.name,
+    description: row.description,
+    imageUrl: row.image_url,
+    phase: row.phase,
+    opensAt: row.opens_at,
+    closesAt: row.closes_at,
+    closedAt: row.closed_at,
+    holdMs: row.hold_ms,
+    perBuyerMax: row.per_buyer_max,
+    challenge: row.challenge,
+    signature: row.signature,
+    eligibility: row.eligibility,
+    mode: row.mode,
+    epoch: row.epoch,
+    revision: row.revision,
+    createdAt: row.created_at,
+    items: row.items,
+  };
+}
+
+function toBan(row: BanRow): Ban {
+  const { id, kind, subject, reason, created_at: createdAt, expires_at: expiresAt } = row;
+  return { id, kind, subject, reason, createdAt, expiresAt };
+}
