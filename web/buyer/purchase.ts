@@ -1,0 +1,122 @@
+/**
+ * What one item's button goes through after it was pressed, as a pure table of moves.
+ *
+ *            press               held/queued
+ *   idle ───────────► sending ───────────────► won
+ *    ▲                 │   ▲
+ *    │ stop            │   │ ask (the time has come)
+ *    │                 ▼   │
+ *    └───────────── waiting          sending ──final no──► refused ──press──► sending
+ *
+ * sending: one request is out; another press changes nothing. waiting: a known "not now" or an unknown outcome; the same
+ * key is sent again at `askAt`. An unknown outcome stays unknown until the ledger itself has spoken about this key, so
+ * it can neither be stopped nor replaced by a new key: that is what makes "you will not buy twice" true.
+ */
+import type { RefusalReason } from "../../src/domain/refusals.ts";
+
+/** One wish to buy. The key is made at the first press and kept for every repetition. */
+export interface Attempt {
+  readonly key: string;
+  readonly quantity: number;
+  /** Requests that were sent and answered (or lost) so far. */
+  readonly tries: number;
+  /** True once a request may have been accepted without us hearing of it. */
+  readonly unknown: boolean;
+  /** The buyer wants us to keep asking when everything is taken. */
+  readonly patient: boolean;
+}
+
+/** Why we ask again. */
+export type WaitCause = "unknown" | "empty" | "too-fast" | "busy" | "early";
+
+export type Purchase =
+  | { readonly kind: "idle" }
+  | { readonly kind: "sending"; readonly attempt: Attempt }
+  | { readonly kind: "waiting"; readonly attempt: Attempt; readonly cause: WaitCause; readonly askAt: number }
+  | { readonly kind: "refused"; readonly reason: RefusalReason; readonly title: string }
+  | { readonly kind: "won"; readonly rid: string };
+
+/** What one request came back with; "lost" = no answer at all. */
+export type Answer =
+  | { readonly kind: "accepted"; readonly rid: string }
+  | {
+      readonly kind: "refused";
+      readonly reason: RefusalReason;
+      readonly title: string;
+      readonly retryAfterMs: number | null;
+    }
+  | { readonly kind: "lost" };
+
+export type PurchaseEvent =
+  | { readonly kind: "press"; readonly key: string; readonly quantity: number; readonly patient: boolean }
+  | { readonly kind: "ask" }
+  | { readonly kind: "stop" }
+  /** `now` in milliseconds of any clock that `askAt` is compared with; `chance` between 0 and 1 spreads the crowd. */
+  | { readonly kind: "answer"; readonly answer: Answer; readonly now: number; readonly chance: number };
+
+/** Known refusals by a crowded server are repeated this often before the buyer is asked to press again. */
+export const TRIES_MAX = 8;
+const FIRST_DELAY_MS = 1_000;
+const DELAY_MS_MAX = 30_000;
+/** While everything is taken we ask no more often than this, however soon the server would allow it. */
+const PATIENT_DELAY_MS = 4_000;
+/** Before the gate opened by the server's clock: at least this long until the next knock. */
+const EARLY_DELAY_MS_MIN = 100;
+/** A repetition comes up to this part later than it could, so that a crowd does not return in step. */
+const SPREAD = 0.5;
+
+/** Why a reason means "ask again by yourself", or null where it does not. */
+const WAIT_CAUSES: { readonly [Reason in RefusalReason]?: WaitCause } = {
+  unavailable: "unknown",
+  internal: "unknown",
+  empty: "empty",
+  throttled: "too-fast",
+  busy: "busy",
+  draining: "busy",
+  not_open: "early",
+};
+
+export const IDLE: Purchase = { kind: "idle" };
+
+/** The state after an event. An event that means nothing in a state leaves it as it is. */
+export function nextPurchase(purchase: Purchase, event: PurchaseEvent): Purchase {
+  switch (event.kind) {
+    case "press": {
+      if (purchase.kind === "sending") return purchase;
+      if (purchase.kind === "waiting") return { kind: "sending", attempt: purchase.attempt };
+      const { key, quantity, patient } = event;
+      return { kind: "sending", attempt: { key, quantity, patient, tries: 0, unknown: false } };
+    }
+    case "ask":
+      return purchase.kind === "waiting" ? { kind: "sending", attempt: purchase.attempt } : purchase;
+    case "stop":
+      return purchase.kind === "waiting" && !purchase.attempt.unknown ? IDLE : purchase;
+    case "answer":
+      return purchase.kind === "sending" ? afterAnswer(purchase.attempt, event) : purchase;
+  }
+}
+
+function afterAnswer(attempt: Attempt, event: PurchaseEvent & { kind: "answer" }): Purchase {
+  const { answer } = event;
+  if (answer.kind === "accepted") return { kind: "won", rid: answer.rid };
+  const cause = answer.kind === "lost" ? "unknown" : (WAIT_CAUSES[answer.reason] ?? null);
+  // "All taken" is the ledger's word about this key, so it settles an unknown outcome; a throttle's or a shed's is not.
+  const unknown = cause === "unknown" || (attempt.unknown && cause !== null && cause !== "empty");
+  const tried: Attempt = { ...attempt, tries: attempt.tries + 1, unknown };
+  const givesUp = cause === null || (cause === "empty" ? !attempt.patient : !unknown && tried.tries >= TRIES_MAX);
+  if (answer.kind === "refused" && givesUp) {
+    return { kind: "refused", reason: answer.reason, title: answer.title };
+  }
+  const retryAfterMs = answer.kind === "refused" ? (answer.retryAfterMs ?? 0) : 0;
+  const askAt =
+    event.now + delayMs({ cause: cause ?? "unknown", tries: tried.tries, retryAfterMs, chance: event.chance });
+  return { kind: "waiting", attempt: tried, cause: unknown ? "unknown" : (cause ?? "unknown"), askAt };
+}
+
+function delayMs(wait: { cause: WaitCause; tries: number; retryAfterMs: number; chance: number }): number {
+  // The gate's own instant needs no spreading: the server knows the crowd of T0 and sheds it.
+  if (wait.cause === "early") return Math.max(wait.retryAfterMs, EARLY_DELAY_MS_MIN);
+  const growingMs = Math.min(FIRST_DELAY_MS * 2 ** (wait.tries - 1), DELAY_MS_MAX);
+  const leastMs = wait.cause === "empty" ? PATIENT_DELAY_MS : growingMs;
+  return Math.max(leastMs, wait.retryAfterMs) * (1 + SPREAD * wait.chance);
+}
