@@ -21,11 +21,10 @@ export type RequestBody =
       readonly detail: string;
     };
 
-const TOO_LARGE: RequestBody = {
-  kind: "refused",
-  reason: "payload_too_large",
-  detail: `The body may have at most ${BODY_BYTES_MAX} bytes.`,
-};
+function tooLarge(bytesMax: number): RequestBody {
+  return { kind: "refused", reason: "payload_too_large", detail: `The body may have at most ${bytesMax} bytes.` };
+}
+
 const CUT_OFF = {
   kind: "refused",
   reason: "malformed",
@@ -33,9 +32,13 @@ const CUT_OFF = {
 } as const satisfies RequestBody;
 
 /** Reads the whole body. Never throws for anything a sender does. */
-export async function readRequestBody(request: Request, clock: Clock): Promise<RequestBody> {
+export async function readRequestBody(
+  request: Request,
+  clock: Clock,
+  bytesMax: number = BODY_BYTES_MAX,
+): Promise<RequestBody> {
   const announced = request.headers.get("content-length");
-  if (announced !== null && Number(announced) > BODY_BYTES_MAX) return TOO_LARGE;
+  if (announced !== null && Number(announced) > bytesMax) return tooLarge(bytesMax);
   if (request.body === null) return { kind: "bytes", bytes: new Uint8Array(0) };
 
   const reader = request.body.getReader();
@@ -45,7 +48,7 @@ export async function readRequestBody(request: Request, clock: Clock): Promise<R
     abandon(reader);
   });
   try {
-    const body = await collect(reader);
+    const body = await collect(reader, bytesMax);
     if (body.kind === "refused") abandon(reader);
     // A reader that the deadline cancelled ends just like one whose body is complete.
     return isLate ? CUT_OFF : body;
@@ -62,14 +65,14 @@ function abandon(reader: ReadableStreamDefaultReader<Uint8Array>): void {
   reader.cancel().catch(() => undefined);
 }
 
-async function collect(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<RequestBody> {
+async function collect(reader: ReadableStreamDefaultReader<Uint8Array>, bytesMax: number): Promise<RequestBody> {
   const chunks: Uint8Array[] = [];
   let lengthBytes = 0;
   for (;;) {
     const { done, value } = await reader.read();
     if (done) break;
     lengthBytes += value.length;
-    if (lengthBytes > BODY_BYTES_MAX) return TOO_LARGE;
+    if (lengthBytes > bytesMax) return tooLarge(bytesMax);
     chunks.push(value);
   }
   const bytes = new Uint8Array(lengthBytes);
