@@ -1,0 +1,107 @@
+/**
+ * The nonces that a session used lately: memory per session, not per request.
+ *
+ * A session has a ring of at most 128 fingerprints; sessions live in two generations of 60 s, so a nonce is remembered
+ * for at least as long as its timestamp stays acceptable (±30 s). What a flood can do is bounded three ways: the ring
+ * forgets its own oldest, a full generation ends early, and only requests with a genuine signature get here at all.
+ * Forgetting is safe because calls are idempotent by reservation; it is not what entitlement rests on.
+ */
+import type { KeyedHash } from "../keyed-hash.ts";
+
+/** Nonces remembered per session and generation; the default limit of 100 attempts a minute stays below it. */
+export const NONCES_PER_SESSION_MAX = 128;
+/** A generation's age: twice the timestamp's tolerance, the longest a signed request stays fresh. */
+export const GENERATION_MS = 60_000;
+/** Sessions per generation before it ends early. */
+export const SESSIONS_MAX = 131_072;
+
+const NONCES_AT_FIRST = 2;
+const WORDS_PER_NONCE = 2;
+
+/** "first": never seen. "repeated": the same nonce under the same signature. "reused": under a different one. */
+export type NonceUse = "first" | "repeated" | "reused";
+
+class Ring {
+  #words = new Uint32Array(NONCES_AT_FIRST * WORDS_PER_NONCE);
+  #nonceCount = 0;
+  #next = 0;
+
+  find(nonce: number, signature: number): NonceUse {
+    const words = this.#words;
+    for (let index = 0; index < this.#nonceCount * WORDS_PER_NONCE; index += WORDS_PER_NONCE) {
+      if (words[index] === nonce) return words[index + 1] === signature ? "repeated" : "reused";
+    }
+    return "first";
+  }
+
+  add(nonce: number, signature: number): void {
+    const capacity = this.#words.length / WORDS_PER_NONCE;
+    if (this.#next === capacity && capacity < NONCES_PER_SESSION_MAX) {
+      const grown = new Uint32Array(this.#words.length * 4);
+      grown.set(this.#words);
+      this.#words = grown;
+    } else if (this.#next === capacity) {
+      this.#next = 0;
+    }
+    this.#words[this.#next * WORDS_PER_NONCE] = nonce;
+    this.#words[this.#next * WORDS_PER_NONCE + 1] = signature;
+    this.#next += 1;
+    this.#nonceCount = Math.max(this.#nonceCount, this.#next);
+  }
+}
+
+/** Remembers nonces; see the head of this file for what it bounds. */
+export class ReplayWindow {
+  readonly #hash: KeyedHash;
+  readonly #sessionsMax: number;
+  #current = new Map<string, Ring>();
+  #previous = new Map<string, Ring>();
+  #currentSinceMs = 0;
+
+  constructor(options: { hash: KeyedHash; sessionsMax?: number }) {
+    this.#hash = options.hash;
+    this.#sessionsMax = options.sessionsMax ?? SESSIONS_MAX;
+  }
+
+  /** Notes a use of a nonce whose signature is genuine, and says whether it was the first. */
+  remember(use: { sessionId: string; nonce: string; signature: string; nowMs: number }): NonceUse {
+    this.#turn(use.nowMs);
+    this.#hash.update(use.signature);
+    const signature = this.#hash.low;
+    this.#hash.update(use.nonce);
+    const nonce = this.#hash.low;
+
+    const ring = this.#current.get(use.sessionId);
+    const known = ring?.find(nonce, signature) ?? "first";
+    if (known !== "first") return known;
+    const earlier = this.#previous.get(use.sessionId)?.find(nonce, signature) ?? "first";
+    if (earlier !== "first") return earlier;
+    if (ring !== undefined) ring.add(nonce, signature);
+    else this.#open(use.sessionId).add(nonce, signature);
+    return "first";
+  }
+
+  /** Sessions held now, for the gauge that shows whether the bound is near. */
+  sessionCount(): number {
+    return this.#current.size + this.#previous.size;
+  }
+
+  #open(sessionId: string): Ring {
+    if (this.#current.size >= this.#sessionsMax) {
+      this.#previous = this.#current;
+      this.#current = new Map();
+    }
+    const ring = new Ring();
+    this.#current.set(sessionId, ring);
+    return ring;
+  }
+
+  /** Starts a new generation when the current one is old enough, or when the clock jumped back behind its start. */
+  #turn(nowMs: number): void {
+    const ageMs = nowMs - this.#currentSinceMs;
+    if (ageMs >= 0 && ageMs < GENERATION_MS) return;
+    this.#previous = ageMs >= 0 && ageMs < 2 * GENERATION_MS ? this.#current : new Map();
+    this.#current = new Map();
+    this.#currentSinceMs = nowMs;
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * Refusals as finished answers: RFC 9457 documents, built once at start for every reason that needs no facts.
+ *
+ * On sale day this is 99 % of what the process says, so a plain refusal is one frozen object looked up by identity and
+ * costs neither serialising nor allocating. Refusals with facts of their own (an opening time, a wait) are rendered
+ * per request; waits are rounded up to steps so that those, too, mostly come from a small cache.
+ */
+import { REFUSALS, type Refusal, type RefusalReason, refusalRow, type Stage } from "../domain/refusals.ts";
+import type { HotAnswer } from "./request.ts";
+
+/** Where each reason is explained; the reason is the fragment. */
+export const ERROR_DOCS_URL = "https://doorbuster.dev/errors";
+
+/** Waits are told in steps of this: nobody needs them finer, and equal ones share one prepared answer. */
+export const WAIT_STEP_MS = 50;
+
+const PREPARED_MAX = 2_048;
+const MS_PER_S = 1_000;
+
+/** Reasons after which the connection ends: the body was not read, or this node is going away. */
+const CLOSING: ReadonlySet<RefusalReason> = new Set(["payload_too_large", "draining"]);
+
+/** Members of the problem document, in the order in which they are written. */
+export function problemOf(refusal: Refusal): Record<string, string | number> {
+  const row = refusalRow(refusal.reason);
+  const stage = refusal.stage ?? row.stage;
+  const retryAfterMs = refusal.retryAfterMs ?? row.retryAfterMs;
+  return {
+    type: `${ERROR_DOCS_URL}#${refusal.reason}`,
+    title: row.title,
+    status: row.status,
+    reason: refusal.reason,
+    ...(stage === "none" ? {} : { stage }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...refusal.extra,
+  };
+}
+
+/** Headers of a refusal: never cached, `Retry-After` in whole seconds rounded up. */
+export function refusalHeaders(refusal: Refusal): Record<string, string> {
+  const retryAfterMs = refusal.retryAfterMs ?? refusalRow(refusal.reason).retryAfterMs;
+  return {
+    "content-type": "application/problem+json",
+    "cache-control": "no-store",
+    ...(retryAfterMs === undefined ? {} : { "retry-after": String(Math.ceil(retryAfterMs / MS_PER_S)) }),
+    ...(CLOSING.has(refusal.reason) ? { connection: "close" } : {}),
+  };
+}
+
+function render(refusal: Refusal): HotAnswer {
+  return Object.freeze({
+    status: refusalRow(refusal.reason).status,
+    headers: Object.freeze(refusalHeaders(refusal)),
+    body: JSON.stringify(problemOf(refusal)),
+  });
+}
+
+const prepared = new Map<Refusal, HotAnswer>();
+
+/** Builds a refusal that will be given often, together with its answer. Call it at start, not per request. */
+export function prepareRefusal(refusal: Refusal): Refusal {
+  const frozen = Object.freeze({ ...refusal });
+  prepared.set(frozen, render(frozen));
+  return frozen;
+}
+
+const PLAIN = Object.fromEntries(
+  (Object.keys(REFUSALS) as RefusalReason[]).map((reason) => [reason, prepareRefusal({ reason })]),
+) as Record<RefusalReason, Refusal>;
+
+/** The one refusal of this reason that carries no facts of its own. */
+export function plainRefusal(reason: RefusalReason): Refusal {
+  return PLAIN[reason];
+}
+
+const FROM_RESERVE: Record<"empty" | "sold_out", Refusal> = {
+  empty: prepareRefusal({ reason: "empty", stage: "reserve" }),
+  sold_out: prepareRefusal({ reason: "sold_out", stage: "reserve" }),
+};
+
+/** A refusal by the ledger itself: stock reasons say that they come from stage reserve. */
+export function ledgerRefusal(reason: RefusalReason): Refusal {
+  return reason === "empty" || reason === "sold_out" ? FROM_RESERVE[reason] : PLAIN[reason];
+}
+
+const waits = new Map<string, Refusal>();
+
+/** A refusal with a wait, rounded up to {@link WAIT_STEP_MS}. */
+export function refusalWithWait(reason: RefusalReason, waitMs: number): Refusal {
+  const retryAfterMs = Math.max(WAIT_STEP_MS, Math.ceil(waitMs / WAIT_STEP_MS) * WAIT_STEP_MS);
+  const name = `${reason} ${retryAfterMs}`;
+  const known = waits.get(name);
+  if (known !== undefined) return known;
+  if (waits.size >= PREPARED_MAX) return { reason, retryAfterMs };
+  const refusal = prepareRefusal({ reason, retryAfterMs });
+  waits.set(name, refusal);
+  return refusal;
+}
+
+/** A malformed request, with a sentence for whoever wrote the client. The text must not repeat what was sent. */
+export function malformed(detail: string): Refusal {
+  return { reason: "malformed", extra: { detail } };
+}
+
+/** The complete answer to a refusal. `stage` is only for tests and logs: see {@link stageOf}. */
+export function answerRefusal(refusal: Refusal): HotAnswer {
+  return prepared.get(refusal) ?? render(refusal);
+}
+
+/** The stage at which a refused request ended; "none" for a bug. */
+export function stageOf(refusal: Refusal): Stage | "none" {
+  return refusal.stage ?? refusalRow(refusal.reason).stage;
+}

@@ -1,0 +1,30 @@
+/**
+ * What the funnel is given and what it answers, independent of the HTTP server underneath.
+ *
+ * The listener builds a HotRequest without touching the body: stages 1–6 decide from the path, the headers and the
+ * address alone. A HotAnswer is usable as a `ResponseInit`, so a prebuilt refusal costs the listener no object.
+ */
+
+/** Why a body could not be had. "stalled" = it did not arrive in time, or its sender went away. */
+export type BodyFailure = "too_large" | "stalled";
+
+/** One attempt as it arrived. Ids are unvalidated; what is not in the catalogue does not exist. */
+export interface HotRequest {
+  readonly saleId: string;
+  readonly sku: string;
+  /** Path and query exactly as sent: the signature covers them. */
+  readonly pathAndQuery: string;
+  /** The socket's address; who stands behind a trusted proxy is the throttle's question. */
+  readonly remoteAddress: string;
+  /** The value of a header by its lower-case name, null when absent. Repeated headers are joined with a comma. */
+  header(name: string): string | null;
+  /** Reads the body, at most once, and never more than `bytesMax` of it; gives up after `deadlineMs`. */
+  readBody(bounds: { bytesMax: number; deadlineMs: number }): Promise<Uint8Array | BodyFailure>;
+}
+
+/** A complete answer. `headers` are shared and frozen; the listener adds the length, nothing else. */
+export interface HotAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}

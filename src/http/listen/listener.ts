@@ -1,0 +1,81 @@
+/**
+ * What both listeners promise: one port, the hot route straight to the funnel, everything else to the app.
+ *
+ * The two twins (bun.ts, node.ts) differ in the HTTP server only; route, bounds and time limits are decided here, so
+ * that a sale can be moved from one runtime to the other without a buyer noticing.
+ */
+import type { HotAnswer, HotRequest } from "../../funnel/request.ts";
+
+/** What a hono app sees of the connection, as `c.env`. */
+export interface ConnectionContext {
+  readonly remoteAddress: string;
+}
+
+/** The part of a hono app that a listener needs. */
+export interface FetchApp {
+  fetch(request: Request, context: ConnectionContext): Response | Promise<Response>;
+}
+
+/** The part of the funnel that a listener needs. */
+export interface HotRoute {
+  decide(request: HotRequest): HotAnswer | Promise<HotAnswer>;
+}
+
+export interface ListenOptions {
+  readonly hostname: string;
+  /** 0 = any free port. */
+  readonly port: number;
+  /** Lets several processes share the port where the system can. */
+  readonly reusePort: boolean;
+  /** Null on a listener without buyers (the operator's port). */
+  readonly funnel: HotRoute | null;
+  readonly app: FetchApp;
+  /** No body of any route may be larger; routes may demand less. */
+  readonly requestBytesMax: number;
+}
+
+export interface Listener {
+  readonly port: number;
+  /**
+   * Accepts no more connections, lets running requests finish for at most `drainMs`, then cuts what is left (event
+   * streams among it). Resolves when the port is free.
+   */
+  stop(options: { drainMs: number }): Promise<void>;
+}
+
+/** Request headers, all of them together. */
+export const HEADER_BYTES_MAX = 16_384;
+/** The headers of a request must be complete by then. */
+export const HEADERS_DEADLINE_MS = 5_000;
+/** A whole request, body included, must be there by then. */
+export const REQUEST_DEADLINE_MS = 10_000;
+/** A connection without traffic is closed after this; event streams are exempt. */
+export const IDLE_TIMEOUT_MS = 5_000;
+
+/** The ids of a hot path. */
+export interface HotPath {
+  readonly saleId: string;
+  readonly sku: string;
+}
+
+const PREFIX = "/v1/sales/";
+const MIDDLE = "/items/";
+const SUFFIX = "/reservations";
+
+/**
+ * The ids when the path is `/v1/sales/{saleId}/items/{sku}/reservations`, else null. Ids are taken as they were sent:
+ * a percent sign never occurs in one, so an encoded spelling is simply no sale.
+ */
+export function matchHotPath(pathAndQuery: string): HotPath | null {
+  if (!pathAndQuery.startsWith(PREFIX)) return null;
+  const query = pathAndQuery.indexOf("?");
+  const end = query === -1 ? pathAndQuery.length : query;
+  if (!pathAndQuery.startsWith(SUFFIX, end - SUFFIX.length)) return null;
+  const saleEnd = pathAndQuery.indexOf("/", PREFIX.length);
+  if (!pathAndQuery.startsWith(MIDDLE, saleEnd)) return null;
+  const skuStart = saleEnd + MIDDLE.length;
+  const skuEnd = end - SUFFIX.length;
+  if (saleEnd === PREFIX.length || skuEnd <= skuStart) return null;
+  const sku = pathAndQuery.slice(skuStart, skuEnd);
+  return sku.includes("/") ? null : { saleId: pathAndQuery.slice(PREFIX.length, saleEnd), sku };
+}
