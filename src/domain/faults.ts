@@ -64,6 +64,11 @@ export const FAULTS = {
     retryable: true,
     text: "The payment provider gave no usable answer. Nothing is released until it does.",
   },
+  SHOP_LOGIN_UNAVAILABLE: {
+    whose: "dependency",
+    retryable: true,
+    text: "The keys of the shop's login could not be fetched. Check SESSION_JWKS_URL and the server behind it.",
+  },
   NOTIFICATION_FORGED: {
     whose: "buyer",
     retryable: false,

@@ -31,6 +31,12 @@ const CUT_OFF = {
   detail: "The body did not arrive as a whole.",
 } as const satisfies RequestBody;
 
+/** What we use of a stream's reader; the runtimes' own types differ in members we do not touch. */
+interface ByteReader {
+  read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
+  cancel(): Promise<unknown>;
+}
+
 /** Reads the whole body. Never throws for anything a sender does. */
 export async function readRequestBody(
   request: Request,
@@ -41,7 +47,7 @@ export async function readRequestBody(
   if (announced !== null && Number(announced) > bytesMax) return tooLarge(bytesMax);
   if (request.body === null) return { kind: "bytes", bytes: new Uint8Array(0) };
 
-  const reader = request.body.getReader();
+  const reader: ByteReader = request.body.getReader();
   let isLate = false;
   const cancelTimer = clock.setTimer(BODY_READ_MS_MAX, () => {
     isLate = true;
@@ -61,16 +67,16 @@ export async function readRequestBody(
 }
 
 /** Tells the sender to stop. A stream that is broken already rejects this, and needs no telling. */
-function abandon(reader: ReadableStreamDefaultReader<Uint8Array>): void {
+function abandon(reader: ByteReader): void {
   reader.cancel().catch(() => undefined);
 }
 
-async function collect(reader: ReadableStreamDefaultReader<Uint8Array>, bytesMax: number): Promise<RequestBody> {
+async function collect(reader: ByteReader, bytesMax: number): Promise<RequestBody> {
   const chunks: Uint8Array[] = [];
   let lengthBytes = 0;
   for (;;) {
     const { done, value } = await reader.read();
-    if (done) break;
+    if (done || value === undefined) break;
     lengthBytes += value.length;
     if (lengthBytes > bytesMax) return tooLarge(bytesMax);
     chunks.push(value);

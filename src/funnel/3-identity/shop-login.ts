@@ -35,7 +35,7 @@ export interface ShopLoginOptions {
 }
 
 const SECRET_ALGORITHMS = ["HS256"];
-const JWKS_ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA"];
+const JWKS_ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"];
 
 /** Clocks of shop and node may differ by this much. */
 const CLOCK_TOLERANCE_S = 5;

@@ -62,7 +62,9 @@ const body = <Schema extends z.ZodType>(schema: Schema, required = true) => ({
 
 const MALFORMED = { 400: problem("`malformed`: not what the schema says.") };
 const TOO_LARGE = { 413: problem("`payload_too_large`: the body is over its bound.") };
-const NO_SESSION = { 401: problem("`session_missing`, `session_invalid`, `session_expired` or a `signature_…` reason.") };
+const NO_SESSION = {
+  401: problem("`session_missing`, `session_invalid`, `session_expired` or a `signature_…` reason."),
+};
 const THROTTLED = { 429: problem("`throttled`; carries `retryAfterMs`.") };
 const UNAVAILABLE = { 503: problem("`unavailable`: the store gave no answer; ask again.") };
 const NO_SUCH_SALE = { 404: problem("`no_such_sale`.") };

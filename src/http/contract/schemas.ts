@@ -16,7 +16,11 @@ export const LOGIN_TOKEN_LENGTH_MAX = 8_192;
 const ID_REGEX = /^[A-Za-z0-9_-]{1,64}$/;
 
 const instant = (description: string) =>
-  z.number().int().nonnegative().openapi({ description: `${description} Milliseconds since the epoch.` });
+  z
+    .number()
+    .int()
+    .nonnegative()
+    .openapi({ description: `${description} Milliseconds since the epoch.` });
 
 /** An id in a path, a query or an answer. */
 export const IdSchema = z.string().regex(ID_REGEX).openapi({ example: "spring-drop" });
@@ -76,7 +80,11 @@ export const SessionRequestSchema = z
     z.strictObject({ kind: z.literal("guest") }),
     z.strictObject({
       kind: z.literal("jwt"),
-      token: z.string().min(1).max(LOGIN_TOKEN_LENGTH_MAX).openapi({ description: "The token of the shop's own login." }),
+      token: z
+        .string()
+        .min(1)
+        .max(LOGIN_TOKEN_LENGTH_MAX)
+        .openapi({ description: "The token of the shop's own login." }),
     }),
   ])
   .openapi("SessionRequest");
@@ -137,9 +145,7 @@ export const ReservationListSchema = z
 export const EmptyBodySchema = z.strictObject({}).openapi("Empty");
 
 /** `POST /v1/reservations/{rid}/checkout`. */
-export const CheckoutSchema = z
-  .strictObject({ checkoutUrl: z.string(), paymentId: z.string() })
-  .openapi("Checkout");
+export const CheckoutSchema = z.strictObject({ checkoutUrl: z.string(), paymentId: z.string() }).openapi("Checkout");
 
 /** `POST /v1/events/tickets`. */
 export const EventTicketSchema = z
@@ -147,9 +153,7 @@ export const EventTicketSchema = z
   .openapi("EventTicket");
 
 /** `GET /v1/challenges/new`: "none" says that this sale asks for no challenge. */
-export const ChallengeSchema = z
-  .strictObject({ saleId: IdSchema, challenge: z.literal("none") })
-  .openapi("Challenge");
+export const ChallengeSchema = z.strictObject({ saleId: IdSchema, challenge: z.literal("none") }).openapi("Challenge");
 
 /** `GET /healthz` and `GET /readyz`. */
 export const HealthSchema = z.strictObject({ status: z.literal("ok") }).openapi("Health");
