@@ -98,12 +98,6 @@ export const REFUSALS = {
     retry: "same-key",
     retryAfterMs: 1_000,
   },
-  /** Off the hot path: no such route or thing, or not the asker's; the two are not told apart. */
-  not_found: { stage: "none", status: 404, title: "There is nothing here.", retry: "never" },
-  method_not_allowed: { stage: "none", status: 405, title: "That cannot be done here.", retry: "never" },
-  /** Operators only. */
-  unauthorized: { stage: "none", status: 401, title: "Please sign in with the operator token.", retry: "never" },
-  conflict: { stage: "none", status: 409, title: "The change would break a promise already made.", retry: "never" },
   internal: { stage: "none", status: 500, title: "Something went wrong on our side.", retry: "same-key" },
 } as const satisfies Record<string, RefusalRow>;
 
