@@ -4,7 +4,7 @@
  * The embedded Postgres does not lock its files, and two of them on one directory destroy it. A holder that died
  * (killed, power cut) leaves its file behind; it is recognised by its process id and start time and taken over.
  */
-import { readFileSync, renameSync, rmSync, statfsSync, writeFileSync, linkSync, mkdirSync } from "node:fs";
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "../../domain/faults.ts";
 

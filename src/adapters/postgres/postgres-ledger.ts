@@ -129,7 +129,8 @@ function readOutcomes(row: ReserveRow): AttemptOutcome[] {
       outcomes.push(fresh);
     } else if (verdict === "R") {
       const known = row.known?.[knownIndex++];
-      if (known === undefined) throw new Fault("LEDGER_UNAVAILABLE", { internal: "a known reservation has no details" });
+      if (known === undefined)
+        throw new Fault("LEDGER_UNAVAILABLE", { internal: "a known reservation has no details" });
       outcomes.push({ kind: "accepted", status: known.status, holdUntil: known.holdUntil, replayed: true });
     } else {
       const refused = REFUSED[verdict];

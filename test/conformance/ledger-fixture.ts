@@ -1,0 +1,142 @@
+/**
+ * What a conformance suite needs of an adapter: a migrated, empty database and the ports over it.
+ *
+ * Runs under `bun test` and under `node --test`: the suites use node:test and node:assert only.
+ */
+import { openPgliteDatabase } from "../../src/adapters/pglite/pglite-database.ts";
+import { createPostgresDatabase } from "../../src/adapters/postgres/database.ts";
+import { migrate, readMigrations } from "../../src/adapters/postgres/migrate.ts";
+import { PostgresEventLog } from "../../src/adapters/postgres/postgres-event-log.ts";
+import { PostgresLedger } from "../../src/adapters/postgres/postgres-ledger.ts";
+import { PostgresOrderStore } from "../../src/adapters/postgres/postgres-order-store.ts";
+import { PostgresSaleStore } from "../../src/adapters/postgres/postgres-sale-store.ts";
+import {
+  type BuyerId,
+  deriveRid,
+  parseBuyerId,
+  parseSaleId,
+  parseSku,
+  type Rid,
+  type SaleId,
+} from "../../src/domain/ids.ts";
+import type { Sale } from "../../src/domain/sale.ts";
+import type { Database } from "../../src/ports/database.ts";
+import type { Ledger } from "../../src/ports/ledger.ts";
+import type { OrderStore } from "../../src/ports/order-store.ts";
+import type { SaleStore } from "../../src/ports/sale-store.ts";
+import type { Log } from "../../src/ports/telemetry.ts";
+import { PostgresCluster } from "../support/postgres-cluster.ts";
+
+const ANSWER_TIMEOUT_MS = 20_000;
+
+/** A log that drops everything: suites judge answers, not lines. */
+export const silentLog: Log = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
+
+export interface LedgerFixture {
+  readonly database: Database;
+  readonly ledger: Ledger;
+  readonly orders: OrderStore;
+  readonly sales: SaleStore;
+  readonly events: PostgresEventLog;
+  close(): Promise<void>;
+}
+
+async function overDatabase(database: Database, close: () => Promise<void>): Promise<LedgerFixture> {
+  await migrate(database, await readMigrations());
+  return {
+    database,
+    ledger: new PostgresLedger(database),
+    orders: new PostgresOrderStore(database),
+    sales: new PostgresSaleStore(database),
+    events: new PostgresEventLog(database),
+    close,
+  };
+}
+
+/** The embedded database, in memory. */
+export async function openPgliteFixture(): Promise<LedgerFixture> {
+  const database = await openPgliteDatabase({ directory: null, answerTimeoutMs: ANSWER_TIMEOUT_MS, log: silentLog });
+  return overDatabase(database, () => database.close());
+}
+
+/** A real PostgreSQL of its own. */
+export async function openPostgresFixture(): Promise<LedgerFixture & { readonly url: string }> {
+  const cluster = await PostgresCluster.start();
+  const url = await cluster.createDatabase();
+  const database = connect(url, 8);
+  const fixture = await overDatabase(database, async () => {
+    await database.close();
+    await cluster.stop();
+  });
+  return { ...fixture, url };
+}
+
+/** A pool of its own on a database that a fixture made: what another process would have. */
+export function connect(url: string, connectionsMax: number): Database {
+  return createPostgresDatabase({
+    url,
+    connectionsMax,
+    answerTimeoutMs: ANSWER_TIMEOUT_MS,
+    applicationName: "conformance",
+    log: silentLog,
+  });
+}
+
+let saleCount = 0;
+
+/** Creates a sale that is open now, with one item per stock figure. */
+export async function openSale(
+  fixture: LedgerFixture,
+  options: { stocks: readonly number[]; perBuyerMax?: number; holdMs?: number; opensAt?: number; closesAt?: number },
+): Promise<Sale> {
+  const perBuyerMax = options.perBuyerMax ?? 2;
+  return fixture.sales.createSale({
+    id: saleIdOf(`sale-${++saleCount}`),
+    name: "A sale",
+    description: null,
+    imageUrl: null,
+    opensAt: options.opensAt ?? 0,
+    closesAt: options.closesAt ?? 9_000_000_000_000,
+    holdMs: options.holdMs ?? 600_000,
+    perBuyerMax,
+    challenge: "none",
+    signature: "optional",
+    eligibility: {},
+    items: options.stocks.map((stock, index) => ({
+      sku: present(parseSku(`sku-${index}`)),
+      name: `Item ${index}`,
+      price: { amount: 1_000, currency: "EUR" },
+      stock,
+      perBuyerMax,
+    })),
+  });
+}
+
+export function saleIdOf(text: string): SaleId {
+  return present(parseSaleId(text));
+}
+
+export function buyerOf(text: string | number): BuyerId {
+  return present(parseBuyerId(`buyer-${text}`));
+}
+
+/** The rid that a buyer's key gives in a sale. */
+export function ridOf(sale: Sale, buyerId: BuyerId, key: string): Rid {
+  return deriveRid({ buyerId, saleId: sale.id, idempotencyKey: key.padEnd(8, "_") });
+}
+
+/** The item id at a position of a sale. */
+export function itemIdOf(sale: Sale, index = 0): number {
+  return present(sale.items[index]).itemId;
+}
+
+/** Narrows away null and undefined; a test that gets here without a value is wrong. */
+export function present<Value>(value: Value | null | undefined): Value {
+  if (value === null || value === undefined) throw new Error("a value was expected here");
+  return value;
+}

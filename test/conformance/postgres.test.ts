@@ -1,0 +1,8 @@
+/** The conformance suites on a real PostgreSQL. */
+
+import { describeLedger } from "./ledger.suite.ts";
+import { openPostgresFixture } from "./ledger-fixture.ts";
+import { describeOrders } from "./orders.suite.ts";
+
+describeLedger("postgres", openPostgresFixture);
+describeOrders("postgres", openPostgresFixture);
