@@ -123,6 +123,13 @@ export function expectRefusal(answer: Answer, reason: Reason, expected: Expected
   return problem;
 }
 
+/** Checks the refusal of something that is not there, or not the caller's: the two look the same. */
+export function expectNotFound(answer: Answer): void {
+  expect(answer.status, answer.text).toBe(404);
+  expect(answer.headers.get("content-type"), answer.text).toMatch(/^application\/problem\+json/);
+  expect(answer.json?.reason, answer.text).toBe("not_found");
+}
+
 /** `retryAfterMs` and `Retry-After` come together, the header in whole seconds rounded up. */
 function expectAdvice(answer: Answer, isExpected: boolean | undefined): void {
   const advice: unknown = answer.json.retryAfterMs;

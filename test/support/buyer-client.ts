@@ -120,6 +120,13 @@ export class Buyer {
     return new Buyer(baseUrl, await startGuestSession(baseUrl));
   }
 
+  /** A buyer of the shop, by a token of the shop's login. */
+  static async login(baseUrl: string, token: string): Promise<Buyer> {
+    const answer = await requestSession(baseUrl, { kind: "jwt", token });
+    if (answer.status !== 201) throw new Error(`no session: ${answer.status} ${answer.text}`);
+    return new Buyer(baseUrl, answer.json);
+  }
+
   get buyerId(): string {
     return this.session.buyerId;
   }
