@@ -98,15 +98,6 @@ export const REFUSALS = {
     retry: "same-key",
     retryAfterMs: 1_000,
   },
-  not_available: { stage: "none", status: 501, title: "This is not available yet.", retry: "never" },
-  /** Load balancers only: the node is alive but should not get buyers now. */
-  not_ready: {
-    stage: "none",
-    status: 503,
-    title: "This server is not ready yet.",
-    retry: "later",
-    retryAfterMs: 1_000,
-  },
   internal: { stage: "none", status: 500, title: "Something went wrong on our side.", retry: "same-key" },
 } as const satisfies Record<string, RefusalRow>;
 
