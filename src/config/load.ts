@@ -12,7 +12,7 @@ import { fieldOf, SETTINGS, type SettingName, type SettingValues, UNAVAILABLE_SE
 const OWN_PREFIX = "DOORBUSTER_";
 
 /** Where a value came from. */
-export type Origin = "default" | "environment" | "flag" | "data directory";
+export type Origin = "default" | "environment" | "flag" | "data directory" | "made now";
 
 /** Checked settings, with the secrets as far as they were given. */
 export interface Settings extends SettingValues {
@@ -39,8 +39,9 @@ export function loadConfig(sources: ConfigSources): Config {
   if (settings.secret !== null && settings.adminToken !== null) return settings as Config;
   const kept = readOrMakeSecrets(settings.dataDir);
   const origins = { ...settings.origins };
-  if (settings.secret === null) origins.SECRET = "data directory";
-  if (settings.adminToken === null) origins.ADMIN_TOKEN = "data directory";
+  const keptOrigin = kept.isNew ? "made now" : "data directory";
+  if (settings.secret === null) origins.SECRET = keptOrigin;
+  if (settings.adminToken === null) origins.ADMIN_TOKEN = keptOrigin;
   return freeze({
     ...settings,
     secret: settings.secret ?? kept.secret,

@@ -37,15 +37,19 @@ export function makeSecrets(): Secrets {
   };
 }
 
+/** What a data directory holds; `isNew` when the operator token was made by this call. */
+export interface KeptSecrets extends Secrets {
+  readonly isNew: boolean;
+}
+
 /** The secrets of a data directory, made when missing. Throws DATA_DIRECTORY_UNUSABLE naming folder and cause. */
-export function readOrMakeSecrets(dataDir: string): Secrets {
+export function readOrMakeSecrets(dataDir: string): KeptSecrets {
   try {
     mkdirSync(dataDir, { recursive: true, mode: OWNER_ONLY_FOLDER });
     const fresh = makeSecrets();
-    return {
-      secret: readOrKeep(join(dataDir, "secret"), fresh.secret),
-      adminToken: readOrKeep(join(dataDir, "admin-token"), fresh.adminToken),
-    };
+    const secret = readOrKeep(join(dataDir, "secret"), fresh.secret);
+    const adminToken = readOrKeep(join(dataDir, "admin-token"), fresh.adminToken);
+    return { secret, adminToken, isNew: adminToken === fresh.adminToken };
   } catch (cause) {
     throw new Fault("DATA_DIRECTORY_UNUSABLE", { cause, internal: `DATA_DIR ${dataDir}: ${(cause as Error).message}` });
   }

@@ -1,0 +1,109 @@
+/**
+ * Speaks the operator API for the commands that act on a running node.
+ *
+ * Without --url and --token it finds a node of the same machine by the same settings that node was started with, down to
+ * the token solo mode keeps in DATA_DIR. A problem document's own words reach the person; nothing is retried.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { readSettings, type Settings } from "../config/load.ts";
+import { CommandFailure } from "./failure.ts";
+
+const ANSWER_MS_MAX = 30_000;
+const UNSPECIFIED_HOSTS = ["0.0.0.0", "::"];
+
+/** How a command was told to reach the node. */
+export interface Target {
+  readonly url?: string | undefined;
+  readonly token?: string | undefined;
+}
+
+/** One deployment's operator API. */
+export class OperatorClient {
+  readonly url: string;
+  readonly #token: string;
+
+  constructor(target: { readonly url: string; readonly token: string }) {
+    this.url = target.url.replace(/\/+$/, "");
+    this.#token = target.token;
+  }
+
+  /** The body of a 2xx answer. Throws CommandFailure with the server's own words for anything else. */
+  async request<Body>(
+    method: "GET" | "POST" | "PATCH" | "PUT" | "DELETE",
+    path: string,
+    body?: unknown,
+  ): Promise<Body> {
+    const answer = await this.#send(method, path, body);
+    const text = await answer.text();
+    const parsed = parseJson(text);
+    if (answer.ok && parsed !== undefined) return parsed as Body;
+    throw new CommandFailure(explainAnswer({ url: `${this.url}${path}`, status: answer.status, problem: parsed }));
+  }
+
+  async #send(method: string, path: string, body: unknown): Promise<Response> {
+    const headers: Record<string, string> = { authorization: `Bearer ${this.#token}`, accept: "application/json" };
+    if (body !== undefined) headers["content-type"] = "application/json";
+    try {
+      return await fetch(`${this.url}${path}`, {
+        method,
+        headers,
+        ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+        signal: AbortSignal.timeout(ANSWER_MS_MAX),
+      });
+    } catch (error) {
+      const cause = (error as { cause?: Error }).cause ?? (error as Error);
+      throw new CommandFailure(
+        `No answer from ${this.url} (${cause.message}). Is a node running there? Another one is named with --url.`,
+      );
+    }
+  }
+}
+
+/** The client for what the flags, the environment and a solo node's data directory say, in that order. */
+export function connectOperator(target: Target, env: Readonly<Record<string, string | undefined>>): OperatorClient {
+  const settings = readSettings({ env: target.token === undefined ? env : { ...env, ADMIN_TOKEN: undefined } });
+  const url = target.url ?? `http://${hostInUrl(settings.adminHost)}:${settings.adminPort}`;
+  if (!URL.canParse(url))
+    throw new CommandFailure(`--url is ${JSON.stringify(url)}; accepted: a URL such as http://127.0.0.1:8081`);
+  const token = target.token ?? settings.adminToken ?? keptToken(settings);
+  if (token === null) {
+    throw new CommandFailure(
+      "No operator token: give --token, or set ADMIN_TOKEN to the one the node was started with.",
+    );
+  }
+  return new OperatorClient({ url, token });
+}
+
+function keptToken(settings: Settings): string | null {
+  if (settings.mode !== "solo") return null;
+  try {
+    return readFileSync(join(settings.dataDir, "admin-token"), "utf8").trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
+  }
+}
+
+/** A listening address as part of a URL that reaches it from the same machine. */
+export function hostInUrl(host: string): string {
+  if (UNSPECIFIED_HOSTS.includes(host)) return "127.0.0.1";
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function explainAnswer(answer: { url: string; status: number; problem: unknown }): string {
+  if (answer.status === 401)
+    return `${answer.url} does not accept the operator token. Give the right one with --token.`;
+  const problem = (answer.problem ?? {}) as { title?: string; detail?: string; reason?: string };
+  const words = [problem.title, problem.detail].filter((part) => typeof part === "string").join(" ");
+  return `${answer.url} answered ${answer.status}${problem.reason ? ` ${problem.reason}` : ""}${words ? `: ${words}` : ""}`;
+}

@@ -1,0 +1,61 @@
+/**
+ * The command line: all commands in one list, and how each of them ends.
+ *
+ * Exit 0 only on success, 1 when a command failed, 2 when it was called wrongly. Nothing here ends the process, so
+ * that main.ts and the tests run the same code.
+ */
+import { Command, CommanderError } from "commander";
+import { addAudit } from "./audit.ts";
+import { addConfig } from "./config-print.ts";
+import { CommandFailure, explainFailure } from "./failure.ts";
+import { addKeys } from "./keys.ts";
+import { addMigrate } from "./migrate.ts";
+import { addDemo } from "./run-demo.ts";
+import { addSale } from "./sale.ts";
+import { addServe } from "./serve.ts";
+import type { Surroundings } from "./surroundings.ts";
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+
+/** Runs one command line (without the program's own name) and answers the exit code. */
+export async function runCommandLine(args: readonly string[], surroundings: Surroundings): Promise<number> {
+  try {
+    await createProgram(surroundings).parseAsync(args, { from: "user" });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+    surroundings.err(`doorbuster: ${explainFailure(error)}\n`);
+    return error instanceof CommandFailure ? error.exitCode : EXIT_FAILED;
+  }
+}
+
+function createProgram(surroundings: Surroundings): Command {
+  const program = new Command("doorbuster")
+    .description("Self-hosted flash-sale and ticket on-sale engine: sells exactly the stock.")
+    .exitOverride()
+    .showHelpAfterError("(--help shows what is accepted)")
+    .configureOutput({ writeOut: (text) => surroundings.out(text), writeErr: (text) => surroundings.err(text) });
+  addServe(program, surroundings);
+  addDemo(program);
+  addSale(program, surroundings);
+  addAudit(program, surroundings);
+  addSwarm(program);
+  addMigrate(program, surroundings);
+  addConfig(program, surroundings);
+  addKeys(program, surroundings);
+  return program;
+}
+
+function addSwarm(program: Command): void {
+  program
+    .command("swarm")
+    .description("load against a running deployment (not part of this version)")
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .action(() => {
+      throw new CommandFailure(
+        "swarm is not part of this version. `doorbuster demo` releases its crowd on this machine.",
+      );
+    });
+}

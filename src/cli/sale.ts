@@ -1,0 +1,132 @@
+/**
+ * `doorbuster sale …`: what an operator does to a sale, from the shell, through the operator API.
+ */
+import { readFileSync } from "node:fs";
+import type { Command } from "commander";
+import type { Sale, SalePhase } from "../domain/sale.ts";
+import { CommandFailure } from "./failure.ts";
+import { connectOperator, type OperatorClient, type Target } from "./operator-client.ts";
+import type { Surroundings } from "./surroundings.ts";
+import { renderTable } from "./table.ts";
+
+interface SaleOptions extends Target {
+  readonly json?: true;
+}
+
+/** A sale as the operator API shows it; only what the tables print is named. */
+type ShownSale = Pick<Sale, "id" | "name" | "opensAt" | "closesAt" | "perBuyerMax" | "holdMs" | "signature"> & {
+  readonly state?: string;
+  readonly phase?: SalePhase;
+  readonly items: readonly {
+    readonly sku: string;
+    readonly name: string;
+    readonly price: { readonly amount: number; readonly currency: string };
+    readonly perBuyerMax: number;
+    readonly stock?: { readonly total: number; readonly free: number; readonly held: number; readonly sold: number };
+  }[];
+};
+
+const COMMANDS = {
+  open: "open a sale now, whatever its schedule says",
+  pause: "stop accepting attempts; nothing that was accepted is lost",
+  resume: "go on after a pause",
+  close: "end a sale for good",
+} as const;
+
+/** Adds the command and its sub-commands. */
+export function addSale(program: Command, surroundings: Surroundings): void {
+  const sale = program.command("sale").description("create, look at and steer sales on a running node");
+  const command = (usage: string, text: string): Command =>
+    sale
+      .command(usage)
+      .description(text)
+      .option("--url <url>", "the node's operator address (default: this machine, ADMIN_PORT)")
+      .option("--token <token>", "the operator token (default: ADMIN_TOKEN, or solo mode's own)")
+      .option("--json", "print what the node answers, unchanged");
+
+  command("create <file>", "create a sale from a JSON file; - reads standard input").action(
+    (file: string, options: SaleOptions) => createSale(file, options, surroundings),
+  );
+  command("list", "list all sales").action((options: SaleOptions) => listSales(options, surroundings));
+  command("show <id>", "show one sale").action(async (id: string, options: SaleOptions) => {
+    const operator = connectOperator(options, surroundings.env);
+    print(await operator.request<ShownSale>("GET", salePath(id)), options, surroundings);
+  });
+  for (const [name, text] of Object.entries(COMMANDS)) {
+    command(`${name} <id>`, text).action(async (id: string, options: SaleOptions) => {
+      const operator = connectOperator(options, surroundings.env);
+      print(await operator.request<ShownSale>("POST", `${salePath(id)}/${name}`), options, surroundings);
+    });
+  }
+}
+
+/** The operator API's path of a sale, whatever characters the id has. */
+export function salePath(id: string): string {
+  return `/v1/admin/sales/${encodeURIComponent(id)}`;
+}
+
+async function createSale(file: string, options: SaleOptions, surroundings: Surroundings): Promise<void> {
+  const text = file === "-" ? await surroundings.readInput() : readSaleFile(file);
+  try {
+    JSON.parse(text);
+  } catch (error) {
+    throw new CommandFailure(`${file === "-" ? "Standard input" : file} is not JSON: ${(error as Error).message}`);
+  }
+  const operator = connectOperator(options, surroundings.env);
+  print(await operator.request<ShownSale>("POST", "/v1/admin/sales", text), options, surroundings);
+}
+
+function readSaleFile(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new CommandFailure(`Cannot read ${file}: ${(error as Error).message}`);
+  }
+}
+
+async function listSales(options: SaleOptions, surroundings: Surroundings): Promise<void> {
+  const operator: OperatorClient = connectOperator(options, surroundings.env);
+  const answer = await operator.request<{ sales: readonly ShownSale[] }>("GET", "/v1/admin/sales");
+  if (options.json) {
+    surroundings.out(`${JSON.stringify(answer, null, 2)}\n`);
+    return;
+  }
+  if (answer.sales.length === 0) {
+    surroundings.out("No sales yet.\n");
+    return;
+  }
+  const rows = answer.sales.map((sale) => [
+    sale.id,
+    stateOf(sale),
+    instant(sale.opensAt),
+    instant(sale.closesAt),
+    sale.name,
+  ]);
+  surroundings.out(renderTable(["id", "state", "opens", "closes", "name"], rows));
+}
+
+function print(sale: ShownSale, options: SaleOptions, surroundings: Surroundings): void {
+  surroundings.out(options.json ? `${JSON.stringify(sale, null, 2)}\n` : describeSale(sale));
+}
+
+function describeSale(sale: ShownSale): string {
+  const rows = sale.items.map((item) => [
+    item.sku,
+    `${(item.price.amount / 100).toFixed(2)} ${item.price.currency}`,
+    item.perBuyerMax,
+    item.stock?.total ?? "",
+    item.stock?.free ?? "",
+    item.stock?.held ?? "",
+    item.stock?.sold ?? "",
+  ]);
+  const head = `${sale.id}  ${stateOf(sale)}  ${sale.name}\nopens ${instant(sale.opensAt)}  closes ${instant(sale.closesAt)}\n\n`;
+  return head + renderTable(["sku", "price", "per buyer", "total", "free", "held", "sold"], rows);
+}
+
+function stateOf(sale: ShownSale): string {
+  return sale.state ?? sale.phase ?? "";
+}
+
+function instant(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d{3}Z$/, "Z");
+}

@@ -1,0 +1,98 @@
+/**
+ * `doorbuster serve`: runs a node until it is told to stop, and says where it is and how to sign in.
+ *
+ * The operator token is printed when solo mode has just made it or a person is watching; one that came from the
+ * environment is never repeated. The first signal drains, a second one ends the process at once (main.ts).
+ */
+import { type Command, Option } from "commander";
+import pc from "picocolors";
+import { type Config, loadConfig } from "../config/load.ts";
+import { createDemoSale } from "./demo-sale.ts";
+import { CommandFailure } from "./failure.ts";
+import { hostInUrl, OperatorClient } from "./operator-client.ts";
+import { parseRoles, ROLES, type Role } from "./roles.ts";
+import type { RunningNode, Surroundings } from "./surroundings.ts";
+
+interface ServeOptions {
+  readonly roles: readonly Role[];
+  readonly demoSale?: true;
+  readonly port?: string;
+  readonly adminPort?: string;
+  readonly dataDir?: string;
+}
+
+/** Adds the command. */
+export function addServe(program: Command, surroundings: Surroundings): void {
+  program
+    .command("serve")
+    .description("run a node; without DATABASE_URL everything it needs is started inside")
+    .addOption(
+      new Option("--roles <list>", `what this node does: ${ROLES.join(",")}`)
+        .argParser(parseRoles)
+        .default(ROLES, ROLES.join(",")),
+    )
+    .option("--demo-sale", "create a ready-made sale that opens in 30 seconds")
+    .option("--port <port>", "where buyers connect (PORT)")
+    .option("--admin-port <port>", "where operators connect (ADMIN_PORT)")
+    .option("--data-dir <folder>", "solo mode's folder (DATA_DIR)")
+    .addHelpText("after", "\nSettings come from the environment; `doorbuster config print` lists them.")
+    .action((options: ServeOptions) => serve(options, surroundings));
+}
+
+async function serve(options: ServeOptions, surroundings: Surroundings): Promise<void> {
+  const config = loadConfig({
+    env: surroundings.env,
+    overrides: { PORT: options.port, ADMIN_PORT: options.adminPort, DATA_DIR: options.dataDir },
+  });
+  if (options.demoSale && !["api", "admin"].every((role) => options.roles.some((given) => given === role))) {
+    throw new CommandFailure("--demo-sale needs the roles api and admin.");
+  }
+  const what = config.mode === "solo" ? `embedded database in ${config.dataDir}` : "PostgreSQL at DATABASE_URL";
+  surroundings.err(`Starting Doorbuster, ${config.mode} mode, ${what} …\n`);
+  const node = await surroundings.composition.startNode(config, options.roles);
+  try {
+    surroundings.out(describeNode(config, node, surroundings.isTerminal));
+    if (options.demoSale) surroundings.out(await openDemoSale(config, node));
+    surroundings.out(`Ready. ${surroundings.isTerminal ? "Ctrl-C stops it." : ""}\n`);
+    const signal = await surroundings.untilToldToStop();
+    surroundings.err(`\n${signal}: finishing what has begun, at most ${config.drainMs / 1_000} s …\n`);
+  } finally {
+    await node.stop();
+  }
+}
+
+function describeNode(config: Config, node: RunningNode, isTerminal: boolean): string {
+  const lines: string[] = [];
+  if (node.buyerPort !== null) lines.push(`  Buyers     ${pc.cyan(buyerUrl(config, node.buyerPort))}`);
+  if (node.adminPort !== null) {
+    lines.push(`  Operators  ${pc.cyan(operatorUrl(config, node.adminPort))}`);
+    lines.push(`  Token      ${describeToken(config, isTerminal)}`);
+  }
+  return `\n${lines.join("\n")}\n\n`;
+}
+
+function describeToken(config: Config, isTerminal: boolean): string {
+  const origin = config.origins.ADMIN_TOKEN;
+  if (origin === "made now" || (origin === "data directory" && isTerminal)) return pc.bold(config.adminToken);
+  return origin === "data directory" ? `in ${config.dataDir}/admin-token` : "the ADMIN_TOKEN you set";
+}
+
+async function openDemoSale(config: Config, node: RunningNode): Promise<string> {
+  const buyers = buyerUrl(config, node.buyerPort ?? config.port);
+  const operator = new OperatorClient({
+    url: operatorUrl(config, node.adminPort ?? config.adminPort),
+    token: config.adminToken,
+  });
+  const time = await fetch(`${buyers}/v1/time`, { signal: AbortSignal.timeout(5_000) });
+  const { now } = (await time.json()) as { now: number };
+  const saleId = await createDemoSale(operator, now);
+  return `  Demo sale  ${pc.cyan(`${buyers}/sales/${saleId}`)}  opens in 30 seconds\n\n`;
+}
+
+function buyerUrl(config: Config, port: number): string {
+  return `http://${hostInUrl(config.host)}:${port}`;
+}
+
+function operatorUrl(config: Config, port: number): string {
+  return `http://${hostInUrl(config.adminHost)}:${port}`;
+}
