@@ -5,7 +5,7 @@
  * is refused. Depths and sizes are SECURITY's T16, T17 and T18; ids are T14.
  */
 import { expect, test } from "bun:test";
-import { type Answer, expectAccepted, expectNotFound, expectRefusal } from "../../support/answers.ts";
+import { type Answer, call, expectAccepted, expectNotFound, expectRefusal } from "../../support/answers.ts";
 import { type Buyer, freshKey, requestHeaders, reservationsPath } from "../../support/buyer-client.ts";
 import type { GetDeployment } from "../../support/deployment.ts";
 import { RawConnection, requestHead, sendRaw } from "../../support/raw-http.ts";
@@ -126,13 +126,13 @@ function describeSizes(deployment: GetDeployment): void {
     const path = reservationsPath(await deployment().sale());
     expectRefusal(await buyer.send({ path, body: bomb, idempotencyKey: freshKey() }), "payload_too_large");
     for (const url of [`${deployment().buyerUrl}/v1/sessions`, `${deployment().node.adminUrl}/v1/admin/sales`]) {
-      const response = await fetch(url, {
+      const answer = await call(url, {
         method: "POST",
         body: bomb,
         headers: { "Content-Type": "application/json", Authorization: `Bearer ${deployment().node.adminToken}` },
       });
-      expect([400, 413]).toContain(response.status);
-      expect((await response.json()).reason).toMatch(/^(malformed|payload_too_large)$/);
+      expect([400, 413]).toContain(answer.status);
+      expect(answer.json.reason).toMatch(/^(malformed|payload_too_large)$/);
     }
   });
 }
@@ -230,13 +230,12 @@ function describeOtherBodies(deployment: GetDeployment): void {
       '{"kind":"jwt","token":7}',
     ];
     for (const body of [...bodies, '{"kind":"guest","kind":"jwt"}', '\ufeff{"kind":"guest"}']) {
-      const response = await fetch(`${deployment().buyerUrl}/v1/sessions`, {
+      const answer = await call(`${deployment().buyerUrl}/v1/sessions`, {
         method: "POST",
         headers: { "Content-Type": "application/json" },
         body,
       });
-      const problem = await response.json();
-      expect([response.status, problem.reason, body]).toEqual([400, "malformed", body]);
+      expect([answer.status, answer.json?.reason, body]).toEqual([400, "malformed", body]);
     }
   });
 }
@@ -281,9 +280,7 @@ function describeIds(deployment: GetDeployment): void {
 
   test("answers a path that is not there with a problem document", async () => {
     for (const path of ["/v1", "/v1/nothing", "/v1/admin/sales", "/v1/sales/a/b/c", "/v1//sales//x"]) {
-      const response = await fetch(`${deployment().buyerUrl}${path}`);
-      const text = await response.text();
-      expectNotFound({ status: response.status, headers: response.headers, text, json: JSON.parse(text) });
+      expectNotFound(await call(`${deployment().buyerUrl}${path}`));
     }
   });
 }

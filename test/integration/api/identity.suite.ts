@@ -4,7 +4,7 @@
 
 import { expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { expectAccepted, expectRefusal } from "../../support/answers.ts";
+import { call, expectAccepted, expectRefusal } from "../../support/answers.ts";
 import {
   Buyer,
   contentDigest,
@@ -143,10 +143,9 @@ function describeSignatures(deployment: GetDeployment): void {
       const path = reservationsPath(sale);
       const body = '{"quantity":1}';
       const headers = mutate(requestHeaders(buyer.session, { path, body, idempotencyKey: freshKey() }));
-      const response = await fetch(`${deployment().buyerUrl}${path}`, { method: "POST", headers, body });
-      const problem = await response.json();
-      expect([response.status, problem.stage]).toEqual([401, "identity"]);
-      expect(problem.reason).toMatch(/^signature_(invalid|missing|stale)$/);
+      const answer = await call(`${deployment().buyerUrl}${path}`, { method: "POST", headers, body });
+      expect([answer.status, answer.json.stage]).toEqual([401, "identity"]);
+      expect(answer.json.reason).toMatch(/^signature_(invalid|missing|stale)$/);
       expect((await buyer.list(sale.saleId)).json.reservations).toEqual([]);
     });
   }
@@ -181,9 +180,8 @@ function describeSignatures(deployment: GetDeployment): void {
       ],
     ];
     for (const [name, headers, sentTo] of forged) {
-      const response = await fetch(`${deployment().buyerUrl}${sentTo}`, { method: "POST", headers, body });
-      const problem = await response.json();
-      expect([name, response.status, problem.reason]).toEqual([name, 401, "signature_invalid"]);
+      const answer = await call(`${deployment().buyerUrl}${sentTo}`, { method: "POST", headers, body });
+      expect([name, answer.status, answer.json.reason]).toEqual([name, 401, "signature_invalid"]);
     }
   });
 

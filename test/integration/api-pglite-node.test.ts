@@ -1,0 +1,6 @@
+/**
+ * The black-box suite of the API on the embedded database, with the node under test running on Node.
+ */
+import { describeApi } from "./api/api.suite.ts";
+
+describeApi({ database: "pglite", runtime: "node" });
