@@ -1,0 +1,42 @@
+/**
+ * What the operator API needs from the rest of the node; the composition root fills it in.
+ */
+import type { Hono } from "hono";
+import type { Auditor } from "../../ledger/auditor.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Ledger } from "../../ports/ledger.ts";
+import type { OrderStore } from "../../ports/order-store.ts";
+import type { Random } from "../../ports/random.ts";
+import type { SaleStore } from "../../ports/sale-store.ts";
+import type { StatsStore } from "../../ports/stats-store.ts";
+import type { Log } from "../../ports/telemetry.ts";
+import type { ConnectionContext } from "../listen/listener.ts";
+import type { OpsApp } from "../ops/app.ts";
+
+export interface OperatorDependencies {
+  readonly adminToken: string;
+  readonly saleStore: SaleStore;
+  readonly orderStore: OrderStore;
+  /** Only its stock is read. */
+  readonly ledger: Pick<Ledger, "readStock">;
+  readonly statsStore: StatsStore;
+  readonly auditor: Auditor;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Makes this node ready for the sale's rush: catalogue loaded, holders read, connections open. */
+  warmUp(): Promise<void>;
+  /** The form in which the throttle knows an address: IPv4, or the /64 of an IPv6. Null when it is none. */
+  addressKeyOf(address: string): string | null;
+  /** Health, readiness and metrics (http/ops/app.ts), mounted at the root without the token. */
+  readonly ops: OpsApp;
+  /** The operator's console and its assets, mounted last, at the root. Null without pages. */
+  readonly pages: { fetch(request: Request): Response | Promise<Response> } | null;
+}
+
+/** hono's view of the connection. */
+export interface OperatorEnv {
+  Bindings: ConnectionContext;
+}
+
+export type OperatorApp = Hono<OperatorEnv>;
