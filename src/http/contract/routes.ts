@@ -252,6 +252,12 @@ export const BUYER_ROUTES = {
     request: { query: z.object({ saleId: IdSchema }) },
     responses: { 200: json("`none`: the sale asks for no challenge.", ChallengeSchema), ...MALFORMED, ...NO_SUCH_SALE },
   }),
+  readContract: route("none", {
+    method: "get",
+    path: "/v1/openapi.json",
+    summary: "This document",
+    responses: { 200: json("OpenAPI 3.1.", z.looseObject({ openapi: z.string() })) },
+  }),
   readHealth: route("none", {
     method: "get",
     path: "/healthz",
@@ -265,6 +271,31 @@ export const BUYER_ROUTES = {
     responses: { 200: json("Ready.", HealthSchema), 503: problem("`draining` or `busy`: not now.") },
   }),
 } as const satisfies Record<string, BuyerRoute>;
+
+/** Paths of the buyer's page and its files; they are plain files and no part of openapi.json. */
+export const BUYER_PAGE_PATHS = ["/", "/sales/{saleId}", "/assets/{name}"] as const;
+
+/** A path and method with who may call it, for tests that go through all of them. */
+export interface RouteAccess {
+  readonly method: string;
+  readonly path: string;
+  readonly auth: RouteAuth;
+}
+
+/** Everything that is reachable on PORT, the hot path and the pages included. */
+export const BUYER_ROUTE_TABLE: readonly RouteAccess[] = [
+  ...Object.values<BuyerRoute>(BUYER_ROUTES).map(({ method, path, auth }) => ({
+    method: method.toUpperCase(),
+    path,
+    auth,
+  })),
+  ...BUYER_PAGE_PATHS.map((path) => ({ method: "GET", path, auth: "none" as const })),
+];
+
+/** The path as hono matches it: `{rid}` becomes `:rid`. */
+export function routingPath(path: string): string {
+  return path.replace(/\{([a-zA-Z]+)\}/g, ":$1");
+}
 
 /** The name of a route: the key of its handler. */
 export type BuyerRouteName = keyof typeof BUYER_ROUTES;

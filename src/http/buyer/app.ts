@@ -1,0 +1,109 @@
+/**
+ * The buyer API and page as one hono app: everything on PORT except the hot path.
+ *
+ * Handlers are registered from the route table of the contract, so a row without a handler does not compile and a path
+ * outside the table cannot exist. Around them: one place that turns faults into `unavailable`, bugs into `internal` with
+ * an id, unknown paths into 404 and wrong methods into 405, and one that adds the headers every answer has.
+ */
+import { Hono } from "hono";
+import { FAULTS, type Fault, isFault } from "../../domain/faults.ts";
+import { isId } from "../../domain/ids.ts";
+import type { Refusal } from "../../domain/refusals.ts";
+import { createOpenApiDocument } from "../contract/openapi.ts";
+import { BUYER_PAGE_PATHS, BUYER_ROUTES, type BuyerRouteName, routingPath } from "../contract/routes.ts";
+import { internalResponse, problemResponse } from "../problem.ts";
+import { secureHeaders } from "../security-headers.ts";
+import type { BuyerAppDependencies } from "./dependencies.ts";
+import { createEventHandlers } from "./events.ts";
+import { type BuyerContext, type BuyerEnv, type BuyerHandler, refuse } from "./request-context.ts";
+import { createReservationHandlers } from "./reservations.ts";
+import { createSaleHandlers } from "./sales.ts";
+import { createSessionHandlers } from "./sessions.ts";
+import { createWebhookHandlers } from "./webhooks.ts";
+
+const CONTRACT_HEADERS = { "content-type": "application/json", "cache-control": "public, max-age=60" };
+
+/** Builds the app. Mount it on PORT; the listener hands the hot path to the funnel before this app sees it. */
+export function createBuyerApp(dependencies: BuyerAppDependencies): Hono<BuyerEnv> {
+  const app = new Hono<BuyerEnv>();
+  app.use(async (context, next) => {
+    await next();
+    secureHeaders(context.res.headers);
+  });
+  registerRoutes(app, createHandlers(dependencies));
+  registerPages(app, dependencies);
+  app.notFound(() => problemResponse("not_found"));
+  app.onError((error, context) => answerFailure(error, context, dependencies));
+  return app;
+}
+
+function createHandlers(dependencies: BuyerAppDependencies): Record<BuyerRouteName, BuyerHandler> {
+  const contract = JSON.stringify(createOpenApiDocument(dependencies.settings.version));
+  return {
+    ...createSaleHandlers(dependencies),
+    ...createSessionHandlers(dependencies),
+    ...createReservationHandlers(dependencies),
+    ...createWebhookHandlers(dependencies),
+    ...createEventHandlers(dependencies),
+    // Only a listener without a funnel lets an attempt come here.
+    reserve: () => refuse({ reason: "busy" }),
+    readContract: () => new Response(contract, { headers: CONTRACT_HEADERS }),
+    readHealth: () => Response.json({ status: "ok" }),
+    readReadiness() {
+      const reason = dependencies.readiness();
+      return reason === null ? Response.json({ status: "ok" }) : refuse({ reason });
+    },
+  };
+}
+
+function registerRoutes(app: Hono<BuyerEnv>, handlers: Record<BuyerRouteName, BuyerHandler>): void {
+  const allowed = new Map<string, string[]>();
+  for (const name of Object.keys(BUYER_ROUTES) as BuyerRouteName[]) {
+    const { method } = BUYER_ROUTES[name];
+    const path = routingPath(BUYER_ROUTES[name].path);
+    app.on(method.toUpperCase(), path, handlers[name]);
+    // hono answers HEAD wherever there is a GET.
+    const methods = method === "get" ? ["GET", "HEAD"] : [method.toUpperCase()];
+    allowed.set(path, [...(allowed.get(path) ?? []), ...methods]);
+  }
+  for (const [path, methods] of allowed) app.all(path, () => refuseMethod(methods));
+}
+
+function registerPages(app: Hono<BuyerEnv>, { pages }: BuyerAppDependencies): void {
+  const handlers: Readonly<Record<(typeof BUYER_PAGE_PATHS)[number], BuyerHandler>> = {
+    "/": (context) => pages.page("buyer", context.req.raw),
+    "/sales/{saleId}": (context) =>
+      isId(context.req.param("saleId")) ? pages.page("buyer", context.req.raw) : problemResponse("not_found"),
+    "/assets/{name}": (context) => pages.asset(context.req.param("name") ?? "", context.req.raw),
+  };
+  for (const path of BUYER_PAGE_PATHS) {
+    app.get(routingPath(path), handlers[path]);
+    app.all(routingPath(path), () => refuseMethod(["GET", "HEAD"]));
+  }
+}
+
+function refuseMethod(allowed: readonly string[]): Response {
+  const response = problemResponse("method_not_allowed");
+  response.headers.set("allow", allowed.join(", "));
+  return response;
+}
+
+/** What went wrong is logged; what is said is one of three things. */
+function answerFailure(error: unknown, context: BuyerContext, { log, random }: BuyerAppDependencies): Response {
+  const route = `${context.req.method} ${context.req.routePath}`;
+  const refusal = isFault(error) ? refusalOfFault(error) : null;
+  if (refusal !== null) {
+    log.warn({ route, error }, "a request met a fault");
+    return refuse(refusal);
+  }
+  const requestId = random.id();
+  log.error({ route, requestId, error }, "a request failed by a bug");
+  return internalResponse(requestId);
+}
+
+/** The refusal a buyer reads for a fault, or null when the fault is ours. */
+function refusalOfFault(fault: Fault): Refusal | null {
+  const { whose } = FAULTS[fault.code];
+  if (whose === "dependency") return { reason: "unavailable" };
+  return whose === "capacity" ? { reason: "busy" } : null;
+}

@@ -1,0 +1,81 @@
+/**
+ * What the buyer API needs from the rest of the node, each as narrow as its use, so that composition can hand in the real
+ * thing and tests a fake of ten lines.
+ *
+ * Nothing here may be looked up globally: a handler that wants the time, an id or a store gets it from this record.
+ */
+import type { BuyerId } from "../../domain/ids.ts";
+import type { Refusal } from "../../domain/refusals.ts";
+import type { Sale } from "../../domain/sale.ts";
+import type { Authenticator } from "../../funnel/3-identity/authenticate.ts";
+import type { Keys } from "../../funnel/3-identity/keys.ts";
+import type { ShopLoginVerifier } from "../../funnel/3-identity/shop-login.ts";
+import type { CheckoutService } from "../../orders/checkout.ts";
+import type { SettlementService } from "../../orders/settlement.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Ledger } from "../../ports/ledger.ts";
+import type { OrderStore } from "../../ports/order-store.ts";
+import type { Random } from "../../ports/random.ts";
+import type { Log } from "../../ports/telemetry.ts";
+import type { EventHub } from "../../push/hub.ts";
+import type { Pages } from "../pages.ts";
+
+/** The node's own copy of the sales; never asks the store. */
+export interface SaleCatalogue {
+  /** Null when there is no such sale. Any text may be asked for. */
+  findSale(saleId: string): Sale | null;
+  /** Sales that matter now, in any order. */
+  listSales(): readonly Sale[];
+}
+
+/** A request as the throttle sees it. */
+export interface ThrottledRequest {
+  readonly remoteAddress: string;
+  header(name: string): string | null;
+}
+
+/** The part of the throttle that routes outside the funnel use; bans included. */
+export interface RouteThrottle {
+  /** Null when the request may go on. `buyerId` null = there is no session yet: the address alone counts. */
+  admit(request: ThrottledRequest, buyerId: BuyerId | null): Refusal | null;
+}
+
+/** Why the node takes no work now, or null when it does. */
+export type Readiness = () => "draining" | "busy" | null;
+
+export interface BuyerAppDependencies {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly keys: Keys;
+  readonly authenticator: Authenticator;
+  readonly catalogue: SaleCatalogue;
+  readonly ledger: Pick<Ledger, "readStock">;
+  readonly orders: Pick<OrderStore, "findOrder" | "listOrdersOfBuyer" | "cancelHold">;
+  readonly checkout: CheckoutService;
+  readonly settlement: Pick<SettlementService, "notified">;
+  readonly events: Pick<EventHub, "open">;
+  /** Guards `POST /v1/sessions`. */
+  readonly sessionThrottle: RouteThrottle;
+  /** Guards the routes that ask the database for one buyer. Not the funnel's: looking must not cost an attempt. */
+  readonly readThrottle: RouteThrottle;
+  readonly readiness: Readiness;
+  readonly pages: Pages;
+  /** Null where the shop's own login is not configured. */
+  readonly shopLogin: ShopLoginVerifier | null;
+  readonly settings: BuyerAppSettings;
+}
+
+export interface BuyerAppSettings {
+  readonly guestsAllowed: boolean;
+  readonly sessionTtlMs: number;
+  /**
+   * How buyers reach this node from outside, without a trailing slash; asked when needed,
+   * because a port may be known late. Never taken from a request's Host.
+   */
+  readonly publicUrl: () => string;
+  /** The name of this deployment among several; null = it is alone. */
+  readonly unit: string | null;
+  /** The version in openapi.json. */
+  readonly version: string;
+}

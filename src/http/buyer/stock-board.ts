@@ -1,0 +1,103 @@
+/**
+ * Stock figures for the public sale document: at most one query per sale and second, however many buyers look.
+ *
+ * Fresh figures are served at once; older ones are served too while one refresh runs behind them, so a crowd that
+ * arrives on a cold second costs one query and not ten thousand. Too old to be honest about: the caller waits for
+ * the refresh, within a deadline. A failure is remembered for a moment, so a database that is down is not asked
+ * by everybody. Deciding about stock is the ledger's; this only ever feeds bands and words on a page.
+ */
+import { Fault } from "../../domain/faults.ts";
+import type { Sale } from "../../domain/sale.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Ledger, Stock } from "../../ports/ledger.ts";
+
+/** Figures younger than this are served without a thought. */
+export const FRESH_MS_MAX = 1_000;
+/** Figures older than this are never served. */
+export const STALE_MS_MAX = 5_000;
+/** How long a caller waits for a refresh. */
+export const REFRESH_WAIT_MS_MAX = 2_000;
+/** No new refresh this soon after one failed. */
+export const FAILURE_PAUSE_MS = 250;
+/** Sales remembered; the one that was refreshed longest ago goes first. */
+export const SALES_MAX = 256;
+
+/** Stock by item. */
+export type SaleStock = ReadonlyMap<number, Stock>;
+
+interface Entry {
+  stock: SaleStock | null;
+  readAtMs: number;
+  failedAtMs: number;
+  refresh: Promise<SaleStock> | null;
+}
+
+export class StockBoard {
+  readonly #ledger: Pick<Ledger, "readStock">;
+  readonly #clock: Clock;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(parts: { ledger: Pick<Ledger, "readStock">; clock: Clock }) {
+    this.#ledger = parts.ledger;
+    this.#clock = parts.clock;
+  }
+
+  /** The stock of the sale's items, at most {@link STALE_MS_MAX} old. Throws LEDGER_UNAVAILABLE. */
+  async stockOf(sale: Sale): Promise<SaleStock> {
+    const entry = this.#entry(sale.id);
+    const nowMs = this.#clock.monotonicMs();
+    // An item that was added since must not be shown as sold out.
+    const known =
+      entry.stock !== null && sale.items.every((item) => entry.stock?.has(item.itemId)) ? entry.stock : null;
+    const ageMs = known === null ? Number.POSITIVE_INFINITY : nowMs - entry.readAtMs;
+    if (known !== null && ageMs < FRESH_MS_MAX) return known;
+
+    const mayRefresh = entry.refresh !== null || nowMs - entry.failedAtMs >= FAILURE_PAUSE_MS;
+    const refresh = mayRefresh ? this.#refresh(sale, entry) : null;
+    if (known !== null && ageMs < STALE_MS_MAX) return known;
+    if (refresh === null) throw new Fault("LEDGER_UNAVAILABLE", { internal: "stock could not be read a moment ago" });
+    return await this.#withDeadline(refresh);
+  }
+
+  #entry(saleId: string): Entry {
+    const known = this.#entries.get(saleId);
+    if (known !== undefined) return known;
+    const [oldest] = this.#entries.keys();
+    if (this.#entries.size >= SALES_MAX && oldest !== undefined) this.#entries.delete(oldest);
+    const entry: Entry = { stock: null, readAtMs: 0, failedAtMs: Number.NEGATIVE_INFINITY, refresh: null };
+    this.#entries.set(saleId, entry);
+    return entry;
+  }
+
+  #refresh(sale: Sale, entry: Entry): Promise<SaleStock> {
+    if (entry.refresh !== null) return entry.refresh;
+    const startedAtMs = this.#clock.monotonicMs();
+    const refresh = this.#ledger.readStock(sale.items.map((item) => item.itemId)).then(
+      (rows) => {
+        entry.stock = new Map(rows.map((row) => [row.itemId, row]));
+        // The figures are as old as the question, not as the answer.
+        entry.readAtMs = startedAtMs;
+        entry.refresh = null;
+        return entry.stock;
+      },
+      (error: unknown) => {
+        entry.failedAtMs = this.#clock.monotonicMs();
+        entry.refresh = null;
+        throw error;
+      },
+    );
+    entry.refresh = refresh;
+    // Nobody may be waiting for it; its failure is remembered in the entry.
+    refresh.catch(() => undefined);
+    return refresh;
+  }
+
+  #withDeadline(refresh: Promise<SaleStock>): Promise<SaleStock> {
+    return new Promise((resolve, reject) => {
+      const cancelTimer = this.#clock.setTimer(REFRESH_WAIT_MS_MAX, () =>
+        reject(new Fault("LEDGER_UNAVAILABLE", { internal: `stock was not read within ${REFRESH_WAIT_MS_MAX} ms` })),
+      );
+      refresh.then(resolve, reject).finally(cancelTimer);
+    });
+  }
+}
