@@ -156,6 +156,9 @@ export class History {
     const expected = this.#model.beginExpiry();
     assert.deepEqual(begun.map((order) => order.rid).sort(), expected.sort());
     const chosen = begun.map((order) => order.rid).filter(() => this.#dice(3) > 0);
+    // One that may be in any status: only what is expiring may end.
+    const any = this.#drawRid();
+    if (any !== null && !chosen.includes(any)) chosen.push(any);
     assert.equal(await this.#fixture.orders.finishEnding(chosen), this.#model.finish(chosen));
     return "expire";
   }
