@@ -73,7 +73,10 @@ function watchForInterruption(): { first: Promise<null>; stop: () => void } {
     interrupt = () => resolve(null);
   });
   for (const signal of STOP_SIGNALS) process.once(signal, interrupt);
-  return { first, stop: () => STOP_SIGNALS.forEach((signal) => process.off(signal, interrupt)) };
+  const stop = (): void => {
+    for (const signal of STOP_SIGNALS) process.off(signal, interrupt);
+  };
+  return { first, stop };
 }
 
 function describeKept(shop: ShopProcess, saleId: string): string {

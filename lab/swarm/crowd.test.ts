@@ -1,0 +1,130 @@
+/**
+ * A few hundred buyers against a shop in memory: an honest shop is found correct, a lying one is found out.
+ */
+import { describe, expect, test } from "bun:test";
+import { Crowd } from "./crowd.ts";
+import { FakeShop, type Lies } from "./fake-shop.ts";
+import { type Finding, judge } from "./judge.ts";
+import type { Observation } from "./observation.ts";
+import { createSystemClock } from "./system-clock.ts";
+import { countRows, sumTallies, type TallySum } from "./tally.ts";
+
+const ITEMS = [
+  { sku: "standing", stock: 60 },
+  { sku: "seated", stock: 30 },
+];
+const PER_BUYER_MAX = 2;
+const clock = createSystemClock();
+
+interface Story {
+  readonly findings: readonly Finding[];
+  readonly observations: readonly Observation[];
+  readonly tally: TallySum;
+  readonly shop: FakeShop;
+}
+
+async function sellTo(buyerCount: number, lies: Lies = {}): Promise<Story> {
+  const shop = new FakeShop({ items: ITEMS, perBuyerMax: PER_BUYER_MAX, lies });
+  const port = await shop.start();
+  try {
+    const observations: Observation[] = [];
+    const items = ITEMS.map((item) => ({ ...item, perBuyerMax: PER_BUYER_MAX }));
+    const crowd = new Crowd({
+      setup: {
+        type: "setup",
+        shape: { seed: 11, items, rushMs: 300, thinkMsMax: 50 },
+        buyerCount,
+        workerIndex: 0,
+        workerCount: 1,
+        hostname: "127.0.0.1",
+        port,
+        saleId: "fake",
+        skus: ITEMS.map((item) => item.sku),
+        perBuyerMax: ITEMS.map(() => PER_BUYER_MAX),
+      },
+      clock,
+      observe: (observation) => observations.push(observation),
+      onMinted: () => undefined,
+    });
+    await crowd.mintSessions();
+    shop.opensAtMs = clock.nowMs() + 300;
+    await crowd.prepare({
+      type: "rush",
+      opensAtMs: shop.opensAtMs,
+      patienceUntilMs: shop.opensAtMs + 400,
+      serverOffsetMs: 0,
+    });
+    await crowd.run();
+    const findings = judge({
+      opensAtMs: shop.opensAtMs,
+      readAtMs: clock.nowMs(),
+      items,
+      observations,
+      orders: shop.orders,
+      audit: shop.audit(),
+      internalErrorCount: 0,
+    });
+    return { findings, observations, tally: sumTallies([crowd.tally.snapshot()]), shop };
+  } finally {
+    await shop.stop();
+  }
+}
+
+function rulesOf(story: Story): string[] {
+  return story.findings.map((finding) => finding.rule);
+}
+
+describe("the crowd", () => {
+  test("finds an honest shop correct, although it is refused, throttled by busy answers and hangs up", async () => {
+    const story = await sellTo(600, { busyEvery: 7 });
+    expect(story.findings).toEqual([]);
+    const { rows } = story.tally;
+    expect(countRows(rows, { reason: "busy" })).toBeGreaterThan(50);
+    expect(countRows(rows, { reason: "dropped" })).toBeGreaterThan(10);
+    expect(countRows(rows, { reason: "not_open" })).toBeGreaterThan(5);
+    expect(countRows(rows, { reason: "empty" })).toBeGreaterThan(100);
+    expect(countRows(rows, { reason: "limit_reached" })).toBeGreaterThan(0);
+    expect(countRows(rows, { population: "forger", reason: "accepted" })).toBe(0);
+    expect(story.observations.some((row) => row.kind === "accepted" && row.isReplay)).toBe(true);
+    expect(story.tally.payments.paid).toBeGreaterThan(20);
+  });
+
+  test("tries every forgery, and a replayer's two, each turned away", async () => {
+    const story = await sellTo(600);
+    const hows = new Set(story.observations.flatMap((row) => (row.kind === "forged" ? row.how : [])));
+    expect([...hows].sort() as string[]).toEqual(
+      [
+        "altered_body",
+        "altered_key",
+        "altered_path",
+        "altered_token",
+        "captured_with_other_key",
+        "missing_signature",
+        "nonce_reused",
+        "other_key",
+        "random_signature",
+        "stale_timestamp",
+      ].sort(),
+    );
+  });
+
+  test("finds out a shop that does not look at signatures", async () => {
+    expect(rulesOf(await sellTo(300, { acceptsForgeries: true }))).toContain("forgeries_refused");
+  });
+
+  test("finds out a shop that loses accepted orders", async () => {
+    expect(rulesOf(await sellTo(300, { losesOrderEvery: 5 }))).toContain("accepted_has_order");
+  });
+
+  test("finds out a shop that sells twice for one key", async () => {
+    expect(rulesOf(await sellTo(300, { ignoresKeys: true, ignoresLimit: true }))).toContain("same_key_same_rid");
+  });
+
+  test("finds out a shop that sells before the opening", async () => {
+    expect(rulesOf(await sellTo(300, { opensEarly: true }))).toContain("not_before_opening");
+  });
+
+  test("finds out a shop that ignores the limit", async () => {
+    expect(rulesOf(await sellTo(600, { ignoresLimit: true }))).toContain("limit_kept");
+  });
+});

@@ -1,0 +1,88 @@
+/**
+ * The few calls of the operator API that a run needs: make the sale, move its opening, read audit and orders.
+ *
+ * Uses fetch: these calls are rare, and an operator's tool would use it too. Any answer but the expected one ends the
+ * run with the shop's own words.
+ */
+import type { OrderRow, StockRow } from "./judge.ts";
+
+const CALL_DEADLINE_MS = 15_000;
+const ORDERS_PER_PAGE = 1_000;
+const ORDER_PAGES_MAX = 10_000;
+
+export interface NewSale {
+  readonly name: string;
+  readonly opensAt: number;
+  readonly closesAt: number;
+  readonly holdMs: number;
+  readonly perBuyerMax: number;
+  readonly items: readonly {
+    readonly sku: string;
+    readonly name: string;
+    readonly price: { readonly amount: number; readonly currency: string };
+    readonly stock: number;
+    readonly perBuyerMax: number;
+  }[];
+}
+
+export interface Audit {
+  readonly balanced: boolean;
+  readonly items: readonly StockRow[];
+  readonly violations: readonly unknown[];
+}
+
+/** An operator signed in at one node. */
+export class OperatorClient {
+  private readonly address: string;
+  private readonly token: string;
+
+  constructor(options: { address: string; token: string }) {
+    this.address = options.address;
+    this.token = options.token;
+  }
+
+  async createSale(sale: NewSale): Promise<{ id: string }> {
+    return (await this.call("POST", "/v1/admin/sales", sale)) as { id: string };
+  }
+
+  async moveOpening(saleId: string, opensAt: number): Promise<void> {
+    await this.call("PATCH", `/v1/admin/sales/${saleId}`, { opensAt });
+  }
+
+  async warmUp(saleId: string): Promise<void> {
+    await this.call("POST", `/v1/admin/sales/${saleId}/warm-up`, null);
+  }
+
+  async audit(saleId: string): Promise<Audit> {
+    return (await this.call("GET", `/v1/admin/sales/${saleId}/audit`, null)) as Audit;
+  }
+
+  /** Every order of the sale, page by page. */
+  async orders(saleId: string): Promise<OrderRow[]> {
+    const orders: OrderRow[] = [];
+    let cursor: string | null = null;
+    for (let page = 0; page < ORDER_PAGES_MAX; page++) {
+      const query: string = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
+      const path = `/v1/admin/sales/${saleId}/orders?limit=${ORDERS_PER_PAGE}${query}`;
+      const answer = (await this.call("GET", path, null)) as { orders: OrderRow[]; next: string | null };
+      for (const order of answer.orders) orders.push(order);
+      cursor = answer.next;
+      if (cursor === null) return orders;
+    }
+    throw new Error(`more than ${ORDER_PAGES_MAX} pages of orders`);
+  }
+
+  private async call(method: string, path: string, body: unknown): Promise<unknown> {
+    const headers: Record<string, string> = { authorization: `Bearer ${this.token}` };
+    if (body !== null) headers["content-type"] = "application/json";
+    const response = await fetch(`${this.address}${path}`, {
+      method,
+      headers,
+      body: body === null ? null : JSON.stringify(body),
+      signal: AbortSignal.timeout(CALL_DEADLINE_MS),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path} was answered with ${response.status}: ${text}`);
+    return text === "" ? null : JSON.parse(text);
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * Pays for what was won, or does not: checkout at the shop, then the provider's hosted page, as a buyer would.
+ *
+ * Uses a small pool of its own, so that paying never waits behind the rush. A payment counts as made only on the
+ * provider's word; a hold that ended first is "too late", which is legal and counted. Whether the money turned into a
+ * paid order is for the judge to find out in the database.
+ */
+import type { HttpAnswer } from "./http-answer.ts";
+import type { HttpClient } from "./http-client.ts";
+import { type Buyer, parseObject, readProblem, retryDelayMs, type ShopContext } from "./shopper.ts";
+import { buildPlainRequest, buildSignedRequest } from "./signed-request.ts";
+import { wait } from "./system-clock.ts";
+
+const RETRIES_MAX = 10;
+const RETRYABLE = new Set(["busy", "draining", "throttled", "unavailable", "internal"]);
+const FORM = "application/x-www-form-urlencoded";
+
+/** Thinks, then pays as planned for everything the buyer has won. Never rejects for what the shop answers. */
+export async function payForWins(context: ShopContext, client: HttpClient, buyer: Buyer): Promise<void> {
+  const rids = new Set([...buyer.won.values()].map((win) => win.rid));
+  if (rids.size === 0) return;
+  if (buyer.plan.payment === "abandons") {
+    context.tally.payments.abandoned += rids.size;
+    return;
+  }
+  await wait(context.clock, buyer.plan.thinkMs);
+  for (const rid of rids) await payFor(context, client, buyer, rid);
+}
+
+async function payFor(context: ShopContext, client: HttpClient, buyer: Buyer, rid: string): Promise<void> {
+  const { payments } = context.tally;
+  const checkout = await callUntilAnswered(context, client, buyer, () => checkoutRequest(context, buyer, rid));
+  if (checkout === null) {
+    payments.failed += 1;
+    return;
+  }
+  if (checkout.status !== 201) {
+    if (readProblem(checkout).reason === "ended") payments.tooLate += 1;
+    else payments.failed += 1;
+    return;
+  }
+  if (buyer.plan.payment === "abandons_checkout") {
+    payments.abandoned += 1;
+    return;
+  }
+  const page = new URL(String(parseObject(checkout.body)["checkoutUrl"]), `http://${context.host}`);
+  if (buyer.plan.payment === "declines_then_pays") {
+    const declined = await callUntilAnswered(context, client, buyer, () =>
+      pageRequest(context, buyer, page, "decline"),
+    );
+    if (declined !== null && isPageDone(declined)) payments.declined += 1;
+  }
+  const paid = await callUntilAnswered(context, client, buyer, () => pageRequest(context, buyer, page, "pay"));
+  if (paid !== null && isPageDone(paid)) {
+    payments.paid += 1;
+    context.observe({ kind: "paid", rid });
+  } else if (paid !== null && paid.status >= 400 && paid.status < 500) {
+    payments.tooLate += 1;
+  } else {
+    payments.failed += 1;
+  }
+}
+
+/** Asks again, politely, while the answer is "not now" or there is none; null when the budget is used up. */
+async function callUntilAnswered(
+  context: ShopContext,
+  client: HttpClient,
+  buyer: Buyer,
+  build: () => Uint8Array,
+): Promise<HttpAnswer | null> {
+  for (let call = 0; call <= RETRIES_MAX; call++) {
+    const outcome = await client.send(build());
+    if (outcome.kind === "answer") {
+      const { status } = outcome.answer;
+      if (status < 400) return outcome.answer;
+      const problem = readProblem(outcome.answer);
+      if (!RETRYABLE.has(problem.reason) && status < 500) return outcome.answer;
+      await wait(context.clock, retryDelayMs(buyer, { kind: "refused", status, ...problem }));
+    } else {
+      await wait(context.clock, retryDelayMs(buyer, { kind: "silence" }));
+    }
+  }
+  return null;
+}
+
+function checkoutRequest(context: ShopContext, buyer: Buyer, rid: string): Uint8Array {
+  const content = {
+    method: "POST" as const,
+    path: `/v1/reservations/${rid}/checkout`,
+    body: null,
+    idempotencyKey: null,
+    timestampMs: context.clock.nowMs() + context.serverOffsetMs,
+    nonce: buyer.random.text(22),
+  };
+  return buildSignedRequest(buyer.session, content, context.host);
+}
+
+function pageRequest(context: ShopContext, buyer: Buyer, page: URL, button: "pay" | "decline"): Uint8Array {
+  return buildPlainRequest({
+    method: "POST",
+    path: `${page.pathname}/${button}${page.search}`,
+    host: context.host,
+    forwardedFor: buyer.session.forwardedFor,
+    body: "",
+    contentType: FORM,
+  });
+}
+
+/** The hosted page answers a pressed button by sending the browser on. */
+function isPageDone(answer: HttpAnswer): boolean {
+  return answer.status >= 200 && answer.status < 400;
+}
