@@ -1,0 +1,214 @@
+/**
+ * The catalogue: this process's own copy of every sale that matters, so that no attempt asks the store about one.
+ *
+ * Refreshed when the change feed hints and once a second in any case, never twice at the same time. When the store does
+ * not answer, the last copy stays in force: the ledger checks epoch, window and limits again in its own transaction, so
+ * an old copy can refuse late but never sell wrongly.
+ */
+import { Fault } from "../../domain/faults.ts";
+import type { SaleId } from "../../domain/ids.ts";
+import type { Item, Sale } from "../../domain/sale.ts";
+import type { ChangeFeed } from "../../ports/change-feed.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Ban, SaleStore } from "../../ports/sale-store.ts";
+import type { Log } from "../../ports/telemetry.ts";
+import { ipKeyOf } from "../4-throttle/ip-address.ts";
+
+/** A poll finds what a lost hint did not tell. */
+export const POLL_INTERVAL_MS = 1_000;
+/** Newest sales that a node keeps; older ones are history and live in the store. */
+export const SALES_MAX = 1_000;
+/** A refresh that takes longer is given up; the next one starts anew. */
+const REFRESH_DEADLINE_MS = 5_000;
+
+/** A sale with what stage 6 asks about it. */
+export interface CatalogueSale {
+  readonly sale: Sale;
+  readonly places: ReadonlyMap<string, Place>;
+  /** Null where the sale has no allowlist rule. */
+  readonly allowlist: ReadonlySet<string> | null;
+  readonly blocklist: ReadonlySet<string>;
+}
+
+/** An item in its sale: what an attempt's path names. */
+export interface Place {
+  readonly entry: CatalogueSale;
+  readonly item: Item;
+}
+
+export interface CatalogueParts {
+  readonly saleStore: Pick<SaleStore, "listSales" | "listBans" | "readAllowlist">;
+  readonly feed: ChangeFeed;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** See the head of this file. Start it before the node reports ready. */
+export class Catalogue {
+  readonly #parts: CatalogueParts;
+  readonly #listeners = new Set<() => void>();
+  #entries: ReadonlyMap<string, CatalogueSale> = new Map();
+  #bannedBuyers: ReadonlyMap<string, number> = new Map();
+  #bannedIps: ReadonlyMap<string, number> = new Map();
+  #running: Promise<void> | null = null;
+  #next: Promise<void> | null = null;
+  #cancelTimer: (() => void) | null = null;
+  #unsubscribe: (() => void) | null = null;
+  #isStopped = false;
+  #refreshedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(parts: CatalogueParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves when the first copy is there; throws when the store cannot give it. Then keeps it fresh until stopped. */
+  async start(): Promise<void> {
+    this.#isStopped = false;
+    this.#unsubscribe ??= this.#parts.feed.subscribe((hint) => {
+      if (hint.topic === "catalogue") void this.#refreshQuietly();
+    });
+    await this.refresh();
+    this.#schedulePoll();
+  }
+
+  /** Resolves when no refresh runs any more. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#unsubscribe?.();
+    this.#unsubscribe = null;
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
+    await this.#running?.catch((error: unknown) => this.#warn(error));
+  }
+
+  /** The sale with its lists, or null. Any text may be asked for. */
+  find(saleId: string): CatalogueSale | null {
+    return this.#entries.get(saleId) ?? null;
+  }
+
+  /** The sale, or null when there is no such sale. Any text may be asked for. */
+  findSale(saleId: string): Sale | null {
+    return this.#entries.get(saleId)?.sale ?? null;
+  }
+
+  /** All sales of the copy, newest first. */
+  listSales(): readonly Sale[] {
+    return Array.from(this.#entries.values(), (entry) => entry.sale);
+  }
+
+  entries(): Iterable<CatalogueSale> {
+    return this.#entries.values();
+  }
+
+  /** Whether a ban on the buyer or on the address (as the throttle keys it) is in force. */
+  isBanned(subject: { buyerId: string | null; ipKey: string }, nowMs: number): boolean {
+    if (this.#bannedBuyers.size === 0 && this.#bannedIps.size === 0) return false;
+    const buyerUntilMs = subject.buyerId === null ? undefined : this.#bannedBuyers.get(subject.buyerId);
+    const ipUntilMs = this.#bannedIps.get(subject.ipKey);
+    return (buyerUntilMs !== undefined && nowMs < buyerUntilMs) || (ipUntilMs !== undefined && nowMs < ipUntilMs);
+  }
+
+  /** Age of the copy: what a readiness check and an alert look at. */
+  ageMs(): number {
+    return this.#parts.clock.monotonicMs() - this.#refreshedAtMs;
+  }
+
+  /** Calls back after each refresh until the returned function is called. */
+  onRefresh(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Reads everything that was committed before the call. Calls share work: at most one refresh runs and one waits.
+   * Throws what the store throws.
+   */
+  refresh(): Promise<void> {
+    if (this.#next !== null) return this.#next;
+    if (this.#running !== null) {
+      const before = this.#running;
+      this.#next = before.then(
+        () => this.#run(),
+        () => this.#run(),
+      );
+      return this.#next;
+    }
+    return this.#run();
+  }
+
+  #run(): Promise<void> {
+    this.#next = null;
+    const run = this.#withDeadline(this.#read()).finally(() => {
+      if (this.#running === run) this.#running = null;
+    });
+    this.#running = run;
+    return run;
+  }
+
+  async #read(): Promise<void> {
+    const { saleStore, clock } = this.#parts;
+    const startedAtMs = clock.monotonicMs();
+    const [sales, bans] = await Promise.all([saleStore.listSales({ rowsMax: SALES_MAX }), saleStore.listBans()]);
+    const entries = new Map<string, CatalogueSale>();
+    for (const sale of sales) entries.set(sale.id, await this.#entryOf(sale));
+    if (startedAtMs < this.#refreshedAtMs) return;
+    this.#entries = entries;
+    this.#takeBans(bans);
+    this.#refreshedAtMs = startedAtMs;
+    for (const listener of this.#listeners) listener();
+  }
+
+  async #entryOf(sale: Sale): Promise<CatalogueSale> {
+    const known = this.#entries.get(sale.id);
+    if (known !== undefined && known.sale.revision >= sale.revision && known.sale.epoch >= sale.epoch) return known;
+    const hasAllowlist = sale.eligibility.allowlist === true;
+    const allowlist = hasAllowlist ? new Set(await this.#parts.saleStore.readAllowlist(sale.id as SaleId)) : null;
+    const places = new Map<string, Place>();
+    const entry = { sale, places, allowlist, blocklist: new Set(sale.eligibility.blocklist) };
+    for (const item of sale.items) places.set(item.sku, { entry, item });
+    return entry;
+  }
+
+  #takeBans(bans: readonly Ban[]): void {
+    const buyers = new Map<string, number>();
+    const ips = new Map<string, number>();
+    for (const ban of bans) {
+      const untilMs = ban.expiresAt ?? Number.POSITIVE_INFINITY;
+      if (ban.kind === "buyer") buyers.set(ban.subject, Math.max(untilMs, buyers.get(ban.subject) ?? 0));
+      else {
+        const ipKey = ipKeyOf(ban.subject) ?? ban.subject;
+        ips.set(ipKey, Math.max(untilMs, ips.get(ipKey) ?? 0));
+      }
+    }
+    this.#bannedBuyers = buyers;
+    this.#bannedIps = ips;
+  }
+
+  #withDeadline(work: Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const cancel = this.#parts.clock.setTimer(REFRESH_DEADLINE_MS, () =>
+        reject(new Fault("DATABASE_UNAVAILABLE", { internal: "the catalogue was not read in time" })),
+      );
+      work.then(resolve, reject).finally(cancel);
+    });
+  }
+
+  async #refreshQuietly(): Promise<void> {
+    try {
+      await this.refresh();
+    } catch (error) {
+      this.#warn(error);
+    }
+  }
+
+  #schedulePoll(): void {
+    if (this.#isStopped) return;
+    this.#cancelTimer = this.#parts.clock.setTimer(POLL_INTERVAL_MS, () => {
+      void this.#refreshQuietly().then(() => this.#schedulePoll());
+    });
+  }
+
+  #warn(error: unknown): void {
+    this.#parts.log.warn({ error, ageMs: this.ageMs() }, "the catalogue could not be refreshed; the last copy stays");
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * Rate limits for any number of keys in a fixed amount of memory: GCRA in a set-associative table.
+ *
+ * Each key has one theoretical arrival time per limit, in typed arrays made once. A key hashes to a set of eight slots;
+ * a full set gives up the slot that is closest to unlimited, which under attack is nearly always one that has nothing
+ * to remember. An attacker with endless keys therefore costs no memory and frees nobody who is limited hard. The hash
+ * is keyed per process, so nobody can aim at another's slot.
+ */
+import type { KeyedHash } from "../keyed-hash.ts";
+
+/** `count` requests per `periodMs`, all of which may come at once. */
+export interface RateLimit {
+  readonly count: number;
+  readonly periodMs: number;
+}
+
+const WAYS = 8;
+/** One retry wait is never longer than this, whatever the limit. */
+export const WAIT_MS_MAX = 60_000;
+
+/** See the head of this file. Times are monotonic milliseconds. */
+export class GcraTable {
+  readonly #hash: KeyedHash;
+  readonly #setMask: number;
+  readonly #limitCount: number;
+  /** Per limit: the time one request costs, and how far ahead of now the arrival time may run. */
+  readonly #costMs: Float64Array;
+  readonly #aheadMs: Float64Array;
+  readonly #keys: Uint32Array;
+  readonly #arrivalMs: Float64Array;
+
+  /** `entriesMax` is rounded up to a power of two. Limits of 0 are left out: they are switched off. */
+  constructor(options: { hash: KeyedHash; limits: readonly RateLimit[]; entriesMax: number }) {
+    const limits = options.limits.filter((limit) => limit.count > 0);
+    const sets = 2 ** Math.ceil(Math.log2(Math.max(1, options.entriesMax / WAYS)));
+    this.#hash = options.hash;
+    this.#setMask = sets - 1;
+    this.#limitCount = limits.length;
+    this.#costMs = Float64Array.from(limits, (limit) => limit.periodMs / limit.count);
+    this.#aheadMs = Float64Array.from(limits, (limit) => limit.periodMs - limit.periodMs / limit.count);
+    this.#keys = new Uint32Array(sets * WAYS * 2);
+    this.#arrivalMs = new Float64Array(sets * WAYS * limits.length);
+  }
+
+  /** True when no limit is on: then nothing is stored either. */
+  get isOff(): boolean {
+    return this.#limitCount === 0;
+  }
+
+  /** The slot of a key, taking one over if the key has none. Valid until the next call. */
+  slotOf(key: string, nowMs: number): number {
+    this.#hash.update(key);
+    const { high, low } = this.#hash;
+    // Zero marks a free slot, so no key may be zero.
+    const first = high === 0 && low === 0 ? 1 : high;
+    const keys = this.#keys;
+    const start = (low & this.#setMask) * WAYS;
+    let victim = start;
+    let victimAheadMs = Number.POSITIVE_INFINITY;
+    for (let slot = start; slot < start + WAYS; slot += 1) {
+      if (keys[slot * 2] === first && keys[slot * 2 + 1] === low) return slot;
+      const aheadMs = keys[slot * 2] === 0 && keys[slot * 2 + 1] === 0 ? -1 : this.#aheadOf(slot, nowMs);
+      if (aheadMs < victimAheadMs) {
+        victim = slot;
+        victimAheadMs = aheadMs;
+      }
+    }
+    keys[victim * 2] = first;
+    keys[victim * 2 + 1] = low;
+    this.#arrivalMs.fill(Number.NEGATIVE_INFINITY, victim * this.#limitCount, (victim + 1) * this.#limitCount);
+    return victim;
+  }
+
+  /** 0 when a request of this slot conforms to every limit now, else how long it should wait. Takes nothing. */
+  waitMs(slot: number, nowMs: number): number {
+    let waitMs = 0;
+    for (let limit = 0; limit < this.#limitCount; limit += 1) {
+      const arrivalMs = this.#arrivalMs[slot * this.#limitCount + limit] ?? 0;
+      waitMs = Math.max(waitMs, arrivalMs - (this.#aheadMs[limit] ?? 0) - nowMs);
+    }
+    return Math.min(waitMs, WAIT_MS_MAX);
+  }
+
+  /** Charges one request to the slot. */
+  take(slot: number, nowMs: number): void {
+    for (let limit = 0; limit < this.#limitCount; limit += 1) {
+      const index = slot * this.#limitCount + limit;
+      this.#arrivalMs[index] = Math.max(nowMs, this.#arrivalMs[index] ?? 0) + (this.#costMs[limit] ?? 0);
+    }
+  }
+
+  /** How much of its allowance a slot has used, as time; 0 = nothing to remember. */
+  #aheadOf(slot: number, nowMs: number): number {
+    let aheadMs = 0;
+    for (let limit = 0; limit < this.#limitCount; limit += 1) {
+      aheadMs = Math.max(aheadMs, (this.#arrivalMs[slot * this.#limitCount + limit] ?? 0) - nowMs);
+    }
+    return aheadMs;
+  }
+}
