@@ -78,7 +78,7 @@ function describeOwnership(deployment: GetDeployment): void {
       ["PATCH", "/v1/reservations"],
     ] as const) {
       const answer = await buyer.send({ method, path });
-      expect([method, path, answer.status]).toEqual([method, path, answer.status === 404 ? 404 : 405]);
+      expect([404, 405], `${method} ${path}: ${answer.status}`).toContain(answer.status);
       expect(answer.headers.get("content-type")).toMatch(/^application\/problem\+json/);
     }
   });

@@ -1,0 +1,141 @@
+/**
+ * Sockets that stall, and a node that is told to go: those who behave get their answers.
+ */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { expectAccepted, expectRefusal } from "../../support/answers.ts";
+import { Buyer, freshKey, requestHeaders, reservationsPath } from "../../support/buyer-client.ts";
+import { SessionMint } from "../../support/minted-session.ts";
+import { NodeProcess, type Runtime } from "../../support/node-process.ts";
+import { Operator, seat } from "../../support/operator-client.ts";
+import { PostgresCluster } from "../../support/postgres-cluster.ts";
+import { RawConnection, requestHead } from "../../support/raw-http.ts";
+import { range, waitUntil } from "../../support/waiting.ts";
+
+setDefaultTimeout(90_000);
+
+const HALF_OPEN = 600;
+const PATIENCE_MS = 45_000;
+const NORMAL_WITHIN_MS = 2_000;
+const OPEN_LIMITS = { RATE_BUYER_PER_S: "0", RATE_BUYER_PER_MIN: "0", RATE_IP_PER_S: "0" };
+
+let cluster: PostgresCluster;
+
+beforeAll(async () => {
+  cluster = await PostgresCluster.start();
+}, 60_000);
+afterAll(async () => await cluster?.stop());
+
+async function startNode(runtime: Runtime): Promise<NodeProcess> {
+  return await NodeProcess.start({ runtime, databaseUrl: await cluster.createDatabase(), env: OPEN_LIMITS });
+}
+
+interface OpenAttempt {
+  readonly head: string;
+  readonly body: string;
+}
+
+function attemptOf(mint: SessionMint, item: { saleId: string; sku: string }): OpenAttempt {
+  const path = reservationsPath(item);
+  const body = '{"quantity":1}';
+  const headers = requestHeaders(mint.mint(), { path, body, idempotencyKey: freshKey() });
+  return { head: requestHead("POST", path, { ...headers, "Content-Length": String(body.length) }), body };
+}
+
+for (const runtime of ["bun", "node"] as const) {
+  describe(`on ${runtime}`, () => {
+    test("answers normal buyers while 600 sockets are half open, and gets rid of those", async () => {
+      const node = await startNode(runtime);
+      const sockets: RawConnection[] = [];
+      try {
+        const mint = new SessionMint(node.secret);
+        const item = await new Operator(node).createSale({ items: [seat({ stock: 1_000 })] }, [node.buyerUrl]);
+        for (const index of range(HALF_OPEN)) {
+          const socket = await RawConnection.open(node.buyerPort);
+          const { head, body } = attemptOf(mint, item);
+          if (index % 3 === 1) socket.write(head.slice(0, head.length / 2));
+          if (index % 3 === 2) socket.write(`${head}${body.slice(0, 5)}`);
+          sockets.push(socket);
+        }
+        for (const _ of range(60)) {
+          const startedAt = performance.now();
+          expectAccepted(await new Buyer(node.buyerUrl, mint.mint()).reserve(item));
+          expect(performance.now() - startedAt).toBeLessThan(NORMAL_WITHIN_MS);
+        }
+        const begun = sockets.filter((_, index) => index % 3 !== 0);
+        await waitUntil(
+          "the node to close what does not go on",
+          () => begun.every((socket) => socket.isClosed || socket.received.length > 0),
+          {
+            withinMs: PATIENCE_MS,
+            everyMs: 100,
+          },
+        );
+        const audit = await new Operator(node).audit(item.saleId);
+        expect(audit).toMatchObject({ balanced: true, items: [{ held: 60 }] });
+      } finally {
+        for (const socket of sockets) socket.close();
+        await node.kill();
+      }
+    });
+
+    test("answers a body that trickles in byte by byte, and one that a connection carries after another", async () => {
+      const node = await startNode(runtime);
+      try {
+        const mint = new SessionMint(node.secret);
+        const item = await new Operator(node).createSale({}, [node.buyerUrl]);
+        const slow = await RawConnection.open(node.buyerPort);
+        const { head, body } = attemptOf(mint, item);
+        for (const letter of `${head}${body}`.match(/.{1,40}/gs) ?? []) {
+          slow.write(letter);
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        expectAccepted(await slow.answer());
+        const second = attemptOf(mint, item);
+        const third = attemptOf(mint, item);
+        slow.write(`${second.head}${second.body}${third.head}${third.body}`);
+        expectAccepted(await slow.answer());
+        expectAccepted(await slow.answer());
+        slow.close();
+      } finally {
+        await node.kill();
+      }
+    });
+
+    test("refuses as draining after SIGTERM, finishes what it has begun, and ends with code 0", async () => {
+      const node = await startNode(runtime);
+      try {
+        const mint = new SessionMint(node.secret);
+        const item = await new Operator(node).createSale({}, [node.buyerUrl]);
+        const begun = attemptOf(mint, item);
+        const unfinished = await RawConnection.open(node.buyerPort);
+        unfinished.write(`${begun.head}${begun.body.slice(0, 3)}`);
+        const idle = await Promise.all(range(5).map(async () => await RawConnection.open(node.buyerPort)));
+        for (const connection of idle) connection.write(requestHead("GET", "/v1/time", {}));
+        for (const connection of idle) expect((await connection.answer()).status).toBe(200);
+
+        node.signal("SIGTERM");
+        await waitUntil(
+          "the node to say that it goes",
+          async () => {
+            const connection = idle.shift();
+            if (connection === undefined) throw new Error("no connection is left");
+            const { head, body } = attemptOf(mint, item);
+            connection.write(`${head}${body}`);
+            const answer = await connection.answer();
+            if (answer.status === 201) return false;
+            expectRefusal(answer, "draining", { retryAfter: true });
+            expect(answer.headers.get("connection")?.toLowerCase()).toBe("close");
+            return true;
+          },
+          { everyMs: 50 },
+        );
+        unfinished.write(begun.body.slice(3));
+        expectAccepted(await unfinished.answer());
+        const ended = await node.ended();
+        expect([ended.code, ended.signal], ended.output).toEqual([0, null]);
+      } finally {
+        await node.kill();
+      }
+    });
+  });
+}
