@@ -1,6 +1,7 @@
 /**
  * A person at the sandbox's hosted checkout page: opens the link and presses a button of the form that is there.
  */
+import { createHmac, hkdfSync } from "node:crypto";
 import { type Answer, call } from "./answers.ts";
 import type { Buyer } from "./buyer-client.ts";
 
@@ -27,15 +28,19 @@ export async function payInSandbox(buyer: Buyer, rid: string): Promise<{ checkou
   return checkout;
 }
 
-/** Presses a button of the checkout page, as a browser without scripts would. */
-export async function press(checkoutUrl: string, button: SandboxButton): Promise<Answer> {
+/** Presses a button of the checkout page, as a browser without scripts would, after filling in fields of its form. */
+export async function press(
+  checkoutUrl: string,
+  button: SandboxButton,
+  filledIn: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
   const page = await call(checkoutUrl);
   if (page.status !== 200) throw new Error(`no checkout page: ${page.status} ${page.text.slice(0, 300)}`);
   const form = findForm(page.text, button);
   return await call(new URL(form.action, checkoutUrl).href, {
     method: "POST",
     headers: { "Content-Type": "application/x-www-form-urlencoded" },
-    body: new URLSearchParams(form.fields).toString(),
+    body: new URLSearchParams({ ...form.fields, ...filledIn }).toString(),
   });
 }
 
@@ -73,4 +78,15 @@ function readButtons(attributes: string, inner: string): PageForm[] {
 function attributeOf(attributes: string, name: string): string | null {
   const found = new RegExp(`\\b${name}="([^"]*)"`, "i").exec(attributes);
   return found === null ? null : (found[1] as string).replaceAll("&amp;", "&");
+}
+
+/** The headers with which the sandbox, whose key follows from the deployment's SECRET, signs (Standard Webhooks). */
+export function signNotification(
+  secret: string,
+  notification: { id: string; body: string; atS?: number },
+): Record<string, string> {
+  const key = Buffer.from(hkdfSync("sha256", secret, "", "doorbuster/sandbox-notification/v1", 32));
+  const timestamp = String(Math.floor(notification.atS ?? Date.now() / 1_000));
+  const mac = createHmac("sha256", key).update(`${notification.id}.${timestamp}.${notification.body}`).digest("base64");
+  return { "webhook-id": notification.id, "webhook-timestamp": timestamp, "webhook-signature": `v1,${mac}` };
 }
