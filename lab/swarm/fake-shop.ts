@@ -43,6 +43,7 @@ interface Reply {
   readonly status: number;
   readonly body: unknown;
   readonly isReplay?: boolean;
+  readonly location?: string;
 }
 
 const TOLERANCE_MS = 30_000;
@@ -106,8 +107,8 @@ export class FakeShop {
     if (sku !== "") return this.reserve(request, { saleId, sku, body });
     const [, rid = ""] = /^\/v1\/reservations\/([^/]+)\/checkout$/.exec(url) ?? [];
     if (rid !== "") return { status: 201, body: { checkoutUrl: `http://127.0.0.1/pay/${rid}`, paymentId: "p" } };
-    const [, paidRid = "", button = ""] = /^\/pay\/([^/]+)\/(pay|decline)$/.exec(url) ?? [];
-    return this.pressButton(paidRid, button);
+    const [, paidRid = ""] = /^\/pay\/([^/]+)$/.exec(url) ?? [];
+    return this.pressButton(paidRid, new URLSearchParams(body).get("action"));
   }
 
   private openSession(): Reply {
@@ -171,11 +172,11 @@ export class FakeShop {
     return seen === signature ? null : "signature_replayed";
   }
 
-  private pressButton(rid: string, button: string): Reply {
+  private pressButton(rid: string, button: string | null): Reply {
     const order = this.orders.find((candidate) => candidate.rid === rid);
     if (order === undefined) return refuse(404, "window", "no_such_sale");
     if (button === "pay") order.status = "paid";
-    return { status: 200, body: {} };
+    return { status: 303, body: {}, location: button === "pay" ? "/" : `/pay/${rid}` };
   }
 }
 
@@ -194,6 +195,7 @@ function refuse(status: number, stage: string, reason: string, retryAfterMs = 0)
 
 function send(response: ServerResponse, reply: Reply): void {
   if (reply.isReplay === true) response.setHeader("Idempotent-Replayed", "true");
+  if (reply.location !== undefined) response.setHeader("Location", reply.location);
   response.writeHead(reply.status, { "content-type": "application/json" });
   response.end(JSON.stringify(reply.body));
 }

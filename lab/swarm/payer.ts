@@ -5,7 +5,7 @@
  * provider's word; a hold that ended first is "too late", which is legal and counted. Whether the money turned into a
  * paid order is for the judge to find out in the database.
  */
-import type { HttpAnswer } from "./http-answer.ts";
+import { type HttpAnswer, headerOf } from "./http-answer.ts";
 import type { HttpClient } from "./http-client.ts";
 import { type Buyer, parseObject, readProblem, retryDelayMs, type ShopContext } from "./shopper.ts";
 import { buildPlainRequest, buildSignedRequest } from "./signed-request.ts";
@@ -13,6 +13,9 @@ import { wait } from "./system-clock.ts";
 
 const RETRIES_MAX = 10;
 const RETRYABLE = new Set(["busy", "draining", "throttled", "unavailable", "internal"]);
+const NOTIFIED_TWICE_SHARE = 0.1;
+const NOTIFIED_REVERSED_SHARE = 0.05;
+const NOTIFIED_LATE_SHARE = 0.1;
 const FORM = "application/x-www-form-urlencoded";
 
 /** Thinks, then pays as planned for everything the buyer has won. Never rejects for what the shop answers. */
@@ -46,18 +49,18 @@ async function payFor(context: ShopContext, client: HttpClient, buyer: Buyer, ri
   const page = new URL(String(parseObject(checkout.body)["checkoutUrl"]), `http://${context.host}`);
   if (buyer.plan.payment === "declines_then_pays") {
     const declined = await callUntilAnswered(context, client, buyer, () =>
-      pageRequest(context, buyer, page, "decline"),
+      pressButton(context, buyer, page, "decline"),
     );
-    if (declined !== null && isPageDone(declined)) payments.declined += 1;
+    if (declined !== null && declined.status < 400) payments.declined += 1;
   }
-  const paid = await callUntilAnswered(context, client, buyer, () => pageRequest(context, buyer, page, "pay"));
-  if (paid !== null && isPageDone(paid)) {
+  const paid = await callUntilAnswered(context, client, buyer, () => pressButton(context, buyer, page, "pay"));
+  if (paid === null) {
+    payments.failed += 1;
+  } else if (isSentBackToShop(paid, page)) {
     payments.paid += 1;
     context.observe({ kind: "paid", rid });
-  } else if (paid !== null && paid.status >= 400 && paid.status < 500) {
-    payments.tooLate += 1;
   } else {
-    payments.failed += 1;
+    payments.tooLate += 1;
   }
 }
 
@@ -95,18 +98,25 @@ function checkoutRequest(context: ShopContext, buyer: Buyer, rid: string): Uint8
   return buildSignedRequest(buyer.session, content, context.host);
 }
 
-function pageRequest(context: ShopContext, buyer: Buyer, page: URL, button: "pay" | "decline"): Uint8Array {
+/** A press of a button on the hosted page; some payments are notified late, twice or in the wrong order. */
+function pressButton(context: ShopContext, buyer: Buyer, page: URL, action: "pay" | "decline"): Uint8Array {
+  const form = new URLSearchParams({ action });
+  if (buyer.random.fraction() < NOTIFIED_TWICE_SHARE) form.set("notifyCopies", "2");
+  if (buyer.random.fraction() < NOTIFIED_REVERSED_SHARE) form.set("notifyReversed", "yes");
+  if (buyer.random.fraction() < NOTIFIED_LATE_SHARE) form.set("notifySeconds", "2");
   return buildPlainRequest({
     method: "POST",
-    path: `${page.pathname}/${button}${page.search}`,
+    path: page.pathname + page.search,
     host: context.host,
     forwardedFor: buyer.session.forwardedFor,
-    body: "",
+    body: form.toString(),
     contentType: FORM,
   });
 }
 
-/** The hosted page answers a pressed button by sending the browser on. */
-function isPageDone(answer: HttpAnswer): boolean {
-  return answer.status >= 200 && answer.status < 400;
+/** Whoever paid is sent back to the shop; whoever did not stays on the page, which says why. */
+function isSentBackToShop(answer: HttpAnswer, page: URL): boolean {
+  if (answer.status !== 303) return false;
+  const location = headerOf(answer.head, "location");
+  return location !== null && !location.includes(page.pathname.toLowerCase());
 }
