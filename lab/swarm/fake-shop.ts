@@ -61,8 +61,8 @@ export class FakeShop {
   private readonly nonces = new Map<string, string>();
   private attemptCount = 0;
 
-  constructor(options: { items: readonly { sku: string; stock: number }[]; perBuyerMax: number; lies?: Lies }) {
-    for (const item of options.items) this.stock.set(item.sku, { total: item.stock, free: item.stock });
+  constructor(options: { items?: readonly { sku: string; stock: number }[]; perBuyerMax: number; lies?: Lies }) {
+    for (const item of options.items ?? []) this.stock.set(item.sku, { total: item.stock, free: item.stock });
     this.perBuyerMax = options.perBuyerMax;
     this.lies = options.lies ?? {};
     this.server = createServer((request, response) => {
@@ -102,6 +102,8 @@ export class FakeShop {
 
   private route(request: IncomingMessage, body: string): Reply {
     const url = request.url ?? "";
+    if (url === "/v1/time") return { status: 200, body: { now: nowMs() } };
+    if (url.startsWith("/v1/admin/sales")) return this.operate(request.method ?? "", url, body);
     if (url === "/v1/sessions") return this.openSession();
     const [, saleId = "", sku = ""] = /^\/v1\/sales\/([^/]+)\/items\/([^/]+)\/reservations$/.exec(url) ?? [];
     if (sku !== "") return this.reserve(request, { saleId, sku, body });
@@ -109,6 +111,23 @@ export class FakeShop {
     if (rid !== "") return { status: 201, body: { checkoutUrl: `http://127.0.0.1/pay/${rid}`, paymentId: "p" } };
     const [, paidRid = ""] = /^\/pay\/([^/]+)$/.exec(url) ?? [];
     return this.pressButton(paidRid, new URLSearchParams(body).get("action"));
+  }
+
+  /** The operator's side, as far as a run uses it. Orders come two pages at a time so that paging is exercised. */
+  private operate(method: string, url: string, body: string): Reply {
+    if (method === "POST" && url === "/v1/admin/sales") {
+      const sale = JSON.parse(body) as { opensAt: number; items: { sku: string; stock: number }[] };
+      this.opensAtMs = sale.opensAt;
+      for (const { sku, stock } of sale.items) this.stock.set(sku, { total: stock, free: stock });
+      return { status: 201, body: { id: "fake" } };
+    }
+    if (method === "PATCH") this.opensAtMs = (JSON.parse(body) as { opensAt: number }).opensAt;
+    if (url.endsWith("/audit")) return { status: 200, body: this.audit() };
+    if (!url.includes("/orders?")) return { status: 200, body: {} };
+    const half = Math.ceil(this.orders.length / 2);
+    const isFirst = !url.includes("cursor=");
+    const orders = isFirst ? this.orders.slice(0, half) : this.orders.slice(half);
+    return { status: 200, body: { orders, next: isFirst ? "half" : null } };
   }
 
   private openSession(): Reply {

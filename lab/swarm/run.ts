@@ -18,22 +18,39 @@ import { countRows, sumTallies, type TallySum } from "./tally.ts";
 
 const WORKER_COUNT_MAX = 2;
 const PER_BUYER_MAX = 2;
-const RUSH_MS = 10_000;
-const HOLD_MS = 24_000;
-const THINK_MS_MAX = 8_000;
-/** Patient buyers wait for units that come back until this long after the opening. */
-const PATIENCE_MS = 42_000;
 const SALE_LASTS_MS = 3_600_000;
-/** The countdown before sessions are counted in: signing ahead, early birds, warming up. */
+/** The countdown that buyers see before their sessions are counted in; the opening is moved when everybody is ready. */
 const COUNTDOWN_MS_MIN = 5_000;
 const COUNTDOWN_MS_PER_BUYER = 0.15;
-/** Between the last session and the opening at least: the early birds come 1.5 s before it. */
-const PREPARATION_MS_MIN = 3_500;
+/** Signing first requests ahead of time, a quarter of it to spare. */
 const PREPARATION_MS_PER_BUYER = 0.03;
 /** After the last buyer went home, for holds that ended to be swept and notifications to arrive. */
-const SETTLE_DEADLINE_MS = 15_000;
+const SETTLE_WITHIN_MS = 15_000;
 const SETTLE_POLL_MS = 500;
 const CLOCK_SAMPLES = 7;
+
+/** How long the parts of a run take. */
+export interface RunTimings {
+  /** From the last session to the opening at least; the early birds come 1.5 s before it. */
+  readonly preparationMs: number;
+  /** From the opening to the last arrival. */
+  readonly rushMs: number;
+  /** How long units wait for payment. */
+  readonly holdMs: number;
+  /** The longest a buyer thinks before paying. */
+  readonly thinkMsMax: number;
+  /** Patient buyers wait for units that come back until this long after the opening. */
+  readonly patienceMs: number;
+}
+
+/** Fits a crowd of 100,000 on two cores into a minute and a half. */
+export const RUN_TIMINGS: RunTimings = {
+  preparationMs: 3_500,
+  rushMs: 10_000,
+  holdMs: 24_000,
+  thinkMsMax: 8_000,
+  patienceMs: 42_000,
+};
 
 export interface RunOptions {
   readonly buyerCount: number;
@@ -47,6 +64,9 @@ export interface RunOptions {
   readonly shopPids: readonly number[];
   readonly clock: Clock;
   readonly progress: Progress;
+  readonly timings: RunTimings;
+  /** How long holds that ended and payments on their way may take to settle afterwards. */
+  readonly settleWithinMs?: number;
   /** When the whole run began, by the monotonic clock. */
   readonly startedAtMs: number;
 }
@@ -96,7 +116,7 @@ async function announce(options: RunOptions, operator: OperatorClient): Promise<
     name: "Doorbuster demo",
     opensAt,
     closesAt: opensAt + SALE_LASTS_MS,
-    holdMs: HOLD_MS,
+    holdMs: options.timings.holdMs,
     perBuyerMax: PER_BUYER_MAX,
     items: splitStock(options.stock).map((item) => ({
       ...item,
@@ -128,7 +148,12 @@ async function prepareCrowd(
   processes.forEach((crowd, workerIndex) => {
     crowd.send({
       type: "setup",
-      shape: { seed: options.seed, items: sale.items, rushMs: RUSH_MS, thinkMsMax: THINK_MS_MAX },
+      shape: {
+        seed: options.seed,
+        items: sale.items,
+        rushMs: options.timings.rushMs,
+        thinkMsMax: options.timings.thinkMsMax,
+      },
       buyerCount: options.buyerCount,
       workerIndex,
       workerCount: processes.length,
@@ -140,11 +165,11 @@ async function prepareCrowd(
     });
   });
   await Promise.all(processes.map((crowd) => crowd.until("ready")));
-  const preparationMs = PREPARATION_MS_MIN + options.buyerCount * PREPARATION_MS_PER_BUYER;
+  const preparationMs = options.timings.preparationMs + options.buyerCount * PREPARATION_MS_PER_BUYER;
   opensAtMs = Math.round(clock.nowMs() + preparationMs);
   await operator.moveOpening(saleId, Math.round(opensAtMs + serverOffsetMs));
   await operator.warmUp(saleId);
-  const patienceUntilMs = opensAtMs + PATIENCE_MS;
+  const patienceUntilMs = opensAtMs + options.timings.patienceMs;
   for (const crowd of processes) crowd.send({ type: "rush", opensAtMs, patienceUntilMs, serverOffsetMs });
   await Promise.all(processes.map((crowd) => crowd.until("prepared")));
   return opensAtMs;
@@ -185,7 +210,7 @@ async function sendHomeWhenSold(
 ): Promise<void> {
   const { clock } = options;
   const isRunning = (): boolean => processes.some((crowd) => !crowd.hasReached("finished"));
-  await wait(clock, opensAtMs + RUSH_MS - clock.nowMs());
+  await wait(clock, opensAtMs + options.timings.rushMs - clock.nowMs());
   while (isRunning()) {
     const audit = await operator.audit(saleId);
     if (audit.items.every((item) => item.sold === item.total)) break;
@@ -206,7 +231,7 @@ async function collectEvidence(
   const { saleId, sale, serverOffsetMs, opensAtMs } = opening;
   const observations = processes.flatMap((crowd) => crowd.observations);
   progress.start(() => "the last holds end, the last payments settle");
-  const deadlineMs = clock.monotonicMs() + SETTLE_DEADLINE_MS;
+  const deadlineMs = clock.monotonicMs() + (options.settleWithinMs ?? SETTLE_WITHIN_MS);
   let audit = await operator.audit(saleId);
   while (audit.items.some((item) => item.held > 0) && clock.monotonicMs() < deadlineMs) {
     await wait(clock, SETTLE_POLL_MS);

@@ -8,7 +8,7 @@
 import pc from "picocolors";
 import { Progress } from "../../lab/swarm/progress.ts";
 import { formatReport } from "../../lab/swarm/report.ts";
-import { runCrowd } from "../../lab/swarm/run.ts";
+import { RUN_TIMINGS, runCrowd } from "../../lab/swarm/run.ts";
 import { type ShopProcess, startShop } from "../../lab/swarm/shop-process.ts";
 import { createSystemClock } from "../../lab/swarm/system-clock.ts";
 
@@ -44,6 +44,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
       adminAddress: shop.adminAddress,
       adminToken: shop.adminToken,
       shopPids: [shop.pid],
+      timings: RUN_TIMINGS,
       clock,
       progress,
       startedAtMs,
