@@ -1,17 +1,15 @@
 /**
  * Who may buy and who may not: the allowlist of a sale, and bans over all sales.
  */
-import { isIP } from "node:net";
 import { Hono } from "hono";
 import { isId, parseSaleId } from "../../domain/ids.ts";
+import { ipKeyOf } from "../../funnel/4-throttle/ip-address.ts";
 import type { Ban } from "../../ports/sale-store.ts";
 import { ALLOWLIST_BYTES_MAX, parseAllowlistJson, parseAllowlistText } from "./allowlist.ts";
 import { readJson, readText } from "./body.ts";
 import type { OperatorApp, OperatorDependencies, OperatorEnv } from "./dependencies.ts";
 import { invalidFields, problemResponse } from "./problem.ts";
 import { BanSchema } from "./schemas.ts";
-
-const PREFIX_64 = /\/64$/;
 
 export function createAccessRoutes(deps: OperatorDependencies): OperatorApp {
   const app = new Hono<OperatorEnv>();
@@ -37,7 +35,7 @@ export function createAccessRoutes(deps: OperatorDependencies): OperatorApp {
     const body = await readJson(context.req.raw, deps.clock, BanSchema);
     if (body.kind === "problem") return problemResponse(body.problem);
     const { kind, reason, expiresAt, durationMs } = body.value;
-    const subject = kind === "buyer" ? buyerSubject(body.value.subject) : addressSubject(body.value.subject, deps);
+    const subject = kind === "buyer" ? buyerSubject(body.value.subject) : ipKeyOf(body.value.subject);
     if (subject === null) return problemResponse(invalidFields([{ field: "subject", text: SUBJECT_TEXTS[kind] }]));
     const nowMs = deps.clock.nowMs();
     const endsAt = durationMs === undefined ? (expiresAt ?? null) : nowMs + durationMs;
@@ -77,11 +75,4 @@ function allowlistParser(contentType: string | undefined): typeof parseAllowlist
 
 function buyerSubject(text: string): string | null {
   return isId(text) ? text : null;
-}
-
-function addressSubject(text: string, deps: OperatorDependencies): string | null {
-  const address = text.replace(PREFIX_64, "");
-  const isNetwork = address !== text;
-  if (isIP(address) === 0 || (isNetwork && isIP(address) !== 6)) return null;
-  return deps.addressKeyOf(address);
 }

@@ -6,6 +6,7 @@
  */
 import { Hono } from "hono";
 import { internalResponse } from "../problem.ts";
+import { secureHeaders } from "../security-headers.ts";
 import { createAccessRoutes } from "./access-routes.ts";
 import { createOperatorCheck } from "./authenticate.ts";
 import type { OperatorApp, OperatorDependencies, OperatorEnv } from "./dependencies.ts";
@@ -18,6 +19,10 @@ const BASE = "/v1/admin";
 
 export function createOperatorApp(deps: OperatorDependencies): OperatorApp {
   const app = new Hono<OperatorEnv>();
+  app.use(async (context, next) => {
+    await next();
+    secureHeaders(context.res.headers);
+  });
   app.onError((error) => {
     const problem = problemOfFault(error);
     if (problem !== null) {
@@ -32,7 +37,11 @@ export function createOperatorApp(deps: OperatorDependencies): OperatorApp {
   app.route(BASE, createAdminApi(deps));
   app.route("/", deps.ops);
   const { pages } = deps;
-  if (pages !== null) app.get("*", (context) => pages.fetch(context.req.raw));
+  if (pages !== null) {
+    app.get("/", (context) => pages.page("operator", context.req.raw));
+    app.get("/assets/:name", (context) => pages.asset(context.req.param("name"), context.req.raw));
+  }
+  refuseOtherMethods(app);
   return app;
 }
 
@@ -45,8 +54,6 @@ function createAdminApi(deps: OperatorDependencies): OperatorApp {
       return problemResponse({ reason: "unauthorized" });
     }
     await next();
-    context.header("cache-control", "no-store");
-    context.header("x-content-type-options", "nosniff");
     return undefined;
   });
   api.route("/", createSaleRoutes(deps));
@@ -59,6 +66,23 @@ function createAdminApi(deps: OperatorDependencies): OperatorApp {
       detail: "Rehearsals against the running deployment are not available yet; use `doorbuster demo` or `swarm`.",
     }),
   );
-  api.all("*", () => problemResponse({ reason: "not_found" }));
   return api;
+}
+
+/** A path that exists answers other methods with 405 and says which there are. */
+function refuseOtherMethods(app: OperatorApp): void {
+  const allowed = new Map<string, Set<string>>();
+  for (const { path, method } of app.routes) {
+    if (method === "ALL") continue;
+    const methods = allowed.get(path) ?? new Set<string>();
+    allowed.set(path, methods.add(method));
+    if (method === "GET") methods.add("HEAD");
+  }
+  for (const [path, methods] of allowed) {
+    app.all(path, () => {
+      const response = problemResponse({ reason: "method_not_allowed" });
+      response.headers.set("allow", [...methods].join(", "));
+      return response;
+    });
+  }
 }

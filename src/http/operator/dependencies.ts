@@ -12,11 +12,12 @@ import type { StatsStore } from "../../ports/stats-store.ts";
 import type { Log } from "../../ports/telemetry.ts";
 import type { ConnectionContext } from "../listen/listener.ts";
 import type { OpsApp } from "../ops/app.ts";
+import type { Pages } from "../pages.ts";
 
 export interface OperatorDependencies {
   readonly adminToken: string;
   readonly saleStore: SaleStore;
-  readonly orderStore: OrderStore;
+  readonly orderStore: Pick<OrderStore, "listOrdersOfSale">;
   /** Only its stock is read. */
   readonly ledger: Pick<Ledger, "readStock">;
   readonly statsStore: StatsStore;
@@ -26,12 +27,10 @@ export interface OperatorDependencies {
   readonly log: Log;
   /** Makes this node ready for the sale's rush: catalogue loaded, holders read, connections open. */
   warmUp(): Promise<void>;
-  /** The form in which the throttle knows an address: IPv4, or the /64 of an IPv6. Null when it is none. */
-  addressKeyOf(address: string): string | null;
   /** Health, readiness and metrics (http/ops/app.ts), mounted at the root without the token. */
   readonly ops: OpsApp;
-  /** The operator's console and its assets, mounted last, at the root. Null without pages. */
-  readonly pages: { fetch(request: Request): Response | Promise<Response> } | null;
+  /** The operator's console, at the root. Null where pages were not built. */
+  readonly pages: Pages | null;
 }
 
 /** hono's view of the connection. */

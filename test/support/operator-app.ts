@@ -1,0 +1,228 @@
+/**
+ * The operator app over stores in memory: small, obedient, and honest about conflicts.
+ */
+
+import { Fault } from "../../src/domain/faults.ts";
+import type { SaleId } from "../../src/domain/ids.ts";
+import type { Sale } from "../../src/domain/sale.ts";
+import { createOperatorApp } from "../../src/http/operator/app.ts";
+import type { OperatorDependencies } from "../../src/http/operator/dependencies.ts";
+import { createOpsApp } from "../../src/http/ops/app.ts";
+import type { Stock } from "../../src/ports/ledger.ts";
+import type { Order } from "../../src/ports/order-store.ts";
+import type { Ban, NewSale, SaleCommand } from "../../src/ports/sale-store.ts";
+import type { SaleTotals } from "../../src/ports/stats-store.ts";
+import { ManualClock } from "./manual-clock.ts";
+
+export const ADMIN_TOKEN = "operator-token-of-the-tests";
+const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+const NO_LATENCIES = { counts: new Map<number, number>(), sumMs: 0 };
+
+export interface Staged {
+  readonly clock: ManualClock;
+  readonly sales: Map<string, Sale>;
+  readonly stock: Map<number, Stock>;
+  readonly orders: Order[];
+  readonly bans: Map<string, Ban>;
+  readonly allowlists: Map<string, readonly string[]>;
+  totals: SaleTotals;
+  /** Thrown by the next calls of the stores, to play a database that is away. */
+  fault: Error | null;
+  warmUps: number;
+  readonly logged: unknown[];
+  request(method: string, path: string, options?: RequestOptions): Promise<Response>;
+}
+
+export interface RequestOptions {
+  readonly json?: unknown;
+  readonly body?: string | Uint8Array<ArrayBuffer>;
+  readonly headers?: Record<string, string>;
+  readonly token?: string | null;
+  readonly signal?: AbortSignal;
+}
+
+/** Builds the app with nothing in it. */
+export function stageOperatorApp(): Staged {
+  const clock = new ManualClock();
+  const staged: Omit<Staged, "request"> = {
+    clock,
+    sales: new Map(),
+    stock: new Map(),
+    orders: [],
+    bans: new Map(),
+    allowlists: new Map(),
+    totals: {
+      saleId: "drop",
+      decisions: {},
+      accepted: NO_LATENCIES,
+      refused: NO_LATENCIES,
+      rates: { acceptedPerS: 0, refusedPerS: 0 },
+      runsAlive: 1,
+      backlog: 0,
+    },
+    fault: null,
+    warmUps: 0,
+    logged: [],
+  };
+  const state = staged as Staged;
+  const app = createOperatorApp(dependenciesOf(state));
+  state.request = async (method, path, options = {}) => {
+    const token = options.token === undefined ? ADMIN_TOKEN : options.token;
+    const body = options.json === undefined ? options.body : JSON.stringify(options.json);
+    const request = new Request(`http://operator.test${path}`, {
+      method,
+      headers: {
+        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+        ...(options.json === undefined ? {} : { "content-type": "application/json" }),
+        ...options.headers,
+      },
+      ...(body === undefined ? {} : { body }),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+    return app.fetch(request, { remoteAddress: "127.0.0.1" });
+  };
+  return state;
+}
+
+function dependenciesOf(state: Staged): OperatorDependencies {
+  let ids = 0;
+  const random = { id: () => `made-id-${++ids}`, fraction: () => 0.5 };
+  const log = { ...SILENT, error: (fields: unknown) => void state.logged.push(fields) };
+  return {
+    adminToken: ADMIN_TOKEN,
+    clock: state.clock,
+    random,
+    log,
+    auditor: {
+      audit: async (saleId) =>
+        state.sales.has(saleId)
+          ? {
+              saleId,
+              balanced: true,
+              takenAt: state.clock.nowMs(),
+              mode: "postgres",
+              epoch: 1,
+              items: [],
+              violations: [],
+            }
+          : null,
+    },
+    saleStore: saleStoreOf(state),
+    orderStore: orderStoreOf(state),
+    ledger: { readStock: async (itemIds) => itemIds.flatMap((id) => state.stock.get(id) ?? []) },
+    statsStore: { publish: async () => undefined, read: async () => guard(state, state.totals) },
+    warmUp: async () => {
+      state.warmUps += 1;
+    },
+    ops: createOpsApp({ checks: [], isDraining: () => false, metrics: null, clock: state.clock, log }),
+    pages: null,
+  };
+}
+
+function guard<Value>(state: Staged, value: Value): Value {
+  if (state.fault !== null) throw state.fault;
+  return value;
+}
+
+function saleStoreOf(state: Staged): OperatorDependencies["saleStore"] {
+  const change = (saleId: SaleId, update: (sale: Sale) => Sale): Sale | null => {
+    const sale = guard(state, state.sales.get(saleId));
+    if (sale === undefined) return null;
+    const changed = update(sale);
+    state.sales.set(saleId, changed);
+    return changed;
+  };
+  return {
+    createSale: async (sale) => guard(state, addSale(state, sale)),
+    findSale: async (saleId) => guard(state, state.sales.get(saleId) ?? null),
+    listSales: async () => guard(state, [...state.sales.values()]),
+    patchSale: async (saleId, patch) => change(saleId, (sale) => ({ ...sale, ...patch }) as Sale),
+    commandSale: async (saleId, command) => change(saleId, (sale) => afterCommand(sale, command, state)),
+    adjustStock: async ({ saleId, sku, delta }) => {
+      const item = state.sales.get(saleId)?.items.find((candidate) => candidate.sku === sku);
+      const stock = item === undefined ? undefined : state.stock.get(item.itemId);
+      if (item === undefined || stock === undefined) return null;
+      if (stock.free + delta < 0) throw new Fault("SALE_CONFLICT", { internal: "fewer units are free" });
+      const adjusted = { ...stock, total: stock.total + delta, free: stock.free + delta };
+      state.stock.set(item.itemId, adjusted);
+      return adjusted;
+    },
+    replaceAllowlist: async (saleId, buyerIds) => {
+      if (!state.sales.has(saleId)) return null;
+      state.allowlists.set(saleId, buyerIds);
+      return buyerIds.length;
+    },
+    readAllowlist: async (saleId) => state.allowlists.get(saleId) ?? [],
+    createBan: async (ban) => {
+      const made = { ...ban, createdAt: state.clock.nowMs() };
+      state.bans.set(ban.id, made);
+      return made;
+    },
+    listBans: async () => [...state.bans.values()],
+    deleteBan: async (id) => state.bans.delete(id),
+  };
+}
+
+function addSale(state: Staged, sale: NewSale): Sale {
+  if (state.sales.has(sale.id)) throw new Fault("SALE_CONFLICT", { internal: `there is already a sale ${sale.id}` });
+  const items = sale.items.map(({ stock, ...item }, index) => {
+    const itemId = state.stock.size + index + 1;
+    return { stock, item: { itemId, ...item } };
+  });
+  for (const { stock, item } of items) {
+    const empty = { granted: 0, held: 0, sold: 0, version: 1, seq: 0, epoch: 1 };
+    state.stock.set(item.itemId, { itemId: item.itemId, total: stock, free: stock, ...empty });
+  }
+  const made: Sale = {
+    ...sale,
+    phase: "scheduled",
+    closedAt: null,
+    mode: "postgres",
+    epoch: 1,
+    revision: 1,
+    createdAt: state.clock.nowMs(),
+    items: items.map(({ item }) => item),
+  };
+  state.sales.set(sale.id, made);
+  return made;
+}
+
+function afterCommand(sale: Sale, command: SaleCommand, state: Staged): Sale {
+  if (command === "close") return { ...sale, phase: "closed", closedAt: sale.closedAt ?? state.clock.nowMs() };
+  if (sale.phase === "closed") throw new Fault("SALE_CONFLICT", { internal: "the sale is over" });
+  if (command === "open") return { ...sale, phase: "scheduled", opensAt: Math.min(sale.opensAt, state.clock.nowMs()) };
+  return { ...sale, phase: command === "pause" ? "paused" : "scheduled" };
+}
+
+/** Only what operators call; the rest of the port is not theirs. */
+function orderStoreOf(state: Staged): OperatorDependencies["orderStore"] {
+  return {
+    listOrdersOfSale: async ({ saleId, status, cursor, rowsMax }) => {
+      guard(state, null);
+      const start = cursor === null ? 0 : Number(cursor);
+      const own = state.orders.filter((order) => order.saleId === saleId && (status ?? order.status) === order.status);
+      const orders = own.slice(start, start + rowsMax);
+      return { orders, next: start + rowsMax < own.length ? String(start + rowsMax) : null };
+    },
+  };
+}
+
+/** An order of the sale "drop". */
+export function orderOf(overrides: Partial<Order>): Order {
+  return {
+    rid: "rid-1",
+    saleId: "drop",
+    sku: "shoe",
+    itemId: 1,
+    itemName: "Shoe",
+    quantity: 1,
+    status: "paid",
+    holdUntil: 1_800_000_600_000,
+    amount: { amount: 4_900, currency: "EUR" },
+    createdAt: 1_800_000_000_000,
+    updatedAt: 1_800_000_100_000,
+    buyerId: "buyer-1",
+    paymentId: "pay-1",
+    ...overrides,
+  };
+}
