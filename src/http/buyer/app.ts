@@ -6,6 +6,7 @@
  * an id, unknown paths into 404 and wrong methods into 405, and one that adds the headers every answer has.
  */
 import { Hono } from "hono";
+import { routePath } from "hono/route";
 import { FAULTS, type Fault, isFault } from "../../domain/faults.ts";
 import { isId } from "../../domain/ids.ts";
 import type { Refusal } from "../../domain/refusals.ts";
@@ -15,6 +16,7 @@ import { internalResponse, problemResponse } from "../problem.ts";
 import { secureHeaders } from "../security-headers.ts";
 import type { BuyerAppDependencies } from "./dependencies.ts";
 import { createEventHandlers } from "./events.ts";
+import { QuietLog } from "./quiet-log.ts";
 import { type BuyerContext, type BuyerEnv, type BuyerHandler, refuse } from "./request-context.ts";
 import { createReservationHandlers } from "./reservations.ts";
 import { createSaleHandlers } from "./sales.ts";
@@ -33,7 +35,8 @@ export function createBuyerApp(dependencies: BuyerAppDependencies): Hono<BuyerEn
   registerRoutes(app, createHandlers(dependencies));
   registerPages(app, dependencies);
   app.notFound(() => problemResponse("not_found"));
-  app.onError((error, context) => answerFailure(error, context, dependencies));
+  const quietLog = new QuietLog(dependencies);
+  app.onError((error, context) => answerFailure(error, context, { ...dependencies, quietLog }));
   return app;
 }
 
@@ -89,12 +92,18 @@ function refuseMethod(allowed: readonly string[]): Response {
 }
 
 /** What went wrong is logged; what is said is one of three things. */
-function answerFailure(error: unknown, context: BuyerContext, { log, random }: BuyerAppDependencies): Response {
-  const route = `${context.req.method} ${context.req.routePath}`;
-  const refusal = isFault(error) ? refusalOfFault(error) : null;
-  if (refusal !== null) {
-    log.warn({ route, error }, "a request met a fault");
-    return refuse(refusal);
+function answerFailure(
+  error: unknown,
+  context: BuyerContext,
+  { log, quietLog, random }: Pick<BuyerAppDependencies, "log" | "random"> & { readonly quietLog: QuietLog },
+): Response {
+  const route = `${context.req.method} ${routePath(context)}`;
+  if (isFault(error)) {
+    const refusal = refusalOfFault(error);
+    if (refusal !== null) {
+      quietLog.warn(error.code, { route, error }, "a request met a fault");
+      return refuse(refusal);
+    }
   }
   const requestId = random.id();
   log.error({ route, requestId, error }, "a request failed by a bug");

@@ -8,6 +8,7 @@ import { isFault } from "../../domain/faults.ts";
 import { problemResponse } from "../problem.ts";
 import { readRequestBody } from "../request-body.ts";
 import type { BuyerAppDependencies } from "./dependencies.ts";
+import { QuietLog } from "./quiet-log.ts";
 import { type BuyerHandler, refuse, refuseMalformed } from "./request-context.ts";
 
 const PROVIDER_PATTERN = /^[a-z]{1,16}$/;
@@ -16,7 +17,8 @@ const PROVIDER_PATTERN = /^[a-z]{1,16}$/;
 export function createWebhookHandlers(
   dependencies: BuyerAppDependencies,
 ): Record<"receivePaymentNotification", BuyerHandler> {
-  const { settlement, clock, log } = dependencies;
+  const { settlement, clock } = dependencies;
+  const quietLog = new QuietLog(dependencies);
   return {
     async receivePaymentNotification(context) {
       const provider = context.req.param("provider") ?? "";
@@ -31,7 +33,7 @@ export function createWebhookHandlers(
         return outcome.kind === "taken" ? new Response(null, { status: 204 }) : problemResponse("not_found");
       } catch (error) {
         if (!isFault(error, "NOTIFICATION_FORGED")) throw error;
-        log.warn({ provider }, "a payment notification was not signed by its provider");
+        quietLog.warn("forged", { provider }, "a payment notification was not signed by its provider");
         return refuse({ reason: "signature_invalid" });
       }
     },
