@@ -1,3 +1,6 @@
+/**
+ * Answers are read the same however the network cuts them, and nonsense is refused rather than guessed.
+ */
 import { describe, expect, test } from "bun:test";
 import { AnswerReader, headerOf, ProtocolError } from "./http-answer.ts";
 

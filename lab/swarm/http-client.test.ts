@@ -1,3 +1,6 @@
+/**
+ * The load client against a server of sockets: pooling, bounds, hanging up, and every way to get no answer.
+ */
 import { afterEach, describe, expect, test } from "bun:test";
 import net from "node:net";
 import { HttpClient, type HttpClientOptions } from "./http-client.ts";

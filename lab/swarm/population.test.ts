@@ -1,3 +1,6 @@
+/**
+ * The crowd is reproducible, mixed as announced, and large enough to want everything several times over.
+ */
 import { describe, expect, test } from "bun:test";
 import { addressOf, type CrowdShape, POPULATION_SHARES, POPULATIONS, planBuyer } from "./population.ts";
 

@@ -1,3 +1,6 @@
+/**
+ * What a person sees while a run goes on, at a terminal and in a log.
+ */
 import { describe, expect, test } from "bun:test";
 import type { Clock } from "../../src/ports/clock.ts";
 import { Progress } from "./progress.ts";

@@ -1,3 +1,6 @@
+/**
+ * Messages between processes survive every way a pipe can cut them.
+ */
 import { expect, test } from "bun:test";
 import { LineReader } from "./protocol.ts";
 

@@ -1,3 +1,6 @@
+/**
+ * The report counts everything once, and its verdict says what was proved or which promise was broken.
+ */
 import { describe, expect, test } from "bun:test";
 import type { Evidence } from "./judge.ts";
 import { decisionRates, formatReport, type RunResult, verdict } from "./report.ts";
