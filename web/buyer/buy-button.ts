@@ -4,8 +4,7 @@
  * A press is either possible or its reason for being impossible is written beside it. The server decides; this only
  * words what it said, or what the corrected clock says about the window. Drawing is item-card.tsx's work.
  */
-import type { RefusalReason } from "../../src/domain/refusals.ts";
-import type { Availability, SaleState } from "../../src/domain/sale.ts";
+import type { Availability, SaleState } from "../../client/contract.ts";
 import { formatRemaining } from "../shared/countdown.ts";
 import type { Purchase, WaitCause } from "./purchase.ts";
 
@@ -42,6 +41,7 @@ const WAIT_VIEWS: Record<WaitCause, { label: string; note: string; action: "ask"
   empty: { label: "Stop asking", note: "All taken for now. We ask again by ourselves.", action: "stop" },
   "too-fast": { label: "Too fast", note: "We send it again for you.", action: null },
   busy: { label: "Very busy", note: "Very many people are here. We send it again for you.", action: null },
+  offline: { label: "No connection", note: "Not sent yet. We send it as soon as we can.", action: null },
   early: { label: "Opening…", note: "The gate is about to open. Your request is ready.", action: null },
 };
 
@@ -54,7 +54,7 @@ const EMPTY: ButtonView = {
 };
 
 /** Reasons that another press cannot change. Every other refusal leaves the button ready. */
-const FINAL: readonly RefusalReason[] = [
+const FINAL: readonly string[] = [
   "banned",
   "not_eligible",
   "pass_required",

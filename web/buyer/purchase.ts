@@ -12,8 +12,6 @@
  * key is sent again at `askAt`. An unknown outcome stays unknown until the ledger itself has spoken about this key, so
  * it can neither be stopped nor replaced by a new key: that is what makes "you will not buy twice" true.
  */
-import type { RefusalReason } from "../../src/domain/refusals.ts";
-
 /** One wish to buy. The key is made at the first press and kept for every repetition. */
 export interface Attempt {
   readonly key: string;
@@ -27,13 +25,13 @@ export interface Attempt {
 }
 
 /** Why we ask again. */
-export type WaitCause = "unknown" | "empty" | "too-fast" | "busy" | "early";
+export type WaitCause = "unknown" | "empty" | "too-fast" | "busy" | "early" | "offline";
 
 export type Purchase =
   | { readonly kind: "idle" }
   | { readonly kind: "sending"; readonly attempt: Attempt }
   | { readonly kind: "waiting"; readonly attempt: Attempt; readonly cause: WaitCause; readonly askAt: number }
-  | { readonly kind: "refused"; readonly reason: RefusalReason; readonly title: string }
+  | { readonly kind: "refused"; readonly reason: string; readonly title: string }
   | { readonly kind: "won"; readonly rid: string };
 
 /** What one request came back with; "lost" = no answer at all. */
@@ -41,7 +39,7 @@ export type Answer =
   | { readonly kind: "accepted"; readonly rid: string }
   | {
       readonly kind: "refused";
-      readonly reason: RefusalReason;
+      readonly reason: string;
       readonly title: string;
       readonly retryAfterMs: number | null;
     }
@@ -65,8 +63,12 @@ const EARLY_DELAY_MS_MIN = 100;
 /** A repetition comes up to this part later than it could, so that a crowd does not return in step. */
 const SPREAD = 0.5;
 
-/** Why a reason means "ask again by yourself", or null where it does not. */
-const WAIT_CAUSES: { readonly [Reason in RefusalReason]?: WaitCause } = {
+/**
+ * Reasons that mean "ask again by yourself", and why. "unreadable" is a proxy's answer in the server's place; "offline" is our own
+ * word for a request that could not even be sent.
+ */
+const WAIT_CAUSES: Readonly<Record<string, WaitCause>> = {
+  unreadable: "unknown",
   unavailable: "unknown",
   internal: "unknown",
   empty: "empty",
@@ -74,6 +76,7 @@ const WAIT_CAUSES: { readonly [Reason in RefusalReason]?: WaitCause } = {
   busy: "busy",
   draining: "busy",
   not_open: "early",
+  offline: "offline",
 };
 
 export const IDLE: Purchase = { kind: "idle" };

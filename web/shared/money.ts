@@ -2,7 +2,7 @@
  * Money as the reader's locale writes it. Amounts stay integers in minor units until this last step, and the number
  * of decimals comes from the currency (JPY has none), so no price is ever shown a hundred times too large.
  */
-import type { Money } from "../../src/domain/money.ts";
+import type { Money } from "../../client/contract.ts";
 
 /** "€49.00", "¥4,900". `locale` undefined = the reader's own. */
 export function formatMoney(money: Money, locale?: string): string {

@@ -1,0 +1,36 @@
+/**
+ * The countdown on the server's time, and how far off it may be: the half of a round trip we could not see.
+ *
+ * The digits are a timer with `aria-live` off; a screen reader hears only the marks of spokenRemaining, from the page's
+ * one live region. Widths are fixed, so a changing digit moves nothing.
+ */
+import type { SaleDocument } from "../../client/contract.ts";
+import { formatRemaining } from "../shared/countdown.ts";
+import { saleStateNow } from "./buy-button.ts";
+import type { SaleModel } from "./sale-model.ts";
+
+const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });
+const TIME_OF_DAY = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+
+export function ClockPanel({ model, sale }: { model: SaleModel; sale: SaleDocument }) {
+  const now = model.now;
+  const errorMs = model.clockErrorMs;
+  const state = saleStateNow(sale, now);
+  const target = state === "scheduled" ? sale.opensAt : sale.closesAt;
+  const label = { scheduled: "Opens in", closed: "The sale is over", paused: "Paused, closes in" }[state as string];
+  return (
+    <section class="card clock" aria-label="Countdown">
+      <p class="soft">{label ?? "Open, closes in"}</p>
+      <p class="digits large" role="timer" aria-live="off">
+        {state === "closed" ? "00:00" : formatRemaining(target - now)}
+      </p>
+      <p class="small soft">
+        {state === "scheduled" ? "Opens" : "Closes"} {MOMENT.format(target)}
+      </p>
+      <p class="small soft">
+        Server time {TIME_OF_DAY.format(now)}
+        {errorMs === null ? " · comparing clocks…" : ` · ± ${Math.max(1, Math.ceil(errorMs))} ms`}
+      </p>
+    </section>
+  );
+}

@@ -1,0 +1,84 @@
+/**
+ * One item: its price, how many, and the one button whose words come from buy-button.ts.
+ *
+ * The button never becomes `disabled`, only `aria-disabled`: somebody waiting for the opening with the focus on it must
+ * still have the focus there when it opens. The line below it keeps its height, so nothing moves when it speaks.
+ */
+import type { Availability, SaleDocument, SaleItem } from "../../client/contract.ts";
+import { formatMoney } from "../shared/money.ts";
+import { buyButtonView, saleStateNow } from "./buy-button.ts";
+import type { SaleModel } from "./sale-model.ts";
+
+const BANDS: Record<Availability, { text: string; tone: string }> = {
+  plenty: { text: "Plenty", tone: "good" },
+  some: { text: "Some left", tone: "" },
+  few: { text: "Few left", tone: "warn" },
+  none: { text: "None free now", tone: "" },
+};
+
+export function ItemCard({ model, sale, item }: { model: SaleModel; sale: SaleDocument; item: SaleItem }) {
+  const now = model.now;
+  const purchase = model.purchaseOf(item.sku);
+  const own = model.ownUnits(item.sku);
+  const restMax = Math.max(1, item.perBuyerMax - own.units);
+  const quantity = Math.min(model.chosen.get(item.sku) ?? 1, restMax);
+  const view = buyButtonView({
+    ...sale,
+    now,
+    availability: item.availability,
+    perBuyerMax: item.perBuyerMax,
+    purchase,
+    ownUnits: own.units,
+    holdsUnpaid: own.unpaidRid !== null,
+    price: formatMoney({ amount: item.price.amount * quantity, currency: item.price.currency }),
+  });
+  const isOver = ["closed", "sold_out"].includes(saleStateNow(sale, now));
+  const band = BANDS[item.availability];
+  const id = `i-${item.sku}`;
+  return (
+    <li class="card item">
+      <div class="row spread">
+        <h3 id={id}>{item.name}</h3>
+        <strong>{formatMoney(item.price)}</strong>
+      </div>
+      <p class="row small soft">
+        {!isOver && <span class={`chip ${band.tone}`}>{band.text}</span>}
+        At most {item.perBuyerMax} per person
+      </p>
+      <div class="buy">
+        {item.perBuyerMax > 1 && (
+          <label>
+            <span class="hidden">How many of {item.name}</span>
+            <select
+              class="input"
+              value={quantity}
+              disabled={purchase.kind === "sending" || purchase.kind === "waiting"}
+              onChange={(event) => {
+                model.chosen.set(item.sku, Number(event.currentTarget.value));
+                model.changed();
+              }}
+            >
+              {Array.from({ length: restMax }, (_, index) => (
+                <option key={index} value={index + 1}>
+                  {index + 1}
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
+        <button
+          type="button"
+          class={`button grow ${view.tone}`}
+          aria-disabled={view.action === null}
+          aria-describedby={`${id} ${id}-note`}
+          onClick={() => model.press(item.sku, quantity, view.action)}
+        >
+          {view.label}
+        </button>
+      </div>
+      <p id={`${id}-note`} class="note small soft">
+        {view.note}
+      </p>
+    </li>
+  );
+}

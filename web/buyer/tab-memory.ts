@@ -1,0 +1,47 @@
+/**
+ * What a tab remembers across a reload and the way to the payment page and back: the session, and attempts whose
+ * outcome was still open.
+ *
+ * All of it is in sessionStorage, the signing key too. Memory alone would lose the buyer's place at the first reload,
+ * because the server hands the key out once; localStorage would leave a bearer of money on disk and in every later tab.
+ * A script in the page could read either, and against that stands the Content-Security-Policy, not the place.
+ */
+import type { StoredSession } from "../../client/contract.ts";
+
+const SESSION = "doorbuster.session";
+const ATTEMPT = "doorbuster.attempt.";
+
+/** An attempt that may have been accepted: asked again with the same key after a reload. */
+export interface OpenAttempt {
+  readonly key: string;
+  readonly quantity: number;
+}
+
+/** The session of this tab while it lasts at least until `now`. */
+export function recallSession(now: number): StoredSession | null {
+  const session = read<StoredSession>(SESSION);
+  return session !== null && session.expiresAt > now ? session : null;
+}
+
+/** Null forgets it. */
+export function rememberSession(session: StoredSession | null): void {
+  write(SESSION, session);
+}
+
+export function recallAttempt(item: string): OpenAttempt | null {
+  return read<OpenAttempt>(ATTEMPT + item);
+}
+
+/** Null = its outcome is known. */
+export function rememberAttempt(item: string, attempt: OpenAttempt | null): void {
+  write(ATTEMPT + item, attempt);
+}
+
+function read<Value>(name: string): Value | null {
+  return JSON.parse(sessionStorage.getItem(name) ?? "null");
+}
+
+function write(name: string, value: unknown): void {
+  if (value === null) sessionStorage.removeItem(name);
+  else sessionStorage.setItem(name, JSON.stringify(value));
+}
