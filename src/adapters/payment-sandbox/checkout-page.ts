@@ -9,6 +9,9 @@ import { createHash } from "node:crypto";
 import { html, raw } from "hono/html";
 import { type CANCEL_RULES, DELAY_MS_MAX, NOTIFY_COPIES_MAX, type SandboxPayment } from "./sandbox-payment.ts";
 
+const MARGIN_SECONDS_MAX = 60;
+const MARGIN_SECONDS_ON_TOP = 5;
+
 const STYLE = `
 :root { color-scheme: light dark; --ink: #1a1d24; --soft: #5a6170; --page: #f4f5f8; --card: #fff; --line: #c9ced8;
   --go: #14653b; --go-ink: #fff; --note: #fff4d6; --note-ink: #5c4300; }
@@ -25,7 +28,6 @@ h1 { font-size: 1.25rem; margin: 0 0 .25rem; overflow-wrap: anywhere; }
 .status { border-left: .25rem solid currentColor; padding-left: .75rem; font-weight: 600; }
 button, input, select { font: inherit; color: inherit; border: 1px solid var(--line); border-radius: .5rem;
   min-height: 2.75rem; padding: .5rem .75rem; width: 100%; background: var(--card); }
-input[type=checkbox] { width: 1.25rem; min-height: 1.25rem; vertical-align: middle; }
 button { font-weight: 600; cursor: pointer; margin-top: .75rem; }
 button.go { background: var(--go); border-color: var(--go); color: var(--go-ink); }
 :focus-visible { outline: 3px solid #3b82f6; outline-offset: 2px; }
@@ -101,7 +103,7 @@ function payForm(payment: SandboxPayment): Markup {
     <details>
       <summary>Pay late</summary>
       <label>Seconds after this checkout has expired
-        <input name="lateSeconds" type="number" min="0" max="${DELAY_MS_MAX / 1000}" value="65" required /></label>
+        <input name="lateSeconds" type="number" min="0" max="${DELAY_MS_MAX / 1000}" value="${lateSecondsOf(payment)}" required /></label>
       <label>The payment
         <select name="cancelRule">
           ${Object.entries(CANCEL_RULE_TEXT).map(([rule, text]) => html`<option value="${rule}">${text}</option>`)}
@@ -114,9 +116,22 @@ function payForm(payment: SandboxPayment): Markup {
         <input name="notifySeconds" type="number" min="0" max="${DELAY_MS_MAX / 1000}" value="0" required /></label>
       <label>Deliveries of each notification
         <input name="notifyCopies" type="number" min="1" max="${NOTIFY_COPIES_MAX}" value="1" required /></label>
-      <label><input name="notifyReversed" type="checkbox" value="yes" /> Out of order</label>
+      <label>Order
+        <select name="notifyOrder">
+          <option value="kept">as things happened</option>
+          <option value="reversed">the last first</option>
+        </select></label>
     </details>
   </form>`;
+}
+
+/**
+ * After the end of the hold, as far as a provider can tell: a shop keeps a margin between the two, at most a minute and
+ * never longer than the checkout itself.
+ */
+function lateSecondsOf(payment: SandboxPayment): number {
+  const openSeconds = Math.ceil((payment.expiresAt - payment.createdAt) / 1000);
+  return MARGIN_SECONDS_ON_TOP + Math.min(MARGIN_SECONDS_MAX, openSeconds);
 }
 
 function statusText(payment: SandboxPayment): string {

@@ -37,7 +37,7 @@ const formSchema = z.object({
   cancelRule: z.enum(CANCEL_RULES).default("answers_processing"),
   notifySeconds: z.coerce.number().int().min(0).max(SECONDS_MAX).default(0),
   notifyCopies: z.coerce.number().int().min(1).max(NOTIFY_COPIES_MAX).default(1),
-  notifyReversed: z.literal("yes").optional(),
+  notifyOrder: z.enum(["kept", "reversed"]).default("kept"),
 });
 const targets = {
   paymentIds: z.array(z.string().refine(isId)).min(1).max(PAYMENTS_PER_CALL_MAX),
@@ -116,7 +116,7 @@ async function press(
   const notify = {
     delayMs: form.notifySeconds * 1000,
     copies: form.notifyCopies,
-    reversed: form.notifyReversed === "yes",
+    reversed: form.notifyOrder === "reversed",
   };
   const move = { paymentIds: [paymentId], notify };
   const nowMs = clock.nowMs();

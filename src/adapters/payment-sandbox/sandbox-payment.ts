@@ -47,4 +47,5 @@ export interface SandboxPayment {
   readonly capturesAt: number | null;
   readonly cancelRule: CancelRule;
   readonly expiresAt: number;
+  readonly createdAt: number;
 }

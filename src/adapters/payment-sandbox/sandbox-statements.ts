@@ -8,6 +8,7 @@
 export const SANDBOX_PAYMENT_COLUMNS = `payment_id AS "paymentId", rid, description, amount, currency,
   return_url AS "returnUrl", captured_amount AS "capturedAmount", captures_at AS "capturesAt",
   cancel_rule AS "cancelRule", expires_at AS "expiresAt",
+  created_at AS "createdAt",
   CASE WHEN status IN ('open', 'failed') AND expires_at <= $1::bigint THEN 'cancelled' ELSE status END AS status`;
 
 /** A notification that a move writes for each payment it changed. */

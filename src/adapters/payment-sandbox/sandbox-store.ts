@@ -5,6 +5,7 @@
  * guarded by the status it starts from, in the UPDATE itself, so two that race are decided by the row's lock. Statements
  * move many payments at once where a crowd or a clock does. Time comes in from the caller.
  */
+import assert from "node:assert";
 import type { Database, Statement } from "../../ports/database.ts";
 import type { CancelRule, NotifyOptions, SandboxPayment } from "./sandbox-payment.ts";
 import { type Announcement, announcing, SANDBOX_PAYMENT_COLUMNS } from "./sandbox-statements.ts";
@@ -19,13 +20,13 @@ const SET_NOTIFY = `notify_delay_ms = coalesce($3::bigint, notify_delay_ms),
 
 const CREATE: Statement = {
   name: "sandbox_create",
-  text: `WITH made AS (
-    INSERT INTO sandbox.payment (created_at, updated_at, payment_id, idempotency_key, rid, description, amount, currency,
-      return_url, expires_at)
+  // An address of the shop may have changed since; everything else is the first request's. The update also makes the
+  // loser of two creations at once see the winner's row.
+  text: `INSERT INTO sandbox.payment (created_at, updated_at, payment_id, idempotency_key, rid, description, amount,
+      currency, return_url, expires_at)
     VALUES ($1::bigint, $1::bigint, $2, $3, $4, $5, $6::bigint, $7, $8, $9::bigint)
-    ON CONFLICT (idempotency_key) DO NOTHING RETURNING *
-  ) SELECT ${SANDBOX_PAYMENT_COLUMNS} FROM made
-  UNION ALL SELECT ${SANDBOX_PAYMENT_COLUMNS} FROM sandbox.payment WHERE idempotency_key = $3`,
+    ON CONFLICT (idempotency_key) DO UPDATE SET return_url = EXCLUDED.return_url
+    RETURNING ${SANDBOX_PAYMENT_COLUMNS}`,
 };
 const FIND: Statement = {
   name: "sandbox_find",
@@ -136,16 +137,13 @@ export class SandboxStore {
     this.#onMove = onMove;
   }
 
-  /** The payment of the key: a new one, or the one that was made before, whatever the other members say. */
+  /** The payment of the key: a new one, or the one that was made before, whatever the other members say; only `returnUrl` is renewed. */
   async create(payment: NewSandboxPayment, nowMs: number): Promise<SandboxPayment> {
     const { paymentId, idempotencyKey, rid, description, amount, currency, returnUrl, expiresAt } = payment;
     const values = [nowMs, paymentId, idempotencyKey, rid, description, amount, currency, returnUrl, expiresAt];
-    // Two creations at once: the loser's snapshot does not show the winner's row; its second look does.
-    for (let look = 0; look < 2; look += 1) {
-      const [found] = await this.#database.query<SandboxPayment>(CREATE, values);
-      if (found !== undefined) return found;
-    }
-    throw new Error("a payment vanished while it was created");
+    const [found] = await this.#database.query<SandboxPayment>(CREATE, values);
+    assert(found !== undefined, "an upsert answers its row");
+    return found;
   }
 
   async find(paymentId: string, nowMs: number): Promise<SandboxPayment | null> {
