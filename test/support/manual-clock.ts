@@ -36,6 +36,11 @@ export class ManualClock implements Clock {
     return this.#timers.size;
   }
 
+  /** Moves time without firing anything: what a process sees that was paused. */
+  jump(durationMs: number): void {
+    this.#elapsedMs += durationMs;
+  }
+
   /** Moves on, firing what falls due. Promises settle between timers. */
   async advance(durationMs: number): Promise<void> {
     const endMs = this.#elapsedMs + durationMs;
