@@ -4,7 +4,7 @@
  * An id that has passed through here is safe inside a path, a SQL array, a Redis key and a log line: it
  * matches ID_PATTERN, so separators can never occur in it. Making random ids is the Random port's work.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 declare const brand: unique symbol;
 type Branded<Name extends string> = string & { readonly [brand]: Name };
@@ -68,14 +68,12 @@ export function isIdempotencyKey(value: string | null): value is string {
  * before the reservation itself. A line feed separates the parts because none of them can contain one.
  */
 export function deriveRid(attempt: { buyerId: BuyerId; saleId: SaleId; idempotencyKey: string }): Rid {
-  const digest = createHash("sha256")
-    .update(`${attempt.buyerId}\n${attempt.saleId}\n${attempt.idempotencyKey}`)
-    .digest("base64url");
+  const digest = hash("sha256", `${attempt.buyerId}\n${attempt.saleId}\n${attempt.idempotencyKey}`, "base64url");
   return digest.slice(0, RID_LENGTH) as Rid;
 }
 
 /** The stable, opaque buyer id of a shop's own login: 132 bits of SHA-256 over issuer and subject. */
 export function deriveBuyerId(login: { issuer: string; subject: string }): BuyerId {
-  const digest = createHash("sha256").update(`${login.issuer}\n${login.subject}`).digest("base64url");
+  const digest = hash("sha256", `${login.issuer}\n${login.subject}`, "base64url");
   return digest.slice(0, BUYER_ID_LENGTH) as BuyerId;
 }

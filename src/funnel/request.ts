@@ -5,11 +5,13 @@
  * address alone. A HotAnswer is usable as a `ResponseInit`, so a prebuilt refusal costs the listener no object.
  */
 
-/** Why a body could not be had. "stalled" = it did not arrive in time, or its sender went away. */
+/** Why a body could not be had. "stalled" = its sender went away, or took too long. */
 export type BodyFailure = "too_large" | "stalled";
 
 /** One attempt as it arrived. Ids are unvalidated; what is not in the catalogue does not exist. */
 export interface HotRequest {
+  /** "POST": the only method that the listener hands over. The signature covers it. */
+  readonly method: string;
   readonly saleId: string;
   readonly sku: string;
   /** Path and query exactly as sent: the signature covers them. */
@@ -18,8 +20,11 @@ export interface HotRequest {
   readonly remoteAddress: string;
   /** The value of a header by its lower-case name, null when absent. Repeated headers are joined with a comma. */
   header(name: string): string | null;
-  /** Reads the body, at most once, and never more than `bytesMax` of it; gives up after `deadlineMs`. */
-  readBody(bounds: { bytesMax: number; deadlineMs: number }): Promise<Uint8Array | BodyFailure>;
+  /**
+   * Reads the body, at most once, and never more than `bytesMax` of it. Whoever calls it gives up waiting in time; the
+   * listener closes a connection whose body never ends.
+   */
+  readBody(bytesMax: number): Promise<Uint8Array | BodyFailure>;
 }
 
 /** A complete answer. `headers` are shared and frozen; the listener adds the length, nothing else. */

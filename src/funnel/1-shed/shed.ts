@@ -15,6 +15,9 @@ import { EVENT_LOOP_DELAY_MS_MAX, type EventLoopDelay } from "./event-loop-delay
 /** The body of an attempt is `{ "quantity": n, "challenge"?: … }`. */
 export const HOT_BODY_BYTES_MAX = 4_096;
 
+/** Bodies being read at once: what slow senders can cost is this times the size of a body. */
+export const BODIES_READ_MAX = 8_192;
+
 const DIGITS = /^[0-9]{1,15}$/;
 
 const NO_KEY = prepareRefusal(malformed("The Idempotency-Key header must be 8 to 64 visible ASCII characters."));
@@ -25,6 +28,7 @@ export class Shed {
   readonly #limit: ConcurrencyLimit;
   readonly #loopDelay: EventLoopDelay;
   #inFlight = 0;
+  #reading = 0;
   #isWarm = false;
   #isDraining = false;
 
@@ -33,9 +37,15 @@ export class Shed {
     this.#loopDelay = parts.loopDelay;
   }
 
-  /** Attempts between their first byte to the ledger and their answer. */
+  /** Attempts between their arrival at the batcher and their answer. */
   get inFlight(): number {
     return this.#inFlight;
+  }
+
+  /** Why no work is taken, or null. One full moment of the concurrency limit does not count. */
+  get readiness(): "draining" | "busy" | null {
+    if (this.#isDraining) return "draining";
+    return this.#isWarm && this.#loopDelay.delayMs <= EVENT_LOOP_DELAY_MS_MAX ? null : "busy";
   }
 
   /** The catalogue and the latches are loaded: "no such sale" and "sold out" are now true when said. */
@@ -52,6 +62,7 @@ export class Shed {
   check(request: HotRequest): Refusal | null {
     if (this.#isDraining) return plainRefusal("draining");
     if (!this.#isWarm || this.#inFlight >= this.#limit.limit) return plainRefusal("busy");
+    if (this.#reading >= BODIES_READ_MAX) return plainRefusal("busy");
     if (this.#loopDelay.delayMs > EVENT_LOOP_DELAY_MS_MAX) return plainRefusal("busy");
     const contentLength = request.header("content-length");
     if (contentLength !== null) {
@@ -61,6 +72,16 @@ export class Shed {
     return isIdempotencyKey(request.header("idempotency-key")) ? null : NO_KEY;
   }
 
+  /** Around reading a body: slow senders are counted apart, so that they cannot use up the ledger's places. */
+  beginRead(): void {
+    this.#reading += 1;
+  }
+
+  endRead(): void {
+    this.#reading -= 1;
+  }
+
+  /** Around waiting for the batcher. */
   enter(): void {
     this.#inFlight += 1;
   }

@@ -26,10 +26,10 @@ const CLOSED_PENDING: WindowState = { kind: "pending", refusal: plainRefusal("cl
 const PAUSED_PENDING: WindowState = { kind: "pending", refusal: plainRefusal("paused") };
 
 /** Early birds come by thousands in the same millisecond: they share one answer. */
-let lastNotOpen: WindowState & { readonly nowMs: number; readonly opensAt: number } = {
-  kind: "open",
-  nowMs: Number.NaN,
+const lastNotOpen: { opensAt: number; nowMs: number; state: WindowState } = {
   opensAt: Number.NaN,
+  nowMs: Number.NaN,
+  state: OPEN,
 };
 
 /** `not_open`, with what a countdown needs. */
@@ -48,9 +48,11 @@ export function judgeWindow(sale: Sale, nowMs: number): WindowState {
       return OPEN;
     case "scheduled":
       if (lastNotOpen.nowMs !== nowMs || lastNotOpen.opensAt !== sale.opensAt) {
-        lastNotOpen = { kind: "ended", refusal: notOpenRefusal(sale, nowMs), nowMs, opensAt: sale.opensAt };
+        lastNotOpen.nowMs = nowMs;
+        lastNotOpen.opensAt = sale.opensAt;
+        lastNotOpen.state = { kind: "ended", refusal: notOpenRefusal(sale, nowMs) };
       }
-      return lastNotOpen;
+      return lastNotOpen.state;
     case "paused":
       return PAUSED_PENDING;
     case "closed":

@@ -1,0 +1,62 @@
+/**
+ * The body of an attempt: `{ "quantity": 1, "challenge"?: { … } }`, read strictly or not at all.
+ *
+ * A body that two readers could read differently is `malformed` (strict-json.ts), and so is a member we do not know: a
+ * client that sends `price` believes in something we do not do. A number that is no possible quantity is
+ * `bad_quantity`, because there the form was right. Size and time are bounded by whoever reads the bytes.
+ */
+
+import type { Refusal } from "../../domain/refusals.ts";
+import { parseStrictJson } from "../../domain/strict-json.ts";
+import { malformed, plainRefusal, prepareRefusal } from "../refusal-answers.ts";
+
+const NOT_UTF8 = prepareRefusal(malformed("The body is not UTF-8."));
+const NO_OBJECT = prepareRefusal(malformed("The body must be a JSON object."));
+const UNKNOWN_MEMBER = prepareRefusal(
+  malformed("The body has a member that is not known; known are quantity, challenge."),
+);
+const NO_NUMBER = prepareRefusal(malformed("The member quantity must be a number."));
+const NO_CHALLENGE_OBJECT = prepareRefusal(malformed("The member challenge must be an object."));
+
+/** Keeps a byte order mark, so that it is refused like any other character before the value. */
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** What nearly every body is; anything else takes the long way to the same result. */
+const USUAL_BODY = /^\{"quantity":([1-9][0-9]{0,5})\}$/;
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return value !== null && typeof value === "object" && !Array.isArray(value);
+}
+
+function decode(bytes: Uint8Array): string | null {
+  try {
+    return decoder.decode(bytes);
+  } catch (error) {
+    if (error instanceof TypeError) return null;
+    throw error;
+  }
+}
+
+/** The quantity asked for, or the refusal. */
+export function parseAttemptBody(bytes: Uint8Array, perBuyerMax: number): number | Refusal {
+  const text = decode(bytes);
+  if (text === null) return NOT_UTF8;
+  const usual = USUAL_BODY.exec(text);
+  if (usual !== null) return checkQuantity(Number(usual[1]), perBuyerMax);
+
+  const json = parseStrictJson(text);
+  if (json.kind === "bad") return malformed(json.detail);
+  if (!isObject(json.value)) return NO_OBJECT;
+  for (const member of Object.keys(json.value)) {
+    if (member !== "quantity" && member !== "challenge") return UNKNOWN_MEMBER;
+  }
+  const { quantity, challenge } = json.value as { quantity?: unknown; challenge?: unknown };
+  if (typeof quantity !== "number") return NO_NUMBER;
+  if (challenge !== undefined && !isObject(challenge)) return NO_CHALLENGE_OBJECT;
+  return checkQuantity(quantity, perBuyerMax);
+}
+
+function checkQuantity(quantity: number, perBuyerMax: number): number | Refusal {
+  const isPossible = Number.isInteger(quantity) && quantity >= 1 && quantity <= perBuyerMax;
+  return isPossible ? quantity : plainRefusal("bad_quantity");
+}

@@ -1,0 +1,129 @@
+/**
+ * Stage 7, reserve: reads the body, checks that it is the one that was signed, and takes the units.
+ *
+ * The only stage that waits. Everything the ledger says becomes an answer here; what it did not say is `unavailable`,
+ * never "sold out", and certainly-not-sent is `busy`. The same key and parameters always give the same `rid`.
+ */
+import { isFault } from "../../domain/faults.ts";
+import { deriveRid } from "../../domain/ids.ts";
+import type { Refusal } from "../../domain/refusals.ts";
+import type { Sale } from "../../domain/sale.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { AttemptOutcome } from "../../ports/ledger.ts";
+import { HOT_BODY_BYTES_MAX, type Shed } from "../1-shed/shed.ts";
+import type { Place } from "../2-window/catalogue.ts";
+import { notOpenRefusal } from "../2-window/window.ts";
+import { compareDigest } from "../3-identity/content-digest.ts";
+import type { Keys } from "../3-identity/keys.ts";
+import type { Session } from "../3-identity/session-token.ts";
+import type { Lane } from "../5-sold-out/lane.ts";
+import { ledgerRefusal, malformed, plainRefusal, prepareRefusal } from "../refusal-answers.ts";
+import type { BodyFailure, HotAnswer, HotRequest } from "../request.ts";
+import { parseAttemptBody } from "./attempt-body.ts";
+import { signReceipt } from "./receipt.ts";
+
+/** The body of an attempt fits into one packet; who needs longer than this for it is stalling. */
+export const HOT_BODY_DEADLINE_MS = 5_000;
+
+const STALLED = prepareRefusal(malformed("The body did not arrive as a whole and in time."));
+
+const HTTP_CREATED = 201;
+const HTTP_ACCEPTED = 202;
+
+const ACCEPTED_HEADERS = Object.freeze({ "content-type": "application/json", "cache-control": "no-store" });
+const REPLAYED_HEADERS = Object.freeze({ ...ACCEPTED_HEADERS, "idempotent-replayed": "true" });
+
+/** An attempt that passed stages 1 to 6. */
+export interface AdmittedAttempt {
+  readonly request: HotRequest;
+  readonly place: Place;
+  readonly lane: Lane;
+  readonly session: Session;
+}
+
+/** How the attempt ended. */
+export type ReserveOutcome =
+  | { readonly kind: "accepted"; readonly answer: HotAnswer; readonly replayed: boolean }
+  | { readonly kind: "refused"; readonly refusal: Refusal };
+
+function refused(refusal: Refusal): ReserveOutcome {
+  return { kind: "refused", refusal };
+}
+
+/** What the stage works with. */
+export interface ReserveServices {
+  readonly keys: Keys;
+  readonly clock: Clock;
+  readonly shed: Pick<Shed, "beginRead" | "endRead" | "enter" | "leave">;
+}
+
+/** The body, or why there is none; a sender that drips is given up. */
+async function readBodyInTime(request: HotRequest, services: ReserveServices): Promise<Uint8Array | BodyFailure> {
+  services.shed.beginRead();
+  try {
+    return await new Promise((resolve, reject) => {
+      const cancel = services.clock.setTimer(HOT_BODY_DEADLINE_MS, () => resolve("stalled"));
+      request.readBody(HOT_BODY_BYTES_MAX).then(resolve, reject).finally(cancel);
+    });
+  } finally {
+    services.shed.endRead();
+  }
+}
+
+/** Reads and checks the body: the quantity, or the refusal. */
+async function readQuantity(attempt: AdmittedAttempt, services: ReserveServices): Promise<number | Refusal> {
+  const { request, place } = attempt;
+  const body = await readBodyInTime(request, services);
+  if (body === "too_large") return plainRefusal("payload_too_large");
+  if (body === "stalled") return STALLED;
+  const digest = compareDigest(request.header("content-digest"), body);
+  const isSigned = request.header("x-signature") !== null;
+  // A signature without a digest covers no body, so a signed request may have none.
+  if (digest === "mismatch" || (digest === "absent" && isSigned && body.length > 0)) {
+    return plainRefusal("signature_invalid");
+  }
+  return parseAttemptBody(body, place.item.perBuyerMax);
+}
+
+/** Runs the stage. Throws only for bugs. */
+export async function reserve(attempt: AdmittedAttempt, services: ReserveServices): Promise<ReserveOutcome> {
+  const { request, place, lane, session } = attempt;
+  const { sale } = place.entry;
+  const quantity = await readQuantity(attempt, services);
+  if (typeof quantity !== "number") return refused(quantity);
+
+  const idempotencyKey = request.header("idempotency-key") ?? "";
+  const rid = deriveRid({ buyerId: session.buyerId, saleId: sale.id, idempotencyKey });
+  let outcome: AttemptOutcome;
+  services.shed.enter();
+  try {
+    outcome = await lane.batcher.submit({ rid, buyerId: session.buyerId, quantity });
+  } catch (error) {
+    if (isFault(error, "LEDGER_OVERLOADED")) return refused(plainRefusal("busy"));
+    if (isFault(error) && error.retryable) return refused(plainRefusal("unavailable"));
+    throw error;
+  } finally {
+    services.shed.leave();
+  }
+  if (outcome.kind === "refused") return refused(refusalOfLedger(outcome.reason, sale, services.clock));
+  const facts = { rid, saleId: sale.id, sku: place.item.sku, quantity, holdUntil: outcome.holdUntil };
+  const document = { ...facts, status: outcome.status, receipt: signReceipt(services.keys.receipt, facts) };
+  return {
+    kind: "accepted",
+    replayed: outcome.replayed,
+    answer: {
+      status: outcome.status === "queued" ? HTTP_ACCEPTED : HTTP_CREATED,
+      headers: outcome.replayed ? REPLAYED_HEADERS : ACCEPTED_HEADERS,
+      body: JSON.stringify(document),
+    },
+  };
+}
+
+/** The ledger's clock may differ from ours by a little: it, not we, decides when a sale opens. */
+function refusalOfLedger(
+  reason: Extract<AttemptOutcome, { kind: "refused" }>["reason"],
+  sale: Sale,
+  clock: Clock,
+): Refusal {
+  return reason === "not_open" ? notOpenRefusal(sale, clock.nowMs()) : ledgerRefusal(reason);
+}

@@ -1,0 +1,225 @@
+/**
+ * The funnel: one attempt, seven stages, cheapest refusal first. This file is the product's order of business.
+ *
+ * A straight line on purpose, without a middleware engine: whoever reorders stages must see it in the diff. Stages 1 to 5
+ * decide without waiting and without the body; on sale day nearly every attempt ends there. What each stage asks, and
+ * why in this order, is in README.md beside this file.
+ */
+
+import type { SaleId } from "../domain/ids.ts";
+import type { Refusal } from "../domain/refusals.ts";
+import type { ChangeFeed } from "../ports/change-feed.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Ledger, Stock } from "../ports/ledger.ts";
+import type { Random } from "../ports/random.ts";
+import type { Decision, FunnelTelemetry, Log } from "../ports/telemetry.ts";
+import { ConcurrencyLimit } from "./1-shed/concurrency-limit.ts";
+import { EventLoopDelay } from "./1-shed/event-loop-delay.ts";
+import { Shed } from "./1-shed/shed.ts";
+import type { Catalogue } from "./2-window/catalogue.ts";
+import { judgeWindow } from "./2-window/window.ts";
+import { type Authenticator, isRefusal } from "./3-identity/authenticate.ts";
+import type { Keys } from "./3-identity/keys.ts";
+import { Throttle, type ThrottleLimits } from "./4-throttle/throttle.ts";
+import { Lanes } from "./5-sold-out/lane.ts";
+import { LatchKeeper } from "./5-sold-out/latch-keeper.ts";
+import { Admission } from "./6-admission/admission.ts";
+import { type ChallengeGate, noChallengeGate } from "./6-admission/challenge-gate.ts";
+import { type RiskAssessor, trustingAssessor } from "./6-admission/risk.ts";
+import { type AdmittedAttempt, type ReserveServices, reserve } from "./7-reserve/reserve.ts";
+import { answerRefusal, plainRefusal } from "./refusal-answers.ts";
+import type { HotAnswer, HotRequest } from "./request.ts";
+
+export interface FunnelDependencies {
+  readonly ledger: Ledger;
+  /** Shared with the buyer API; started by {@link Funnel.warmUp}, stopped by whoever made it. */
+  readonly catalogue: Catalogue;
+  /** Shared with the buyer API, so that a nonce is known on all routes. */
+  readonly authenticator: Authenticator;
+  readonly feed: ChangeFeed;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly telemetry: FunnelTelemetry;
+  readonly keys: Keys;
+  readonly limits: ThrottleLimits;
+  /** Address ranges (CIDR) whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
+  readonly challengeGate?: ChallengeGate;
+  readonly riskAssessor?: RiskAssessor;
+}
+
+export interface Funnel {
+  /** Decides one attempt. Synchronous up to stage 6; never throws, never rejects. */
+  decide(request: HotRequest): HotAnswer | Promise<HotAnswer>;
+  /** Loads catalogue, stock and holders. Until it resolves, every attempt is `busy`. */
+  warmUp(): Promise<void>;
+  /** Refuses new attempts as `draining`; those in flight finish. */
+  drain(): void;
+  /** Ends all timers. Call it after the listener stopped. */
+  stop(): Promise<void>;
+  /** Attempts on their way to the ledger. */
+  inFlight(): number;
+  /** Attempts that may be, as the adaptive limit has it now. */
+  inFlightMax(): number;
+  /** The newest stock of an item that this process has heard of; null before the first. At most seconds old. */
+  stockOf(itemId: number): Stock | null;
+  /** Why the node takes no work, or null when it does. */
+  readiness(): "draining" | "busy" | null;
+}
+
+/** Builds the funnel; nothing runs until {@link Funnel.warmUp}. */
+export function createFunnel(dependencies: FunnelDependencies): Funnel {
+  return new SevenStages(dependencies);
+}
+
+class SevenStages implements Funnel {
+  readonly #parts: FunnelDependencies;
+  readonly #limit = new ConcurrencyLimit();
+  readonly #loopDelay: EventLoopDelay;
+  readonly #shed: Shed;
+  readonly #throttle: Throttle;
+  readonly #lanes: Lanes;
+  readonly #keeper: LatchKeeper;
+  readonly #admission: Admission;
+  readonly #services: ReserveServices;
+
+  constructor(parts: FunnelDependencies) {
+    const { ledger, catalogue, feed, clock, random, log, limits, trustedProxies } = parts;
+    this.#parts = parts;
+    this.#loopDelay = new EventLoopDelay(clock);
+    this.#shed = new Shed({ limit: this.#limit, loopDelay: this.#loopDelay });
+    this.#throttle = new Throttle({ limits, trustedProxies, bans: catalogue, clock, random });
+    this.#lanes = new Lanes({
+      ledger,
+      catalogue,
+      clock,
+      random,
+      onFlush: (report) => this.#learn(report.latencyMs),
+    });
+    this.#keeper = new LatchKeeper({ ledger, catalogue, lanes: this.#lanes, feed, clock, log });
+    this.#admission = new Admission({
+      gate: parts.challengeGate ?? noChallengeGate,
+      assessor: parts.riskAssessor ?? trustingAssessor,
+    });
+    this.#services = { keys: parts.keys, clock, shed: this.#shed };
+  }
+
+  decide(request: HotRequest): HotAnswer | Promise<HotAnswer> {
+    const arrivedAtMs = this.#parts.clock.monotonicMs();
+    try {
+      return this.#pass(request, arrivedAtMs);
+    } catch (error) {
+      return this.#confess(error, null, arrivedAtMs);
+    }
+  }
+
+  #pass(request: HotRequest, arrivedAtMs: number): HotAnswer | Promise<HotAnswer> {
+    const { catalogue, clock, authenticator } = this.#parts;
+
+    // 1 shed
+    const shed = this.#shed.check(request);
+    if (shed !== null) return this.#refuse(shed, null, arrivedAtMs);
+
+    // 2 window
+    const nowMs = clock.nowMs();
+    const entry = catalogue.find(request.saleId);
+    if (entry === null) return this.#refuse(plainRefusal("no_such_sale"), null, arrivedAtMs);
+    const { sale } = entry;
+    const place = entry.places.get(request.sku);
+    if (place === undefined) return this.#refuse(plainRefusal("no_such_item"), sale.id, arrivedAtMs);
+    const window = judgeWindow(sale, nowMs);
+    if (window.kind === "ended") return this.#refuse(window.refusal, sale.id, arrivedAtMs);
+    // Paused and closed wait for the next exit: see 2-window/window.ts.
+    const pending = window.kind === "pending" ? window.refusal : null;
+
+    // 3 identity
+    const session = authenticator.authenticate(request, { signature: sale.signature, replay: "harmless" });
+    if (isRefusal(session)) return this.#refuse(pending ?? session, sale.id, arrivedAtMs);
+
+    // 4 throttle
+    const throttled = this.#throttle.admit(request, session.buyerId);
+    if (throttled !== null) return this.#refuse(pending ?? throttled, sale.id, arrivedAtMs);
+
+    // 5 sold-out
+    const lane = this.#lanes.laneOf(place);
+    if (pending !== null && lane.hasFinalHolders && !lane.latch.holders.has(session.buyerId)) {
+      return this.#refuse(pending, sale.id, arrivedAtMs);
+    }
+    const gone = lane.latch.check({ buyerId: session.buyerId, saleEpoch: sale.epoch, nowMs: arrivedAtMs });
+    if (gone !== null) return this.#refuse(pending ?? gone, sale.id, arrivedAtMs);
+
+    // 6 admission
+    const excluded = this.#admission.check({ entry, session, request, nowMs });
+    if (excluded !== null) return this.#refuse(pending ?? excluded, sale.id, arrivedAtMs);
+
+    // 7 reserve
+    return this.#reserve({ request, place, lane, session }, arrivedAtMs);
+  }
+
+  async #reserve(attempt: AdmittedAttempt, arrivedAtMs: number): Promise<HotAnswer> {
+    const saleId = attempt.place.entry.sale.id;
+    try {
+      const outcome = await reserve(attempt, this.#services);
+      if (outcome.kind === "refused") return this.#refuse(outcome.refusal, saleId, arrivedAtMs);
+      this.#count(saleId, outcome.replayed ? "replayed" : "accepted", arrivedAtMs);
+      return outcome.answer;
+    } catch (error) {
+      return this.#confess(error, saleId, arrivedAtMs);
+    }
+  }
+
+  #refuse(refusal: Refusal, saleId: SaleId | null, arrivedAtMs: number): HotAnswer {
+    this.#count(saleId, refusal.reason, arrivedAtMs);
+    return answerRefusal(refusal);
+  }
+
+  /** A bug of ours: the buyer gets an id, the log gets the error. */
+  #confess(error: unknown, saleId: SaleId | null, arrivedAtMs: number): HotAnswer {
+    const requestId = this.#parts.random.id();
+    this.#parts.log.error({ error, requestId, saleId }, "an attempt ended in a bug");
+    return this.#refuse({ reason: "internal", extra: { requestId } }, saleId, arrivedAtMs);
+  }
+
+  #count(saleId: SaleId | null, decision: Decision, arrivedAtMs: number): void {
+    this.#parts.telemetry.decided(saleId, decision, this.#parts.clock.monotonicMs() - arrivedAtMs);
+  }
+
+  #learn(latencyMs: number): void {
+    const nowMs = this.#parts.clock.monotonicMs();
+    this.#limit.observe({ latencyMs, inFlight: this.#shed.inFlight, nowMs });
+  }
+
+  async warmUp(): Promise<void> {
+    await this.#parts.catalogue.start();
+    await this.#keeper.start();
+    this.#loopDelay.start();
+    this.#shed.markWarm();
+  }
+
+  drain(): void {
+    this.#shed.drain();
+  }
+
+  async stop(): Promise<void> {
+    this.#shed.drain();
+    this.#loopDelay.stop();
+    await this.#keeper.stop();
+  }
+
+  inFlight(): number {
+    return this.#shed.inFlight;
+  }
+
+  inFlightMax(): number {
+    return this.#limit.limit;
+  }
+
+  stockOf(itemId: number): Stock | null {
+    return this.#lanes.find(itemId)?.latch.stock ?? null;
+  }
+
+  readiness(): "draining" | "busy" | null {
+    return this.#shed.readiness;
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * The attempts of one item that have no answer yet, in the order in which they may be sent.
+ *
+ * A batch may hold one attempt per buyer (and so per rid), therefore at most one attempt of a buyer is ready; his others
+ * are parked behind it. The identical attempt is not queued twice: it joins the one that is already there, also while
+ * that is in flight. All steps take constant time, so one buyer with thousands of attempts slows nobody down.
+ */
+import type { Attempt, AttemptOutcome } from "../ports/ledger.ts";
+
+interface Caller {
+  readonly resolve: (outcome: AttemptOutcome) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** An attempt with those who wait for its answer. */
+export interface PendingAttempt {
+  readonly attempt: Attempt;
+  /** Monotonic. */
+  readonly arrivedAtMs: number;
+  /** The first is who asked first; the others get the outcome as a replay. */
+  readonly callers: Caller[];
+}
+
+/** See the head of this file. Bounded by its owner, who looks at {@link pendingCount}. */
+export class AttemptQueue {
+  #ready: PendingAttempt[] = [];
+  #readyStart = 0;
+  readonly #readyBuyers = new Set<string>();
+  readonly #parked = new Map<string, PendingAttempt[]>();
+  readonly #byRid = new Map<string, PendingAttempt>();
+  #pendingCount = 0;
+
+  /** Callers without an answer. */
+  get pendingCount(): number {
+    return this.#pendingCount;
+  }
+
+  /** Attempts that could be sent now. */
+  get readyCount(): number {
+    return this.#ready.length - this.#readyStart;
+  }
+
+  /** When the first of the ready ones arrived; only with {@link readyCount} above zero. */
+  get oldestReadyAtMs(): number {
+    return this.#ready[this.#readyStart]?.arrivedAtMs ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Queues an attempt, or joins the identical one. */
+  add(attempt: Attempt, arrivedAtMs: number): Promise<AttemptOutcome> {
+    this.#pendingCount += 1;
+    return new Promise((resolve, reject) => {
+      const caller = { resolve, reject };
+      const known = this.#byRid.get(attempt.rid);
+      if (known !== undefined && isSameAttempt(known.attempt, attempt)) {
+        known.callers.push(caller);
+        return;
+      }
+      const pending = { attempt, arrivedAtMs, callers: [caller] };
+      // The same rid with another quantity goes to the ledger by itself, which answers key_reused.
+      if (known === undefined) this.#byRid.set(attempt.rid, pending);
+      if (this.#readyBuyers.has(attempt.buyerId)) this.#park(pending);
+      else this.#makeReady(pending);
+    });
+  }
+
+  /** Takes the next attempts, oldest first; those that arrived before `notBeforeMs` come back as expired. */
+  take(bounds: { attemptsMax: number; notBeforeMs: number }): { batch: PendingAttempt[]; expired: PendingAttempt[] } {
+    const batch: PendingAttempt[] = [];
+    const expired: PendingAttempt[] = [];
+    const end = this.#ready.length;
+    while (this.#readyStart < end && batch.length < bounds.attemptsMax) {
+      const pending = this.#ready[this.#readyStart];
+      if (pending === undefined) break;
+      this.#readyStart += 1;
+      (pending.arrivedAtMs < bounds.notBeforeMs ? expired : batch).push(pending);
+      // The buyer's next one goes behind `end`: into a later batch.
+      this.#unpark(pending.attempt.buyerId);
+    }
+    this.#ready = this.#ready.slice(this.#readyStart);
+    this.#readyStart = 0;
+    return { batch, expired };
+  }
+
+  /** Gives the outcome to everybody who asked. */
+  settle(pending: PendingAttempt, outcome: AttemptOutcome): void {
+    this.#forget(pending);
+    const [first, ...others] = pending.callers;
+    first?.resolve(outcome);
+    const replay = outcome.kind === "accepted" ? { ...outcome, replayed: true } : outcome;
+    for (const caller of others) caller.resolve(replay);
+  }
+
+  /** Tells everybody who asked that there is no outcome. */
+  fail(pending: PendingAttempt, error: unknown): void {
+    this.#forget(pending);
+    for (const caller of pending.callers) caller.reject(error);
+  }
+
+  #forget(pending: PendingAttempt): void {
+    this.#pendingCount -= pending.callers.length;
+    if (this.#byRid.get(pending.attempt.rid) === pending) this.#byRid.delete(pending.attempt.rid);
+  }
+
+  #makeReady(pending: PendingAttempt): void {
+    this.#readyBuyers.add(pending.attempt.buyerId);
+    this.#ready.push(pending);
+  }
+
+  #park(pending: PendingAttempt): void {
+    const { buyerId } = pending.attempt;
+    const parked = this.#parked.get(buyerId);
+    if (parked === undefined) this.#parked.set(buyerId, [pending]);
+    else parked.push(pending);
+  }
+
+  #unpark(buyerId: string): void {
+    this.#readyBuyers.delete(buyerId);
+    const parked = this.#parked.get(buyerId);
+    const next = parked?.shift();
+    if (parked?.length === 0) this.#parked.delete(buyerId);
+    if (next !== undefined) this.#makeReady(next);
+  }
+}
+
+function isSameAttempt(left: Attempt, right: Attempt): boolean {
+  return left.quantity === right.quantity && left.buyerId === right.buyerId;
+}
