@@ -92,7 +92,7 @@ test("does not settle money that was sent back already", async () => {
   const { orders, provider, settlement, rid, paymentId } = await setUp();
   provider.pay(paymentId);
   await provider.refund({ paymentId, amount: PRICE, idempotencyKey: "by hand" });
-  expect(await settlement.settle(paymentId)).toBe("not_paid");
+  expect(await settlement.settle(paymentId)).toBe("sent_back");
   expect(orders.order(rid).status).toBe("held");
 });
 

@@ -7,11 +7,14 @@
  */
 
 import type { OrderStore, Settlement } from "../ports/order-store.ts";
-import type { Payment, PaymentProvider, PaymentStatus } from "../ports/payment-provider.ts";
+import type { Payment, PaymentProvider } from "../ports/payment-provider.ts";
 import type { Log } from "../ports/telemetry.ts";
 
-/** `not_paid` = the provider has no money for this payment (now); nothing was recorded. */
-export type SettlementOutcome = Settlement | "not_paid";
+/**
+ * `not_paid` = the provider has no money for this payment (now). `sent_back` = it had, and has returned it: a refund made
+ * at the provider itself. Nothing is recorded for either.
+ */
+export type SettlementOutcome = Settlement | "not_paid" | "sent_back";
 
 export type NotificationOutcome =
   | { readonly kind: "taken"; readonly settlement: SettlementOutcome }
@@ -39,7 +42,9 @@ export function createSettlement(dependencies: SettlementDependencies): Settleme
 
   async function settlePaid(paymentId: string, notificationId: string | null): Promise<SettlementOutcome> {
     const payment = await provider.retrieve(paymentId);
-    if (payment === null || !holdsMoney(payment.status)) return "not_paid";
+    // Settling what was sent back would give units away for nothing.
+    if (payment?.status === "refunded") return "sent_back";
+    if (payment?.status !== "succeeded") return "not_paid";
     const settlement = await orders.settlePayment({
       provider: provider.name,
       notificationId,
@@ -59,14 +64,6 @@ export function createSettlement(dependencies: SettlementDependencies): Settleme
     },
     settle: (paymentId) => settlePaid(paymentId, null),
   };
-}
-
-/**
- * Only "succeeded" is money to settle. A refunded payment was settled before somebody sent its money back; settling it
- * now would give units away for nothing.
- */
-function holdsMoney(status: PaymentStatus): boolean {
-  return status === "succeeded";
 }
 
 /** Money that fits no order, or an order it cannot pay, is something an operator has to be able to find. */

@@ -136,7 +136,10 @@ class SweepPass {
       const answer = await provider.cancel(order.paymentId);
       if (answer === "cancelled") return "cancelled";
       if (answer === "processing") return "undecided";
-      return (await settlement.settle(order.paymentId)) === "not_paid" ? "undecided" : "settled";
+      const outcome = await settlement.settle(order.paymentId);
+      // Money that was refunded at the provider itself can never come again: as good as cancelled.
+      if (outcome === "sent_back") return "cancelled";
+      return outcome === "not_paid" ? "undecided" : "settled";
     } catch (error) {
       log.debug(
         { rid: order.rid, paymentId: order.paymentId, error },
