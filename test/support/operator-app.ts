@@ -29,6 +29,8 @@ export interface Staged {
   /** Thrown by the next calls of the stores, to play a database that is away. */
   fault: Error | null;
   warmUps: number;
+  /** How often statistics were read. */
+  statsReads: number;
   readonly logged: unknown[];
   request(method: string, path: string, options?: RequestOptions): Promise<Response>;
 }
@@ -62,6 +64,7 @@ export function stageOperatorApp(): Staged {
     },
     fault: null,
     warmUps: 0,
+    statsReads: 0,
     logged: [],
   };
   const state = staged as Staged;
@@ -110,13 +113,18 @@ function dependenciesOf(state: Staged): OperatorDependencies {
     saleStore: saleStoreOf(state),
     orderStore: orderStoreOf(state),
     ledger: { readStock: async (itemIds) => itemIds.flatMap((id) => state.stock.get(id) ?? []) },
-    statsStore: { publish: async () => undefined, read: async () => guard(state, state.totals) },
+    statsStore: { publish: async () => undefined, read: async () => readTotals(state) },
     warmUp: async () => {
       state.warmUps += 1;
     },
     ops: createOpsApp({ checks: [], isDraining: () => false, metrics: null, clock: state.clock, log }),
     pages: null,
   };
+}
+
+function readTotals(state: Staged): SaleTotals {
+  state.statsReads += 1;
+  return guard(state, state.totals);
 }
 
 function guard<Value>(state: Staged, value: Value): Value {
