@@ -113,7 +113,7 @@ export const SETTINGS = {
     max: 10_000,
     byDefault: 250,
     unit: "ms",
-    text: "How long an answer waits for the commit before it is a 202. The postgres ledger always commits first.",
+    text: "How long an answer waits for the commit before it is a 202. Without effect here: the postgres ledger commits first.",
   }),
   DRAIN_MS: integer({
     min: 0,
