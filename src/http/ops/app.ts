@@ -49,11 +49,11 @@ export function createOpsApp(deps: OpsDependencies): OpsApp {
   const readChecks = shareChecks(deps);
   const { metrics } = deps;
 
-  app.get("/healthz", (context) => context.json({ status: "alive" }, 200, NO_STORE));
+  app.get("/healthz", (context) => context.json({ status: "ok" }, 200, NO_STORE));
   app.get("/readyz", async (context) => {
     const checks = deps.isDraining() ? { node: "draining" } : await readChecks();
     const isReady = Object.values(checks).every((result) => result === "ok");
-    return isReady ? context.json({ status: "ready", checks }, 200, NO_STORE) : notReady(checks);
+    return isReady ? context.json({ status: "ok", checks }, 200, NO_STORE) : notReady(checks);
   });
   if (metrics !== null) {
     app.get("/metrics", async (context) =>
