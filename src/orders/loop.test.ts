@@ -56,6 +56,32 @@ test("waits for the running pass when stopped, and tells it", async () => {
   expect([seen, clock.timerCount]).toEqual([true, 0]);
 });
 
+test("does not overlap when it is started again while its last pass still runs", async () => {
+  let running = 0;
+  let peak = 0;
+  const releases: (() => void)[] = [];
+  const { clock, loop } = setUp(async () => {
+    running += 1;
+    peak = Math.max(peak, running);
+    await new Promise<void>((resolve) => releases.push(resolve));
+    running -= 1;
+  });
+  loop.start();
+  await clock.advance(200);
+  const stopped = loop.stop();
+  loop.start();
+  await clock.advance(1_000);
+  expect(running).toBe(1);
+  releases[0]?.();
+  await stopped;
+  await clock.advance(1_000);
+  expect([running, peak, releases.length]).toEqual([1, 1, 2]);
+  const ended = loop.stop();
+  releases[1]?.();
+  await ended;
+  expect(clock.timerCount).toBe(0);
+});
+
 test("survives a pass that fails, and repeats it ever more seldom", async () => {
   let passes = 0;
   const { clock, loop, log } = setUp(async () => {

@@ -10,6 +10,7 @@ import type { Log } from "../ports/telemetry.ts";
 
 const JITTER_FRACTION = 0.2;
 const FAILURE_DELAY_MS_MAX = 15_000;
+const FAILURES_COUNTED_MAX = 10;
 
 export interface Loop {
   start(): void;
@@ -28,46 +29,58 @@ export interface LoopOptions {
   run(isStopping: () => boolean): Promise<void>;
 }
 
+/** One life of a loop, from `start` to `stop`. */
+interface Life {
+  stopping: boolean;
+  /** Ends the wait between two passes. */
+  wake: () => void;
+}
+
 /** Builds a loop; nothing runs until `start`. */
 export function createLoop(options: LoopOptions): Loop {
-  const { clock, random, log, intervalMs } = options;
-  let stopping = true;
-  let cancelTimer: (() => void) | null = null;
-  let running: Promise<void> = Promise.resolve();
-  let failuresInRow = 0;
-
-  const schedule = (): void => {
-    if (stopping || cancelTimer !== null) return;
-    const delayMs = Math.min(intervalMs * 2 ** failuresInRow, Math.max(intervalMs, FAILURE_DELAY_MS_MAX));
-    const jitteredMs = delayMs * (1 - JITTER_FRACTION + 2 * JITTER_FRACTION * random.fraction());
-    cancelTimer = clock.setTimer(jitteredMs, () => {
-      cancelTimer = null;
-      // Chained, so that a loop restarted while its last pass still runs waits for it.
-      running = running.then(pass).then(schedule);
-    });
-  };
-
-  const pass = async (): Promise<void> => {
-    try {
-      await options.run(() => stopping);
-      failuresInRow = 0;
-    } catch (error) {
-      failuresInRow = Math.min(failuresInRow + 1, 10);
-      log.warn({ loop: options.name, failuresInRow, error }, "a background pass failed; it is repeated");
-    }
-  };
-
+  let life: Life | null = null;
+  let ended: Promise<void> = Promise.resolve();
   return {
     start() {
-      if (!stopping) return;
-      stopping = false;
-      schedule();
+      if (life !== null) return;
+      const next: Life = { stopping: false, wake: () => undefined };
+      life = next;
+      // Chained, so that a loop started again while its last pass still runs waits for it.
+      ended = ended.then(() => live(options, next));
     },
     async stop() {
-      stopping = true;
-      cancelTimer?.();
-      cancelTimer = null;
-      await running;
+      if (life !== null) life.stopping = true;
+      life?.wake();
+      life = null;
+      await ended;
     },
   };
+}
+
+async function live(options: LoopOptions, life: Life): Promise<void> {
+  let failuresInRow = 0;
+  for (;;) {
+    await pause(options, life, failuresInRow);
+    if (life.stopping) return;
+    try {
+      await options.run(() => life.stopping);
+      failuresInRow = 0;
+    } catch (error) {
+      failuresInRow = Math.min(failuresInRow + 1, FAILURES_COUNTED_MAX);
+      options.log.warn({ loop: options.name, failuresInRow, error }, "a background pass failed; it is repeated");
+    }
+  }
+}
+
+function pause({ clock, random, intervalMs }: LoopOptions, life: Life, failuresInRow: number): Promise<void> {
+  if (life.stopping) return Promise.resolve();
+  const delayMs = Math.min(intervalMs * 2 ** failuresInRow, Math.max(intervalMs, FAILURE_DELAY_MS_MAX));
+  const jitter = 1 - JITTER_FRACTION + 2 * JITTER_FRACTION * random.fraction();
+  return new Promise((resolve) => {
+    const cancel = clock.setTimer(delayMs * jitter, resolve);
+    life.wake = () => {
+      cancel();
+      resolve();
+    };
+  });
 }

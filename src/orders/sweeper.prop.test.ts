@@ -20,7 +20,7 @@ const step = fc.oneof(
     kind: fc.constantFrom("checkout", "pay", "start paying", "misprice", "give back", "notify"),
     which: fc.nat(9),
   }),
-  fc.record({ kind: fc.constant("time" as const), ms: fc.nat(700_000) }),
+  fc.record({ kind: fc.constant("time" as const), ms: fc.constantFrom(1_000, 30_000, 300_000, 601_000) }),
   fc.record({ kind: fc.constant("sweep" as const), lost: fc.constantFrom("nothing", "before", "after") }),
 );
 type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never;
@@ -103,7 +103,7 @@ class World {
 
 test("keeps every unit and every cent, whatever is lost between buyer, provider and sweeper", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+    fc.asyncProperty(fc.array(step, { maxLength: 60, size: "max" }), async (steps) => {
       const world = new World();
       for (const next of steps) {
         await world.apply(next);

@@ -115,6 +115,19 @@ test("treats money that was refunded at the provider itself as cancelled", async
   expect([orders.order(rid).status, orders.free]).toEqual(["expired", 10]);
 });
 
+test("releases nothing when the provider contradicts itself about whether money came", async () => {
+  const { clock, orders, provider, sweeper, holdWithPayment } = setUp();
+  const { rid, paymentId } = await holdWithPayment("rid-1");
+  const payment = provider.payments.get(paymentId);
+  provider.pay(paymentId);
+  provider.before = (operation) => {
+    if (operation === "retrieve" && payment !== undefined) payment.status = "processing";
+  };
+  clock.jump(HOLD_MS + 1);
+  expect(await sweeper.runOnce()).toMatchObject({ ended: 0, settled: 0, undecided: 1 });
+  expect([orders.order(rid).status, orders.free]).toEqual(["expiring", 9]);
+});
+
 test("finishes what the buyer gave back as cancelled, without waiting for the hold's end", async () => {
   const { orders, provider, sweeper, holdWithPayment } = setUp();
   const { rid, paymentId } = await holdWithPayment("rid-1");
@@ -210,6 +223,17 @@ test("repeats a refund whose answer was lost without sending the money twice", a
   clock.jump(30_000);
   await sweeper.runOnce();
   expect([orders.order(rid).status, provider.refunds.size]).toEqual(["refunded", 1]);
+});
+
+test("sends nothing back a second time when somebody did it by hand", async () => {
+  const { orders, provider, sweeper, settlement, holdWithPayment } = setUp();
+  const { rid, paymentId } = await holdWithPayment("rid-1");
+  const captured = { amount: 1, currency: "EUR" };
+  provider.pay(paymentId, captured);
+  await settlement.settle(paymentId);
+  await provider.refund({ paymentId, amount: captured, idempotencyKey: "by hand" });
+  await sweeper.runOnce();
+  expect([orders.order(rid).status, provider.count("refund")]).toEqual(["refunded", 1]);
 });
 
 test("sweeps by itself once started, and stands still once stopped", async () => {

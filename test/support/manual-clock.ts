@@ -44,6 +44,7 @@ export class ManualClock implements Clock {
   /** Moves on, firing what falls due. Promises settle between timers. */
   async advance(durationMs: number): Promise<void> {
     const endMs = this.#elapsedMs + durationMs;
+    await settle();
     for (;;) {
       const due = [...this.#timers].filter((timer) => timer.dueMs <= endMs).sort((a, b) => a.dueMs - b.dueMs)[0];
       if (due === undefined) break;
