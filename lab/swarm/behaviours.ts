@@ -11,6 +11,7 @@ import {
   attemptFacts,
   type Buyer,
   expectedRid,
+  hasPassedIdentity,
   press,
   readProblem,
   type ShopContext,
@@ -101,12 +102,14 @@ async function pressAndReplay(context: ShopContext, buyer: Buyer, start: Start):
   if (reply.kind === "silence") return;
   const nowMs = context.clock.nowMs();
   // The same bytes are the same request: the answer to it, or a refusal that promises nothing, but never a second unit.
-  await sendAttempt(context, buyer, { ...intent, scheduledAtMs: nowMs, bytes: captured, isFirst: false });
-
+  const replay = { ...intent, scheduledAtMs: nowMs, bytes: captured, isFirst: false };
+  const again = await sendAttempt(context, buyer, replay);
   const otherKey = idempotencyKeyOf(buyer, 1);
   const withOtherKey = signAttempt(context, buyer, attempt, { idempotencyKey: otherKey });
   const forged = { idempotencyKey: otherKey, scheduledAtMs: context.clock.nowMs() };
   await sendForged(context, buyer, { ...forged, bytes: withOtherKey, how: "captured_with_other_key" });
+  // A request that was shed twice never showed its nonce, so there would be nothing to reuse.
+  if (!hasPassedIdentity(again)) return;
   const nonceAgain = signAttempt(context, buyer, { ...attempt, idempotencyKey: otherKey });
   await sendForged(context, buyer, { ...forged, bytes: nonceAgain, how: "nonce_reused" });
 }

@@ -7,7 +7,7 @@ import { FakeShop, type Lies } from "./fake-shop.ts";
 import { type Finding, judge } from "./judge.ts";
 import type { Observation } from "./observation.ts";
 import { createSystemClock } from "./system-clock.ts";
-import { countRows, sumTallies, type TallySum } from "./tally.ts";
+import { countHasty, countRows, sumTallies, type TallySum } from "./tally.ts";
 
 const ITEMS = [
   { sku: "standing", stock: 60 },
@@ -55,6 +55,7 @@ async function sellTo(buyerCount: number, lies: Lies = {}): Promise<Story> {
       serverOffsetMs: 0,
     });
     await crowd.run();
+    const tally = sumTallies([crowd.tally.snapshot()]);
     const findings = judge({
       opensAtMs: shop.opensAtMs,
       readAtMs: clock.nowMs(),
@@ -63,8 +64,9 @@ async function sellTo(buyerCount: number, lies: Lies = {}): Promise<Story> {
       orders: shop.orders,
       audit: shop.audit(),
       internalErrorCount: 0,
+      hasty: countHasty(tally.rows),
     });
-    return { findings, observations, tally: sumTallies([crowd.tally.snapshot()]), shop };
+    return { findings, observations, tally, shop };
   } finally {
     await shop.stop();
   }
@@ -126,5 +128,9 @@ describe("the crowd", () => {
 
   test("finds out a shop that ignores the limit", async () => {
     expect(rulesOf(await sellTo(600, { ignoresLimit: true }))).toContain("limit_kept");
+  });
+
+  test("finds out a shop without a rate limit", async () => {
+    expect(rulesOf(await sellTo(600, { ignoresHaste: true }))).toContain("haste_is_throttled");
   });
 });

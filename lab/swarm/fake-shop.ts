@@ -24,6 +24,8 @@ export interface Lies {
   readonly opensEarly?: boolean;
   /** Lets a buyer have any number. */
   readonly ignoresLimit?: boolean;
+  /** Has no rate limit. */
+  readonly ignoresHaste?: boolean;
   /** Answers every n-th attempt with 503 busy. */
   readonly busyEvery?: number;
 }
@@ -46,6 +48,7 @@ interface Reply {
   readonly location?: string;
 }
 
+const ATTEMPTS_PER_S_MAX = 5;
 const TOLERANCE_MS = 30_000;
 const HOLD_MS = 60_000;
 
@@ -59,6 +62,7 @@ export class FakeShop {
   private readonly lies: Lies;
   private readonly sessions = new Map<string, { buyerId: string; key: Buffer }>();
   private readonly nonces = new Map<string, string>();
+  private readonly attemptsAtMs = new Map<string, number[]>();
   private attemptCount = 0;
 
   constructor(options: { items?: readonly { sku: string; stock: number }[]; perBuyerMax: number; lies?: Lies }) {
@@ -151,7 +155,9 @@ export class FakeShop {
       const reason = this.refuseSignature(request, session.key, attempt.body);
       if (reason !== null) return refuse(401, "identity", reason);
     }
-    return this.decide(request, attempt, session?.buyerId ?? token.split(".")[0] ?? "");
+    const buyerId = session?.buyerId ?? token.split(".")[0] ?? "";
+    if (this.isHasty(buyerId) && this.lies.ignoresHaste !== true) return refuse(429, "throttle", "throttled", 100);
+    return this.decide(request, attempt, buyerId);
   }
 
   private decide(request: IncomingMessage, attempt: Attempt, buyerId: string): Reply {
@@ -173,6 +179,13 @@ export class FakeShop {
     const { losesOrderEvery } = this.lies;
     if (losesOrderEvery === undefined || this.attemptCount % losesOrderEvery !== 0) this.orders.push(order);
     return held(order, false);
+  }
+
+  private isHasty(buyerId: string): boolean {
+    const sinceMs = nowMs() - 1_000;
+    const recent = (this.attemptsAtMs.get(buyerId) ?? []).filter((atMs) => atMs > sinceMs);
+    this.attemptsAtMs.set(buyerId, [...recent, nowMs()]);
+    return recent.length >= ATTEMPTS_PER_S_MAX;
   }
 
   private refuseSignature(request: IncomingMessage, key: Buffer, body: string): string | null {

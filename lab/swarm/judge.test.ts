@@ -67,6 +67,7 @@ function honest(changes: Partial<Evidence> = {}): Evidence {
     orders: [order(), order({ ...second, status: "held" })],
     audit: stockOf({ free: 7, held: 1, sold: 2 }),
     internalErrorCount: 0,
+    hasty: { answeredCount: 120, throttledCount: 60 },
     ...changes,
   };
 }
@@ -101,6 +102,10 @@ describe("an honest sale", () => {
     const silent = forged({ status: 0, stage: "", reason: "reset" });
     const altered = forged({ how: "altered_body", status: 409, stage: "sold-out", reason: "empty" });
     expect(judge(honest({ observations: [...honest().observations, shed, silent, altered] }))).toEqual([]);
+  });
+
+  test("may be so small that nobody was hasty enough to be slowed down", () => {
+    expect(judge(honest({ hasty: { answeredCount: 23, throttledCount: 0 } }))).toEqual([]);
   });
 
   test("may have units back after a hold ended, and says sold out only at the last unit", () => {
@@ -208,6 +213,9 @@ describe("the judge finds", () => {
     audit_balanced: [
       ["an audit that is not balanced", honest({ audit: { ...base.audit, balanced: false } })],
       ["an audit with a violation", honest({ audit: { ...base.audit, violations: ["U1"] } })],
+    ],
+    haste_is_throttled: [
+      ["a rate limit that never said no", honest({ hasty: { answeredCount: 24, throttledCount: 0 } })],
     ],
     no_internal_errors: [["an answer 500", honest({ internalErrorCount: 1 })]],
   };

@@ -13,6 +13,8 @@ const ACTIVE_STATUSES = new Set(["queued", "held", "expiring", "paid"]);
 /** How long after its end a hold may still be waiting for the sweeper before its units count as stranded. */
 const HOLD_END_GRACE_MS = 10_000;
 const UNAUTHORIZED = 401;
+/** Fewer answers than this prove nothing about a limit of a few requests a second. */
+const HASTY_ANSWERS_MIN = 24;
 /** Stages before identity may refuse a forged request first, for reasons that have nothing to do with it. */
 const STAGES_BEFORE_IDENTITY = new Set(["shed", "window"]);
 
@@ -50,6 +52,8 @@ export interface Evidence {
   };
   /** Answers that said "a bug on our side". */
   readonly internalErrorCount: number;
+  /** Answers to buyers far above the rate limit, beyond stages shed and window, and how many of them said so. */
+  readonly hasty: { readonly answeredCount: number; readonly throttledCount: number };
 }
 
 export const RULES = {
@@ -68,6 +72,7 @@ export const RULES = {
   orders_match_stock: "the orders add up to the units held and sold",
   nothing_stranded: "no units are stuck in holds that ended",
   audit_balanced: "the shop's own audit balances",
+  haste_is_throttled: "buyers far above the rate limit were slowed down",
   no_internal_errors: "no answer was a fault of the shop",
 } as const;
 
@@ -173,6 +178,10 @@ function checkAnswers(evidence: Evidence, facts: Facts, findings: Findings): voi
     if (observation.kind === "retracted") {
       findings.add("nothing_taken_back", `${observation.rid}: ${observation.reason}`);
     }
+  }
+  const { answeredCount, throttledCount } = evidence.hasty;
+  if (answeredCount >= HASTY_ANSWERS_MIN && throttledCount === 0) {
+    findings.add("haste_is_throttled", `${answeredCount} answers, none of them throttled`);
   }
   if (evidence.internalErrorCount > 0) {
     findings.add("no_internal_errors", `${evidence.internalErrorCount} answers`);

@@ -15,6 +15,7 @@ function evidenceOf(units: { sold: number; held: number; free: number }): Eviden
     orders: [],
     audit: { balanced: true, items: [{ sku: "seat", total: 1_000, granted: 0, ...units }], violations: [] },
     internalErrorCount: 0,
+    hasty: { answeredCount: 0, throttledCount: 0 },
   };
 }
 

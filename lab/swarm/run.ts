@@ -14,7 +14,7 @@ import { MemoryWatch } from "./process-memory.ts";
 import type { Progress } from "./progress.ts";
 import type { RunResult } from "./report.ts";
 import { wait } from "./system-clock.ts";
-import { countRows, sumTallies, type TallySum } from "./tally.ts";
+import { countHasty, countRows, sumTallies, type TallySum } from "./tally.ts";
 
 const WORKER_COUNT_MAX = 2;
 const PER_BUYER_MAX = 2;
@@ -250,6 +250,7 @@ async function collectEvidence(
     orders,
     audit,
     internalErrorCount: countRows(tally.rows, { reason: "internal" }),
+    hasty: countHasty(tally.rows),
   };
 }
 

@@ -24,6 +24,7 @@ const RETRY_AFTER_MS_DEFAULT = 500;
 const RETRY_AFTER_MS_MAX = 5_000;
 const ACCEPTED_STATUS_MAX = 202;
 const RETRYABLE = new Set(["busy", "draining", "throttled", "paused", "unavailable", "not_open", "internal"]);
+const STAGES_BEFORE_IDENTITY = new Set(["shed", "window", "none"]);
 /** Refusals that a key which was accepted must never get. */
 const RETRACTIONS = new Set([
   "empty",
@@ -77,8 +78,19 @@ export interface Press {
 /** What a single request came to. */
 export type Reply =
   | { readonly kind: "accepted"; readonly rid: string }
-  | { readonly kind: "refused"; readonly status: number; readonly reason: string; readonly retryAfterMs: number }
+  | {
+      readonly kind: "refused";
+      readonly status: number;
+      readonly stage: string;
+      readonly reason: string;
+      readonly retryAfterMs: number;
+    }
   | { readonly kind: "silence" };
+
+/** True when the answer proves that the request's signature and nonce were looked at. */
+export function hasPassedIdentity(reply: Reply): boolean {
+  return reply.kind === "accepted" || (reply.kind === "refused" && !STAGES_BEFORE_IDENTITY.has(reply.stage));
+}
 
 /** The path of the hot route for the buyer's item. */
 export function reservationPath(context: ShopContext, plan: BuyerPlan): string {
@@ -160,6 +172,7 @@ export async function sendAttempt(
   return {
     kind: "refused",
     status: outcome.answer.status,
+    stage: problem.stage,
     reason: problem.reason,
     retryAfterMs: "retryAfterMs" in problem ? problem.retryAfterMs : 0,
   };

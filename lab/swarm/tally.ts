@@ -147,6 +147,17 @@ export function countRows(
   return sum;
 }
 
+/** How those who press far above the rate limit were answered, beyond the stages that come before it. */
+export function countHasty(rows: readonly TallyRow[]): { answeredCount: number; throttledCount: number } {
+  const population = "impatient" satisfies Population;
+  const stagesBefore = ["shed", "window", NO_ANSWER_STAGE];
+  const before = stagesBefore.reduce((sum, stage) => sum + countRows(rows, { population, stage }), 0);
+  return {
+    answeredCount: countRows(rows, { population }) - before,
+    throttledCount: countRows(rows, { population, reason: "throttled" }),
+  };
+}
+
 function rowsOf(answers: ReadonlyMap<string, number>): TallyRow[] {
   return [...answers].map(([key, count]) => {
     const [population = "", stage = "", reason = ""] = key.split("|");
