@@ -57,7 +57,10 @@ export interface BuyerAppDependencies {
   readonly events: Pick<EventHub, "open">;
   /** Guards `POST /v1/sessions`. */
   readonly sessionThrottle: RouteThrottle;
-  /** Guards the routes that ask the database for one buyer. Not the funnel's: looking must not cost an attempt. */
+  /**
+   * Guards the routes that ask the database for one buyer. Not the funnel's: looking must not cost an attempt. Give it
+   * no bans, so that a banned buyer still sees, pays or gives back what he won before.
+   */
   readonly readThrottle: RouteThrottle;
   readonly readiness: Readiness;
   readonly pages: Pages;

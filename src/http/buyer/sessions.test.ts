@@ -12,7 +12,11 @@ import { BODY_BYTES_MAX } from "../request-body.ts";
 
 type App = ReturnType<typeof makeBuyerApp>;
 
-function post(app: App, body: BodyInit, headers: Record<string, string> = { "content-type": "application/json" }) {
+function post(
+  app: App,
+  body: NonNullable<RequestInit["body"]>,
+  headers: Record<string, string> = { "content-type": "application/json" },
+) {
   return app.fetch("/v1/sessions", { method: "POST", body, headers });
 }
 

@@ -6,7 +6,12 @@ import { makeBuyerApp } from "../../../test/support/buyer-app.ts";
 import { Fault } from "../../domain/faults.ts";
 import { BODY_BYTES_MAX } from "../request-body.ts";
 
-function notify(app: ReturnType<typeof makeBuyerApp>, body: BodyInit, signature = "good", provider = "sandbox") {
+function notify(
+  app: ReturnType<typeof makeBuyerApp>,
+  body: NonNullable<RequestInit["body"]>,
+  signature = "good",
+  provider = "sandbox",
+) {
   return app.fetch(`/v1/webhooks/payments/${provider}`, {
     method: "POST",
     body,

@@ -84,6 +84,10 @@ const SIGNATURE_HEADERS = z.object({
   }),
 });
 
+const REPLAYED_HEADER = z.object({
+  "idempotent-replayed": z.literal("true").optional().openapi({ description: "The key was accepted before." }),
+});
+
 function route(
   auth: RouteAuth,
   config: Omit<RouteConfig, "method"> & { method: BuyerRoute["method"] },
@@ -123,6 +127,10 @@ export const BUYER_ROUTES = {
     method: "post",
     path: "/v1/sessions",
     summary: "Starts a session, as a guest or with the shop's own login",
+    description: [
+      "The shop's JWT needs `iss`, `sub` and `exp`; `level` (a whole number) and `account_created_at` (a NumericDate) are",
+      "read where a sale asks for them. The same `iss` and `sub` are always the same buyer.",
+    ].join(" "),
     request: body(SessionRequestSchema),
     responses: {
       201: json("The signing key is handed out here and never again.", SessionSchema),
@@ -147,8 +155,8 @@ export const BUYER_ROUTES = {
         ...body(ReserveRequestSchema),
       },
       responses: {
-        201: json("The reservation is in the database. `Idempotent-Replayed: true` marks a replay.", AcceptanceSchema),
-        202: json("The ledger has it durably and the order follows.", AcceptanceSchema),
+        201: { ...json("The reservation is in the database.", AcceptanceSchema), headers: REPLAYED_HEADER },
+        202: { ...json("The ledger has it durably; the order follows.", AcceptanceSchema), headers: REPLAYED_HEADER },
         400: problem("`malformed` or `bad_quantity`."),
         ...NO_SESSION,
         403: problem("`banned`, `not_eligible`, `pass_required` or `challenge_failed`."),
