@@ -103,11 +103,11 @@ describe("a request under way", () => {
 
 describe("own units", () => {
   test("an unpaid reservation leads to the reservation, not to another purchase", () => {
-    expect(view({ holdsUnpaid: true, ownUnits: 1 })).toMatchObject({ label: "Reserved", action: "show" });
+    expect(view({ holdsUnpaid: true, ownUnits: 1 })).toMatchObject({ label: "Reserved ✓", action: "show" });
   });
 
   test("at the limit nothing can be pressed; below it the rest can be bought", () => {
-    expect(view({ ownUnits: 2 })).toMatchObject({ label: "Bought", action: null });
+    expect(view({ ownUnits: 2 })).toMatchObject({ label: "Yours ✓", action: null });
     expect(view({ ownUnits: 1 })).toMatchObject({ action: "buy", note: "You have 1 of at most 2." });
   });
 });

@@ -31,9 +31,10 @@ export interface ButtonView {
   readonly note: string;
   /** What a press does; null = nothing (the button says why). `patient` = keep asking until units come back. */
   readonly action: "buy" | "patient" | "ask" | "stop" | "show" | null;
-  readonly tone: "primary" | "plain";
+  readonly tone: "primary" | "plain" | "done";
 }
 
+const PROMISE = "One press reserves it, then you pay. Pressing twice is harmless.";
 const UNKNOWN_NOTE = "We don't know yet whether it worked. We keep asking; you will not buy twice.";
 
 const WAIT_VIEWS: Record<WaitCause, { label: string; note: string; action: "ask" | "stop" | null }> = {
@@ -75,13 +76,14 @@ export function buyButtonView(facts: ButtonFacts): ButtonView {
   const { purchase } = facts;
   if (purchase.kind === "sending") return sendingView(purchase.attempt.unknown);
   if (purchase.kind === "waiting") return waitingView(purchase, facts.now);
-  if (facts.holdsUnpaid) return { label: "Reserved", note: "Pay before the hold ends.", action: "show", tone: "plain" };
+  if (facts.holdsUnpaid)
+    return { label: "Reserved ✓", note: "Pay before its time runs out.", action: "show", tone: "done" };
   if (facts.ownUnits >= facts.perBuyerMax) {
     return {
-      label: "Bought",
+      label: "Yours ✓",
       note: `You have ${facts.ownUnits}, the most one person may buy.`,
       action: null,
-      tone: "plain",
+      tone: "done",
     };
   }
   return (
@@ -91,7 +93,7 @@ export function buyButtonView(facts: ButtonFacts): ButtonView {
 }
 
 function sendingView(isUnknown: boolean): ButtonView {
-  return { label: "Sending…", note: isUnknown ? UNKNOWN_NOTE : "", action: null, tone: "primary" };
+  return { label: "Sending…", note: isUnknown ? UNKNOWN_NOTE : PROMISE, action: null, tone: "primary" };
 }
 
 function waitingView(purchase: Purchase & { kind: "waiting" }, now: number): ButtonView {
@@ -104,7 +106,7 @@ function windowView(facts: ButtonFacts): ButtonView | null {
   const inactive = { action: null, tone: "plain" } as const;
   switch (saleStateNow(facts, facts.now)) {
     case "scheduled":
-      return { ...inactive, label: `Opens in ${formatRemaining(facts.opensAt - facts.now)}`, note: "" };
+      return { ...inactive, label: `Opens in ${formatRemaining(facts.opensAt - facts.now)}`, note: PROMISE };
     case "paused":
       return {
         ...inactive,
@@ -132,5 +134,5 @@ function refusedView({ purchase, availability, price }: ButtonFacts): ButtonView
 }
 
 function ownNote(facts: ButtonFacts): string {
-  return facts.ownUnits > 0 ? `You have ${facts.ownUnits} of at most ${facts.perBuyerMax}.` : "";
+  return facts.ownUnits > 0 ? `You have ${facts.ownUnits} of at most ${facts.perBuyerMax}.` : PROMISE;
 }

@@ -55,7 +55,7 @@ function Teaser({ sale }: { sale: SaleDocument }) {
         <span class={`chip ${chip.tone}`}>{chip.text}</span>
       </span>
       <span class="small soft">
-        {state === "scheduled" ? "Opens" : "Until"}{" "}
+        {state === "scheduled" ? "Opens" : "Closes"}{" "}
         {MOMENT.format(state === "scheduled" ? sale.opensAt : sale.closesAt)}
       </span>
     </a>

@@ -29,7 +29,7 @@ export function ReservationCard({ model, reservation }: CardProps) {
     heading.focus();
   };
   return (
-    <li class={`card reservation ${view.tone}`}>
+    <li class={`card reservation ${view.tone} ${reservation.status}`}>
       <h3 ref={takeFocus} tabIndex={-1}>
         {view.title}
       </h3>

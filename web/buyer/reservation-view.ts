@@ -34,7 +34,7 @@ export const RESERVATION_VIEWS: Record<ReservationStatus, ReservationView> = {
     isOwned: true,
   },
   paid: {
-    title: "Paid. It is yours.",
+    title: "Paid ✓ It is yours",
     text: "Your payment has arrived. Nothing more to do.",
     tone: "good",
     isOwned: true,

@@ -312,10 +312,9 @@ export class SaleModel {
 }
 
 function textOf(error: unknown): string {
-  if (!(error instanceof DoorbusterError)) {
-    if (!isSecureContext) return "Please open this page over https.";
-    return "No connection to the server. This page keeps trying; nothing is lost.";
-  }
-  if (error.problem["rule"] === "login_required") return "Please sign in at the shop first, then come back here.";
-  return error.problem.title;
+  const problem = error instanceof DoorbusterError ? error.problem : null;
+  if (problem?.["rule"] === "login_required") return "Please sign in at the shop first, then come back here.";
+  if (problem !== null && problem.reason !== "unreadable") return problem.title;
+  if (!isSecureContext) return "Please open this page over https.";
+  return "We cannot reach the server. This page keeps trying; nothing is lost.";
 }

@@ -16,11 +16,9 @@ export function SalePage({ model }: { model: SaleModel }) {
   const sale = model.sale;
   return (
     <>
-      {[model.trouble, model.failure].filter(Boolean).map((text) => (
-        <p key={text} class="notice warn" role="alert">
-          {text}
-        </p>
-      ))}
+      <div class="notices" role="alert">
+        {[model.trouble, model.failure].map((text) => text !== "" && <p class="notice warn">{text}</p>)}
+      </div>
       {model.isMissing ? <Missing /> : sale === null ? <Loading /> : <Sale model={model} sale={sale} />}
       <p class="hidden" aria-live="polite">
         {model.spoken}
@@ -59,7 +57,6 @@ function Sale({ model, sale }: { model: SaleModel; sale: SaleDocument }) {
             <ItemCard key={item.sku} model={model} sale={sale} item={item} />
           ))}
         </ul>
-        <p class="small soft">Pressing twice is harmless: one press is one request, however often it has to be sent.</p>
       </section>
     </div>
   );
