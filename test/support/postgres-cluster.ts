@@ -1,7 +1,8 @@
 /**
  * A real PostgreSQL server for one test file: a fresh cluster in a temporary folder on a free loopback port.
  *
- * The server runs with fsync off, since no test here pulls the plug of the machine; `kill` and `stop` of processes lose nothing.
+ * The server runs with fsync off unless asked otherwise, since no test here pulls the plug of the machine; `kill` and
+ * `stop` of processes lose nothing. Measurements ask for a durable one.
  * As root it runs as the `postgres` user, because PostgreSQL refuses to run as root. Everything is ended by pid.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
@@ -41,18 +42,25 @@ export class PostgresCluster {
   readonly port: number;
   readonly #folder: string;
   readonly #programs: string;
+  readonly #isDurable: boolean;
   #server: ChildProcess | null = null;
   #output = "";
   #databaseCount = 0;
 
-  private constructor(options: { port: number; folder: string; programs: string }) {
+  private constructor(options: { port: number; folder: string; programs: string; isDurable: boolean }) {
     this.port = options.port;
     this.#folder = options.folder;
     this.#programs = options.programs;
+    this.#isDurable = options.isDurable;
   }
 
-  /** Makes a cluster and starts its server. */
-  static async start(): Promise<PostgresCluster> {
+  /** The process id of the server, null while it is stopped. */
+  get pid(): number | null {
+    return this.#server?.pid ?? null;
+  }
+
+  /** Makes a cluster and starts its server. A durable one waits for the disk at every commit, as in production. */
+  static async start(options: { isDurable: boolean } = { isDurable: false }): Promise<PostgresCluster> {
     const programs = findPostgresPrograms();
     const folder = mkdtempSync(join(tmpdir(), "doorbuster-postgres-"));
     if (process.getuid?.() === 0) execFileSync("chown", ["postgres", folder]);
@@ -66,7 +74,12 @@ export class PostgresCluster {
       "--no-sync",
     ]);
     execFileSync(command, args, { cwd: folder, stdio: "pipe" });
-    const cluster = new PostgresCluster({ port: await takeFreePort(), folder, programs });
+    const cluster = new PostgresCluster({
+      port: await takeFreePort(),
+      folder,
+      programs,
+      isDurable: options.isDurable,
+    });
     await cluster.startServer();
     return cluster;
   }
@@ -113,10 +126,7 @@ export class PostgresCluster {
       "listen_addresses=127.0.0.1",
       "-c",
       `unix_socket_directories=${this.#folder}`,
-      "-c",
-      "fsync=off",
-      "-c",
-      "full_page_writes=off",
+      ...(this.#isDurable ? [] : ["-c", "fsync=off", "-c", "full_page_writes=off"]),
       "-c",
       "max_connections=200",
       "-c",

@@ -75,6 +75,12 @@ export class PostgresLedger implements Ledger {
     return { outcomes: readOutcomes(row), stock: stockOf(batch.itemId, row) };
   }
 
+  /** Opens the connections and lets each plan the hot transaction, so that T0 finds them ready. */
+  async warmUp(connections: number): Promise<void> {
+    const nothing = ["", 0, 0, [], [], []];
+    await Promise.all(Array.from({ length: connections }, () => this.#database.query(RESERVE, nothing)));
+  }
+
   async readStock(itemIds: readonly number[]): Promise<readonly Stock[]> {
     return this.#database.query<Stock>(STOCK, [itemIds]);
   }

@@ -1,0 +1,215 @@
+/**
+ * The load of a measurement, in a process of its own: raw sockets, one request at a time on each connection.
+ *
+ * Two ways to load. Closed loop: every connection sends as soon as it was answered; finds the maximum. Open loop: requests
+ * leave on a schedule and latency counts from the scheduled instant, so a slow server cannot hide its queue (coordinated
+ * omission). Reads its task from the first argument and prints one line of JSON.
+ */
+import { connect, type Socket } from "node:net";
+import { type BookOptions, buildRequests } from "./request-book.ts";
+
+export interface BlastTask {
+  readonly port: number;
+  readonly connections: number;
+  readonly warmUpMs: number;
+  readonly durationMs: number;
+  /** Null = closed loop. */
+  readonly ratePerS: number | null;
+  /** Null = a plain GET / for the bare server. */
+  readonly book: BookOptions | null;
+  /** False: stop when every request was sent once. */
+  readonly repeat: boolean;
+}
+
+export interface BlastResult {
+  readonly answers: number;
+  readonly elapsedMs: number;
+  /** How often each reason (or "accepted", or a status) was answered. */
+  readonly outcomes: Readonly<Record<string, number>>;
+  readonly latencyMsP50: number;
+  readonly latencyMsP99: number;
+  readonly failures: number;
+  /** Requests sent in all, warm-up included: what the server's processor time is shared among. */
+  readonly sentTotal: number;
+}
+
+const HEADER_END = Buffer.from("\r\n\r\n");
+const LATENCY_STEP_US = 10;
+const LATENCY_STEPS = 500_000;
+
+class Blaster {
+  readonly #task: BlastTask;
+  readonly #requests: readonly Buffer[];
+  readonly #latencies = new Uint32Array(LATENCY_STEPS + 1);
+  readonly #outcomes = new Map<string, number>();
+  readonly #idle: Connection[] = [];
+  #sent = 0;
+  #answers = 0;
+  #failures = 0;
+  #measureFromMs = 0;
+  #endMs = 0;
+  #lastAnswerMs = 0;
+  #inFlight = 0;
+  #finish: (() => void) | null = null;
+
+  constructor(task: BlastTask) {
+    this.#task = task;
+    const plain = Buffer.from("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    this.#requests = task.book === null ? [plain] : buildRequests(task.book);
+  }
+
+  async run(): Promise<BlastResult> {
+    const { connections, port, warmUpMs, durationMs } = this.#task;
+    for (let count = 0; count < connections; count++) this.#idle.push(await Connection.open(port, this));
+    this.#measureFromMs = performance.now() + warmUpMs;
+    this.#endMs = this.#measureFromMs + durationMs;
+    const finished = new Promise<void>((resolve) => {
+      this.#finish = resolve;
+    });
+    if (this.#task.ratePerS === null) {
+      for (const connection of this.#idle.splice(0)) this.#sendOn(connection, performance.now());
+    } else {
+      this.#schedule(performance.now(), this.#task.ratePerS);
+    }
+    await finished;
+    return this.#result();
+  }
+
+  /** Called by a connection whose request was answered. */
+  answered(connection: Connection, outcome: string, scheduledMs: number): void {
+    const nowMs = performance.now();
+    this.#inFlight--;
+    if (scheduledMs >= this.#measureFromMs && nowMs <= this.#endMs) {
+      this.#answers++;
+      this.#lastAnswerMs = nowMs;
+      this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + 1);
+      const step = Math.min(LATENCY_STEPS, Math.floor(((nowMs - scheduledMs) * 1_000) / LATENCY_STEP_US));
+      this.#latencies[step] = (this.#latencies[step] ?? 0) + 1;
+    }
+    if (this.#task.ratePerS !== null) this.#idle.push(connection);
+    else if (nowMs < this.#endMs && this.#hasMore()) this.#sendOn(connection, nowMs);
+    this.#finishIfOver(nowMs);
+  }
+
+  failed(): void {
+    this.#failures++;
+    this.#inFlight--;
+    this.#finishIfOver(performance.now());
+  }
+
+  #hasMore(): boolean {
+    return this.#task.repeat || this.#sent < this.#requests.length;
+  }
+
+  #sendOn(connection: Connection, scheduledMs: number): void {
+    const request = this.#requests[this.#sent % this.#requests.length];
+    if (request === undefined) return;
+    this.#sent++;
+    this.#inFlight++;
+    connection.send(request, scheduledMs);
+  }
+
+  /** Sends what is due, on idle connections; what finds none waits and its latency grows. */
+  #schedule(startMs: number, ratePerS: number): void {
+    const intervalMs = 1_000 / ratePerS;
+    let due = 0;
+    const tick = () => {
+      const nowMs = performance.now();
+      while (startMs + due * intervalMs <= nowMs && this.#idle.length > 0 && this.#hasMore()) {
+        const connection = this.#idle.pop();
+        if (connection !== undefined) this.#sendOn(connection, startMs + due * intervalMs);
+        due++;
+      }
+      if (nowMs < this.#endMs && this.#hasMore()) setImmediate(tick);
+      else this.#finishIfOver(nowMs);
+    };
+    tick();
+  }
+
+  #finishIfOver(nowMs: number): void {
+    const isOver = nowMs >= this.#endMs || !this.#hasMore();
+    if (isOver && this.#inFlight <= 0) this.#finish?.();
+  }
+
+  #result(): BlastResult {
+    return {
+      answers: this.#answers,
+      elapsedMs: Math.max(1, this.#lastAnswerMs - this.#measureFromMs),
+      outcomes: Object.fromEntries(this.#outcomes),
+      latencyMsP50: this.#percentile(0.5),
+      latencyMsP99: this.#percentile(0.99),
+      failures: this.#failures,
+      sentTotal: this.#sent,
+    };
+  }
+
+  #percentile(fraction: number): number {
+    let rest = Math.ceil(this.#answers * fraction);
+    for (let step = 0; step <= LATENCY_STEPS; step++) {
+      rest -= this.#latencies[step] ?? 0;
+      if (rest <= 0) return ((step + 1) * LATENCY_STEP_US) / 1_000;
+    }
+    return Number.NaN;
+  }
+}
+
+/** One keep-alive connection with at most one request under way. */
+class Connection {
+  readonly #socket: Socket;
+  readonly #blaster: Blaster;
+  #pending: Buffer | null = null;
+  #scheduledMs = 0;
+
+  private constructor(socket: Socket, blaster: Blaster) {
+    this.#socket = socket;
+    this.#blaster = blaster;
+    socket.on("data", (chunk: Buffer) => this.#read(chunk));
+    socket.on("error", () => blaster.failed());
+  }
+
+  static open(port: number, blaster: Blaster): Promise<Connection> {
+    return new Promise((resolve, reject) => {
+      const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+      socket.once("error", reject);
+      socket.once("connect", () => {
+        socket.off("error", reject);
+        resolve(new Connection(socket, blaster));
+      });
+    });
+  }
+
+  send(request: Buffer, scheduledMs: number): void {
+    this.#scheduledMs = scheduledMs;
+    this.#socket.write(request);
+  }
+
+  #read(chunk: Buffer): void {
+    const bytes = this.#pending === null ? chunk : Buffer.concat([this.#pending, chunk]);
+    const headerEnd = bytes.indexOf(HEADER_END);
+    const length = headerEnd === -1 ? Number.NaN : contentLength(bytes, headerEnd);
+    if (headerEnd === -1 || bytes.length < headerEnd + HEADER_END.length + length) {
+      this.#pending = bytes;
+      return;
+    }
+    this.#pending = null;
+    this.#blaster.answered(this, outcomeOf(bytes, headerEnd), this.#scheduledMs);
+  }
+}
+
+function contentLength(bytes: Buffer, headerEnd: number): number {
+  const head = bytes.toString("latin1", 0, headerEnd).toLowerCase();
+  const at = head.indexOf("content-length:");
+  return at === -1 ? 0 : Number.parseInt(head.slice(at + "content-length:".length), 10);
+}
+
+function outcomeOf(bytes: Buffer, headerEnd: number): string {
+  const status = bytes.toString("latin1", 9, 12);
+  if (status === "201") return "accepted";
+  const body = bytes.toString("latin1", headerEnd + HEADER_END.length);
+  const at = body.indexOf('"reason":"');
+  return at === -1 ? status : body.slice(at + 10, body.indexOf('"', at + 10));
+}
+
+const task = JSON.parse(process.argv[2] ?? "null") as BlastTask;
+process.stdout.write(`${JSON.stringify(await new Blaster(task).run())}\n`);
+process.exit(0);

@@ -1,0 +1,58 @@
+/**
+ * Runs one load against one server and puts what it did beside the processor time it took.
+ */
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { runtimeCommand } from "../../test/support/node-process.ts";
+import type { BlastResult, BlastTask } from "./blaster.ts";
+import { cpuMsOf } from "./processor-time.ts";
+
+/** A process whose processor time belongs to the figure. */
+export interface MeasuredProcess {
+  readonly pid: number;
+  /** PostgreSQL works in children of its server process. */
+  readonly children: boolean;
+}
+
+export interface Measurement {
+  readonly requestsPerS: number;
+  readonly cpuUsPerDecision: number;
+  readonly latencyMsP50: number;
+  readonly latencyMsP99: number;
+  readonly outcomes: Readonly<Record<string, number>>;
+  readonly failures: number;
+}
+
+/** Loads the server and answers the figures. The load runs in a process of its own, on Bun for every server. */
+export async function measure(task: BlastTask, processes: readonly MeasuredProcess[]): Promise<Measurement> {
+  const before = processes.map((one) => cpuMsOf(one.pid, one));
+  const result = await blast(task);
+  const cpuMs = processes.reduce((sum, one, index) => sum + cpuMsOf(one.pid, one) - (before[index] ?? 0), 0);
+  const decided = result.sentTotal;
+  return {
+    requestsPerS: result.answers / (result.elapsedMs / 1_000),
+    cpuUsPerDecision: (cpuMs * 1_000) / Math.max(1, decided),
+    latencyMsP50: result.latencyMsP50,
+    latencyMsP99: result.latencyMsP99,
+    outcomes: result.outcomes,
+    failures: result.failures,
+  };
+}
+
+function blast(task: BlastTask): Promise<BlastResult> {
+  const [command, flags] = runtimeCommand("bun");
+  const child = spawn(command, [...flags, join(import.meta.dirname, "blaster.ts"), JSON.stringify(task)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let output = "";
+  child.stdout.on("data", (chunk: Buffer) => {
+    output += chunk.toString("utf8");
+  });
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code) => {
+      if (code === 0) resolve(JSON.parse(output) as BlastResult);
+      else reject(new Error(`the load generator ended with ${code}`));
+    });
+  });
+}

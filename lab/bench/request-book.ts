@@ -1,0 +1,84 @@
+/**
+ * The requests of a measurement, built and signed before the clock starts: one buffer each, every buyer another.
+ *
+ * Timestamps must be within ±30 s of the server's clock, so a book is built right before it is used and is good for
+ * one short run. Signing is done here from the contract (docs: API, "canonical"), with the server's own key derivation.
+ */
+import { createHash, createHmac } from "node:crypto";
+import { parseBuyerId, parseSessionId } from "../../src/domain/ids.ts";
+import { deriveKeys, signingKeyOf } from "../../src/funnel/3-identity/keys.ts";
+import { mintSessionToken } from "../../src/funnel/3-identity/session-token.ts";
+
+/** What the requests of a path look like. */
+export interface RequestShape {
+  /** "none" sends no session; "forged" one with a wrong MAC. */
+  readonly session: "none" | "forged" | "genuine";
+  /** "wrong" signs with another key. */
+  readonly signature: "none" | "wrong" | "right";
+  /** How many different buyers send; fewer than `count` makes buyers repeat themselves. */
+  readonly buyers: number;
+}
+
+export interface BookOptions {
+  readonly secret: string;
+  readonly saleId: string;
+  readonly sku: string;
+  readonly count: number;
+  readonly shape: RequestShape;
+  /** Makes the buyers and keys of this book differ from those of every other. */
+  readonly run: string;
+}
+
+const BODY = '{"quantity":1}';
+const DIGEST = `sha-256=:${createHash("sha256").update(BODY).digest("base64")}:`;
+const SESSION_MS = 3_600_000;
+
+/** Builds `count` complete requests. */
+export function buildRequests(options: BookOptions): readonly Buffer[] {
+  const path = `/v1/sales/${options.saleId}/items/${options.sku}/reservations`;
+  const sessions = Array.from({ length: options.shape.buyers }, (_, index) => sessionOf(options, index));
+  return Array.from({ length: options.count }, (_, index) => {
+    const session = sessions[index % sessions.length];
+    const key = `key-${options.run}-${index}`;
+    const lines = [`POST ${path} HTTP/1.1`, "Host: 127.0.0.1", "Content-Type: application/json"];
+    if (session !== undefined) lines.push(`Authorization: Bearer ${session.token}`);
+    lines.push(`Idempotency-Key: ${key}`, `Content-Digest: ${DIGEST}`);
+    if (session !== undefined && options.shape.signature !== "none") {
+      lines.push(...signatureLines({ path, key, signingKey: session.signingKey, nonce: `nonce-${options.run}-${index}` }));
+    }
+    lines.push(`Content-Length: ${BODY.length}`, "", BODY);
+    return Buffer.from(lines.join("\r\n"));
+  });
+}
+
+interface BenchSession {
+  readonly token: string;
+  readonly signingKey: string;
+}
+
+function sessionOf(options: BookOptions, index: number): BenchSession | undefined {
+  if (options.shape.session === "none") return undefined;
+  const keys = deriveKeys(options.secret);
+  const buyerId = parseBuyerId(`bench-${options.run}-${index}`);
+  const sessionId = parseSessionId(`session-${options.run}-${index}`);
+  if (buyerId === null || sessionId === null) throw new Error(`not an id: ${options.run}`);
+  const expiresAt = (Math.floor(Date.now() / 1_000) + SESSION_MS / 1_000) * 1_000;
+  const token = mintSessionToken(keys.session, { sessionId, buyerId, expiresAt, level: 0, accountCreatedAt: null });
+  const forged = `${token.slice(0, -4)}${token.endsWith("AAAA") ? "BBBB" : "AAAA"}`;
+  const signingKey = signingKeyOf(keys, sessionId);
+  return {
+    token: options.shape.session === "forged" ? forged : token,
+    signingKey: options.shape.signature === "wrong" ? `${signingKey.slice(0, -4)}AAAA` : signingKey,
+  };
+}
+
+function signatureLines(request: { path: string; key: string; signingKey: string; nonce: string }): readonly string[] {
+  const timestamp = String(Date.now());
+  const canonical = ["v1", "POST", request.path, timestamp, request.nonce, request.key, DIGEST].join("\n");
+  const signature = createHmac("sha256", Buffer.from(request.signingKey, "base64url")).update(canonical);
+  return [
+    `X-Timestamp: ${timestamp}`,
+    `X-Nonce: ${request.nonce}`,
+    `X-Signature: ${signature.digest("base64url")}`,
+  ];
+}

@@ -1,0 +1,119 @@
+/**
+ * The buyers' side of a node: the funnel on the hot route, the buyer API and pages beside it, and the push hub.
+ */
+import { join } from "node:path";
+import { Hono } from "hono";
+import { SANDBOX_PATH } from "../adapters/payment-sandbox/sandbox-provider.ts";
+import { createAuthenticator } from "../funnel/3-identity/authenticate.ts";
+import { createShopLoginVerifier, type ShopLoginVerifier } from "../funnel/3-identity/shop-login.ts";
+import { Throttle } from "../funnel/4-throttle/throttle.ts";
+import { createFunnel, type Funnel } from "../funnel/funnel.ts";
+import { createBuyerApp } from "../http/buyer/app.ts";
+import type { FetchApp } from "../http/listen/listener.ts";
+import { loadPages, type Pages } from "../http/pages.ts";
+import { createEventHub, type EventHub } from "../push/hub.ts";
+import type { Payments } from "./payments.ts";
+import type { ProcessParts } from "./process-parts.ts";
+
+/** Looking at one's own reservations while a hold runs down takes more requests than attempting. */
+const READS_PER_ATTEMPT = 4;
+
+export interface BuyerSide {
+  readonly funnel: Funnel;
+  readonly hub: EventHub;
+  readonly app: FetchApp;
+}
+
+/** Where `npm run build` puts the pages. */
+export function readPages(): Pages {
+  return loadPages(join(import.meta.dirname, "../../web/dist"));
+}
+
+/** Builds the buyers' side; nothing runs until the funnel is warmed up and the hub started. */
+export function createBuyerSide(
+  parts: ProcessParts,
+  outside: { payments: Payments; pages: Pages; publicUrl: () => string; version: string },
+): BuyerSide {
+  const { config, clock, random, log, keys, stores, feed, catalogue } = parts;
+  const authenticator = createAuthenticator({ keys, clock, random });
+  const limits = { buyerPerS: config.rateBuyerPerS, buyerPerMin: config.rateBuyerPerMin, ipPerS: config.rateIpPerS };
+  const { trustedProxies } = config;
+  const throttle = { trustedProxies, bans: catalogue, clock, random };
+  const funnel = createFunnel({
+    ledger: stores.ledger,
+    catalogue,
+    authenticator,
+    feed,
+    clock,
+    random,
+    log,
+    telemetry: parts.counters,
+    keys,
+    limits,
+    trustedProxies,
+  });
+  const hub = createEventHub({
+    eventLog: stores.events,
+    orders: stores.orders,
+    feed,
+    clock,
+    random,
+    log,
+    cursorKey: keys.eventCursor,
+  });
+  const buyerApp = createBuyerApp({
+    clock,
+    random,
+    log,
+    keys,
+    authenticator,
+    catalogue,
+    ledger: stores.ledger,
+    orders: stores.orders,
+    checkout: outside.payments.checkout,
+    settlement: outside.payments.settlement,
+    events: hub,
+    sessionThrottle: new Throttle({ ...throttle, limits }),
+    readThrottle: new Throttle({
+      ...throttle,
+      limits: {
+        buyerPerS: limits.buyerPerS * READS_PER_ATTEMPT,
+        buyerPerMin: limits.buyerPerMin * READS_PER_ATTEMPT,
+        ipPerS: limits.ipPerS * READS_PER_ATTEMPT,
+      },
+    }),
+    readiness: () => funnel.readiness(),
+    pages: outside.pages,
+    shopLogin: createShopLogin(parts),
+    settings: {
+      guestsAllowed: config.sessionGuests === "on",
+      sessionTtlMs: config.sessionTtlMs,
+      publicUrl: outside.publicUrl,
+      unit: config.unit,
+      version: outside.version,
+    },
+  });
+  return { funnel, hub, app: withSandbox(buyerApp, outside.payments.pages) };
+}
+
+/** The sandbox provider's pages stand beside ours and answer for themselves. */
+function withSandbox(buyerApp: FetchApp, sandbox: Hono): FetchApp {
+  const mounted = new Hono().route(SANDBOX_PATH, sandbox);
+  return {
+    fetch(request, context) {
+      const { pathname } = new URL(request.url);
+      const isSandbox = pathname === SANDBOX_PATH || pathname.startsWith(`${SANDBOX_PATH}/`);
+      return isSandbox ? mounted.fetch(request, context) : buyerApp.fetch(request, context);
+    },
+  };
+}
+
+function createShopLogin({ config, clock }: ProcessParts): ShopLoginVerifier | null {
+  if (config.sessionJwtSecret !== null) {
+    return createShopLoginVerifier({ source: { kind: "secret", secret: config.sessionJwtSecret }, clock });
+  }
+  if (config.sessionJwksUrl !== null) {
+    return createShopLoginVerifier({ source: { kind: "jwks", url: config.sessionJwksUrl }, clock });
+  }
+  return null;
+}

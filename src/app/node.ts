@@ -1,0 +1,178 @@
+/**
+ * The composition root: makes a running node of a configuration and its roles, and takes it down again in order.
+ *
+ * The only place (with its neighbours in app/) that knows adapters. A node listens only when it is warm; going down it
+ * first refuses new work, then lets what has begun finish, then closes what that work needed.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Config } from "../config/load.ts";
+import type { Listener, ListenOptions } from "../http/listen/listener.ts";
+import { createOutboxTrimmer } from "../orders/outbox-trimmer.ts";
+import { type BuyerSide, createBuyerSide, readPages } from "./buyer-side.ts";
+import { createOperatorSide, type OperatorSide } from "./operator-side.ts";
+import { createPayments, type Payments } from "./payments.ts";
+import { openProcessParts, type ProcessParts } from "./process-parts.ts";
+
+/** What a node does: answers buyers, ends holds and settles payments, serves operators. */
+export type NodeRole = "api" | "worker" | "admin";
+
+/** A node that serves. */
+export interface RunningNode {
+  /** Null without the `api` role. */
+  readonly buyerPort: number | null;
+  readonly adminPort: number;
+  /** Drains, then ends. */
+  stop(): Promise<void>;
+}
+
+/** The buyer API's bodies are small; a provider's notification may not be. The hot route demands less. */
+const BUYER_REQUEST_BYTES_MAX = 64 * 1024;
+/** An allowlist of a hundred thousand accounts. */
+const OPERATOR_REQUEST_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Starts a node. Throws the faults of configuration and storage; then nothing is left running. */
+export async function startNode(config: Config, roles: readonly NodeRole[]): Promise<RunningNode> {
+  const pages = readPages();
+  const parts = await openProcessParts(config);
+  const node = new Node(parts, roles);
+  try {
+    await node.start(pages);
+  } catch (error) {
+    await node.stop();
+    throw error;
+  }
+  return node;
+}
+
+class Node implements RunningNode {
+  readonly #parts: ProcessParts;
+  readonly #roles: readonly NodeRole[];
+  readonly #stops: (() => Promise<void>)[] = [];
+  #buyerListener: Listener | null = null;
+  #operatorListener: Listener | null = null;
+  #buyers: BuyerSide | null = null;
+  #isDraining = false;
+  #stopped: Promise<void> | null = null;
+
+  constructor(parts: ProcessParts, roles: readonly NodeRole[]) {
+    this.#parts = parts;
+    this.#roles = roles;
+  }
+
+  get buyerPort(): number | null {
+    return this.#buyerListener?.port ?? null;
+  }
+
+  get adminPort(): number {
+    return this.#operatorListener?.port ?? 0;
+  }
+
+  async start(pages: ReturnType<typeof readPages>): Promise<void> {
+    const { config, database, stores, clock, random, log } = this.#parts;
+    const payments = createPayments({ config, database: database.general, orders: stores.orders, clock, random, log });
+    await this.#parts.catalogue.start();
+    if (this.#has("api")) await this.#startBuyers(payments, pages);
+    await this.#startOperators(pages);
+    if (this.#has("worker")) this.#startWork(payments);
+    const reporter = this.#parts.createReporter(() => this.#buyers?.funnel.inFlight() ?? 0);
+    reporter.start();
+    this.#stops.push(() => reporter.stop());
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#goDown();
+    return this.#stopped;
+  }
+
+  #has(role: NodeRole): boolean {
+    return this.#roles.includes(role);
+  }
+
+  async #startBuyers(payments: Payments, pages: ReturnType<typeof readPages>): Promise<void> {
+    const { config, stores, database } = this.#parts;
+    const buyers = createBuyerSide(this.#parts, {
+      payments,
+      pages,
+      publicUrl: () => this.#publicUrl(),
+      version: readVersion(),
+    });
+    this.#buyers = buyers;
+    this.#stops.push(() => buyers.funnel.stop());
+    await stores.ledger.warmUp(database.ledgerConnections);
+    await buyers.funnel.warmUp();
+    buyers.hub.start();
+    this.#buyerListener = await listenOn({
+      hostname: config.host,
+      port: config.port,
+      reusePort: false,
+      funnel: buyers.funnel,
+      app: buyers.app,
+      requestBytesMax: BUYER_REQUEST_BYTES_MAX,
+      clock: this.#parts.clock,
+    });
+  }
+
+  async #startOperators(pages: ReturnType<typeof readPages>): Promise<void> {
+    const { config } = this.#parts;
+    const operators: OperatorSide = createOperatorSide(this.#parts, {
+      buyers: this.#buyers,
+      pages,
+      isDraining: () => this.#isDraining,
+      hasOperatorApi: this.#has("admin"),
+    });
+    this.#operatorListener = await listenOn({
+      hostname: config.adminHost,
+      port: config.adminPort,
+      reusePort: false,
+      funnel: null,
+      app: operators.app,
+      requestBytesMax: OPERATOR_REQUEST_BYTES_MAX,
+      clock: this.#parts.clock,
+    });
+    if (this.#has("admin")) {
+      operators.monitor.start();
+      this.#stops.push(() => operators.monitor.stop());
+    }
+  }
+
+  #startWork(payments: Payments): void {
+    const { stores, clock, random, log } = this.#parts;
+    payments.startWork(this.#publicUrl());
+    const trimmer = createOutboxTrimmer({ events: stores.events, clock, random, log });
+    trimmer.start();
+    this.#stops.push(
+      () => payments.stop(),
+      () => trimmer.stop(),
+    );
+  }
+
+  /** Where buyers and the sandbox reach this deployment. Without PUBLIC_URL it is this machine's loopback address. */
+  #publicUrl(): string {
+    const { publicUrl, port } = this.#parts.config;
+    return publicUrl ?? `http://127.0.0.1:${this.buyerPort ?? port}`;
+  }
+
+  async #goDown(): Promise<void> {
+    const { drainMs } = this.#parts.config;
+    this.#isDraining = true;
+    this.#buyers?.funnel.drain();
+    await this.#buyers?.hub.stop();
+    await Promise.all([this.#buyerListener?.stop({ drainMs }), this.#operatorListener?.stop({ drainMs })]);
+    for (const stop of this.#stops.reverse()) await stop();
+    await this.#parts.close();
+  }
+}
+
+/** The listener of the runtime we are on. */
+async function listenOn(options: ListenOptions): Promise<Listener> {
+  const isBun = process.versions["bun"] !== undefined;
+  const { listen } = isBun ? await import("../http/listen/bun.ts") : await import("../http/listen/node.ts");
+  return listen(options);
+}
+
+function readVersion(): string {
+  const text = readFileSync(join(import.meta.dirname, "../../package.json"), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+

@@ -1,0 +1,81 @@
+/**
+ * The operators' port of a node: health, readiness and metrics always, the operator API and console with the `admin` role.
+ */
+import { createOperatorApp } from "../http/operator/app.ts";
+import type { FetchApp } from "../http/listen/listener.ts";
+import { createOpsApp, type OpsApp, type ReadinessCheck } from "../http/ops/app.ts";
+import { createMetrics } from "../http/ops/metrics.ts";
+import type { Pages } from "../http/pages.ts";
+import { type AuditMonitor, createAuditMonitor } from "../ledger/audit-monitor.ts";
+import { createAuditor } from "../ledger/auditor.ts";
+import type { BuyerSide } from "./buyer-side.ts";
+import type { ProcessParts } from "./process-parts.ts";
+import { missingSchema } from "./storage.ts";
+
+/** A catalogue that was not refreshed for this long is not to be trusted with new buyers. */
+const CATALOGUE_AGE_MS_MAX = 10_000;
+
+export interface OperatorSide {
+  readonly app: FetchApp;
+  readonly monitor: AuditMonitor;
+}
+
+/** Builds the operators' side. `buyers` is null on a node without the `api` role. */
+export function createOperatorSide(
+  parts: ProcessParts,
+  outside: { buyers: BuyerSide | null; pages: Pages; isDraining: () => boolean; hasOperatorApi: boolean },
+): OperatorSide {
+  const { config, clock, random, log, stores } = parts;
+  const auditor = createAuditor(stores.audits);
+  const monitor = createAuditMonitor({ auditor, saleStore: stores.sales, clock, log });
+  const ops = createOps(parts, { ...outside, monitor });
+  if (!outside.hasOperatorApi) return { app: ops, monitor };
+  const app = createOperatorApp({
+    adminToken: config.adminToken,
+    saleStore: stores.sales,
+    orderStore: stores.orders,
+    ledger: stores.ledger,
+    statsStore: stores.stats,
+    auditor,
+    clock,
+    random,
+    log,
+    warmUp: async () => {
+      await parts.catalogue.refresh();
+      await stores.ledger.warmUp(parts.database.ledgerConnections);
+    },
+    ops,
+    pages: outside.pages,
+  });
+  return { app, monitor };
+}
+
+function createOps(
+  parts: ProcessParts,
+  outside: { buyers: BuyerSide | null; isDraining: () => boolean; monitor: AuditMonitor },
+): OpsApp {
+  const { clock, log, stores, counters, catalogue, database } = parts;
+  const { buyers, monitor } = outside;
+  const checks: ReadinessCheck[] = [
+    { name: "migrations", run: () => missingSchema(database.general) },
+    {
+      name: "catalogue",
+      run: async () => (catalogue.ageMs() <= CATALOGUE_AGE_MS_MAX ? null : "the catalogue is not fresh"),
+    },
+  ];
+  if (buyers !== null) {
+    checks.push({ name: "funnel", run: async () => buyers.funnel.readiness() });
+  }
+  const metrics = createMetrics({
+    counts: counters,
+    saleStore: stores.sales,
+    ledger: stores.ledger,
+    backlog: () => buyers?.funnel.inFlight() ?? 0,
+    eventLoopDelayMs: () => buyers?.funnel.eventLoopDelayMs() ?? 0,
+    sseConnections: () => buyers?.hub.connections() ?? 0,
+    lastAudits: () => monitor.lastReports(),
+    clock,
+    log,
+  });
+  return createOpsApp({ checks, isDraining: outside.isDraining, metrics, clock, log });
+}

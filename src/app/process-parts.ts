@@ -1,0 +1,74 @@
+/**
+ * What every node has, whatever its roles: time, chance, log, counters, storage and the hints of change.
+ */
+import { createFunnelCounters } from "../adapters/local/funnel-counters.ts";
+import { createLog, type ProcessLog } from "../adapters/local/log.ts";
+import { createStatsReporter, type StatsReporter } from "../adapters/local/stats-reporter.ts";
+import { createSystemClock } from "../adapters/local/system-clock.ts";
+import { createSystemRandom } from "../adapters/local/system-random.ts";
+import { PostgresChangeFeed } from "../adapters/postgres/postgres-change-feed.ts";
+import type { Config } from "../config/load.ts";
+import { Catalogue } from "../funnel/2-window/catalogue.ts";
+import { deriveKeys, type Keys } from "../funnel/3-identity/keys.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { FunnelCountsReader } from "../ports/funnel-counts.ts";
+import type { Random } from "../ports/random.ts";
+import type { FunnelTelemetry } from "../ports/telemetry.ts";
+import { createStores, type OpenDatabase, openDatabase, prepareSchema, type Stores } from "./storage.ts";
+
+export interface ProcessParts {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: ProcessLog;
+  readonly counters: FunnelTelemetry & FunnelCountsReader;
+  readonly keys: Keys;
+  readonly database: OpenDatabase;
+  readonly stores: Stores;
+  readonly feed: PostgresChangeFeed;
+  readonly catalogue: Catalogue;
+  /** Publishes the counters. `backlog` is what waits for the ledger in this process. */
+  createReporter(backlog: () => number): StatsReporter;
+  /** Ends feed, catalogue, database and log, in that order. */
+  close(): Promise<void>;
+}
+
+/** Opens everything; on failure closes what was opened. Throws the faults of storage. */
+export async function openProcessParts(config: Config): Promise<ProcessParts> {
+  const clock = createSystemClock();
+  const random = createSystemRandom();
+  const log = createLog({ level: config.logLevel });
+  const database = await openDatabase(config, log);
+  try {
+    const applied = await prepareSchema(database.general);
+    if (applied.length > 0) log.info({ applied }, "schema brought up to date");
+    const stores = createStores(database);
+    const feed = new PostgresChangeFeed();
+    await feed.start(database.general);
+    const counters = createFunnelCounters();
+    const catalogue = new Catalogue({ saleStore: stores.sales, feed, clock, log });
+    return {
+      config,
+      clock,
+      random,
+      log,
+      counters,
+      keys: deriveKeys(config.secret),
+      database,
+      stores,
+      feed,
+      catalogue,
+      createReporter: (backlog) =>
+        createStatsReporter({ counts: counters, store: stores.stats, runId: random.id(), backlog, clock, log }),
+      async close() {
+        await catalogue.stop();
+        await feed.stop();
+        await database.close();
+        await log.flush();
+      },
+    };
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
