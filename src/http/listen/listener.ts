@@ -5,6 +5,7 @@
  * that a sale can be moved from one runtime to the other without a buyer noticing.
  */
 import type { HotAnswer, HotRequest } from "../../funnel/request.ts";
+import type { Clock } from "../../ports/clock.ts";
 
 /** What a hono app sees of the connection, as `c.env`. */
 export interface ConnectionContext {
@@ -32,6 +33,8 @@ export interface ListenOptions {
   readonly app: FetchApp;
   /** No body of any route may be larger; routes may demand less. */
   readonly requestBytesMax: number;
+  /** For the time limit of {@link Listener.stop}. */
+  readonly clock: Clock;
 }
 
 export interface Listener {
@@ -51,6 +54,18 @@ export const HEADERS_DEADLINE_MS = 5_000;
 export const REQUEST_DEADLINE_MS = 10_000;
 /** A connection without traffic is closed after this; event streams are exempt. */
 export const IDLE_TIMEOUT_MS = 5_000;
+/** An answer that is being worked on may take this long: longer than the batcher's own deadlines together. */
+export const ANSWER_DEADLINE_MS = 15_000;
+
+/** True when the announced length of a body is a number above the bound. */
+export function isAnnouncedAbove(contentLength: string | null, bytesMax: number): boolean {
+  return contentLength !== null && Number(contentLength) > bytesMax;
+}
+
+/** True for responses that stay open and silent between events. */
+export function isEventStream(response: Response): boolean {
+  return response.headers.get("content-type")?.startsWith("text/event-stream") ?? false;
+}
 
 /** The ids of a hot path. */
 export interface HotPath {
