@@ -10,7 +10,7 @@ import { ERROR_DOCS_URL } from "../../funnel/refusal-answers.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Log } from "../../ports/telemetry.ts";
 import type { ConnectionContext } from "../listen/listener.ts";
-import { ROUTE_PROBLEMS } from "../problem.ts";
+import { problemResponse, ROUTE_PROBLEMS } from "../problem.ts";
 
 /** One thing that must be true before buyers come: "database", "migrations", "catalogue". */
 export interface ReadinessCheck {
@@ -48,6 +48,7 @@ export function createOpsApp(deps: OpsDependencies): OpsApp {
   const app: OpsApp = new Hono();
   const readChecks = shareChecks(deps);
   const { metrics } = deps;
+  app.notFound(() => problemResponse("not_found"));
 
   app.get("/healthz", (context) => context.json({ status: "ok" }, 200, NO_STORE));
   app.get("/readyz", async (context) => {

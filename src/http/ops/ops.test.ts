@@ -94,7 +94,9 @@ test("a draining node is not ready", async () => {
 });
 
 test("metrics are nobody's business where none are given", async () => {
-  expect((await ask([])("/metrics")).status).toBe(404);
+  const response = await ask([])("/metrics");
+  expect(response.status).toBe(404);
+  expect(await response.json()).toMatchObject({ reason: "not_found" });
 });
 
 function stageMetrics() {
