@@ -11,7 +11,8 @@ import { runCommandLine } from "./program.ts";
 import type { Composition } from "./surroundings.ts";
 
 const TOKEN = "operator-token-of-the-test";
-const ITEM = { sku: "a", name: "A", price: { amount: 4_900, currency: "EUR" }, perBuyerMax: 2 };
+const PRICE = { amount: 4_900, currency: "EUR" };
+const ITEM = { sku: "a", name: "A", price: PRICE, perBuyerMax: 2, total: 10, free: 4, granted: 0, held: 1, sold: 5 };
 const SALE = { id: "s1", name: "First", state: "open", opensAt: 0, closesAt: 60_000, items: [ITEM] };
 
 let server: Server;
@@ -120,6 +121,7 @@ describe("sale commands", () => {
     const { exitCode, out } = await run(["sale", "create", file, "--url", url]);
     expect(exitCode).toBe(0);
     expect(out).toContain("First");
+    expect(out).toMatch(/a +49\.00 EUR +2 +10 +4 +1 +5/);
     expect(received).toEqual([{ method: "POST", path: "/v1/admin/sales", body: '{"name":"First"}' }]);
   });
 

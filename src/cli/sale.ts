@@ -3,7 +3,8 @@
  */
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
-import type { Sale, SalePhase } from "../domain/sale.ts";
+import type { Money } from "../domain/money.ts";
+import type { Sale, SaleState } from "../domain/sale.ts";
 import { CommandFailure } from "./failure.ts";
 import { connectOperator, type OperatorClient, type Target } from "./operator-client.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -14,17 +15,18 @@ interface SaleOptions extends Target {
 }
 
 /** A sale as the operator API shows it; only what the tables print is named. */
-type ShownSale = Pick<Sale, "id" | "name" | "opensAt" | "closesAt" | "perBuyerMax" | "holdMs" | "signature"> & {
-  readonly state?: string;
-  readonly phase?: SalePhase;
+interface ShownSale extends Pick<Sale, "id" | "name" | "opensAt" | "closesAt"> {
+  readonly state: SaleState;
   readonly items: readonly {
     readonly sku: string;
-    readonly name: string;
-    readonly price: { readonly amount: number; readonly currency: string };
+    readonly price: Money;
     readonly perBuyerMax: number;
-    readonly stock?: { readonly total: number; readonly free: number; readonly held: number; readonly sold: number };
+    readonly total: number;
+    readonly free: number;
+    readonly held: number;
+    readonly sold: number;
   }[];
-};
+}
 
 const COMMANDS = {
   open: "open a sale now, whatever its schedule says",
@@ -97,7 +99,7 @@ async function listSales(options: SaleOptions, surroundings: Surroundings): Prom
   }
   const rows = answer.sales.map((sale) => [
     sale.id,
-    stateOf(sale),
+    sale.state,
     instant(sale.opensAt),
     instant(sale.closesAt),
     sale.name,
@@ -112,19 +114,22 @@ function print(sale: ShownSale, options: SaleOptions, surroundings: Surroundings
 function describeSale(sale: ShownSale): string {
   const rows = sale.items.map((item) => [
     item.sku,
-    `${(item.price.amount / 100).toFixed(2)} ${item.price.currency}`,
+    priceText(item.price),
     item.perBuyerMax,
-    item.stock?.total ?? "",
-    item.stock?.free ?? "",
-    item.stock?.held ?? "",
-    item.stock?.sold ?? "",
+    item.total,
+    item.free,
+    item.held,
+    item.sold,
   ]);
-  const head = `${sale.id}  ${stateOf(sale)}  ${sale.name}\nopens ${instant(sale.opensAt)}  closes ${instant(sale.closesAt)}\n\n`;
+  const head = `${sale.id}  ${sale.state}  ${sale.name}\nopens ${instant(sale.opensAt)}  closes ${instant(sale.closesAt)}\n\n`;
   return head + renderTable(["sku", "price", "per buyer", "total", "free", "held", "sold"], rows);
 }
 
-function stateOf(sale: ShownSale): string {
-  return sale.state ?? sale.phase ?? "";
+/** Minor units with as many digits as the currency has. */
+function priceText(price: Money): string {
+  const format = new Intl.NumberFormat("en", { style: "currency", currency: price.currency, currencyDisplay: "code" });
+  const digits = format.resolvedOptions().maximumFractionDigits ?? 0;
+  return `${(price.amount / 10 ** digits).toFixed(digits)} ${price.currency}`;
 }
 
 function instant(ms: number): string {

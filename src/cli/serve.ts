@@ -44,14 +44,14 @@ async function serve(options: ServeOptions, surroundings: Surroundings): Promise
     env: surroundings.env,
     overrides: { PORT: options.port, ADMIN_PORT: options.adminPort, DATA_DIR: options.dataDir },
   });
-  if (options.demoSale && !["api", "admin"].every((role) => options.roles.some((given) => given === role))) {
+  if (options.demoSale && !(options.roles.includes("api") && options.roles.includes("admin"))) {
     throw new CommandFailure("--demo-sale needs the roles api and admin.");
   }
   const what = config.mode === "solo" ? `embedded database in ${config.dataDir}` : "PostgreSQL at DATABASE_URL";
   surroundings.err(`Starting Doorbuster, ${config.mode} mode, ${what} …\n`);
   const node = await surroundings.composition.startNode(config, options.roles);
   try {
-    surroundings.out(describeNode(config, node, surroundings.isTerminal));
+    surroundings.out(describeNode({ config, node, roles: options.roles, isTerminal: surroundings.isTerminal }));
     if (options.demoSale) surroundings.out(await openDemoSale(config, node));
     surroundings.out(`Ready. ${surroundings.isTerminal ? "Ctrl-C stops it." : ""}\n`);
     const signal = await surroundings.untilToldToStop();
@@ -61,12 +61,20 @@ async function serve(options: ServeOptions, surroundings: Surroundings): Promise
   }
 }
 
-function describeNode(config: Config, node: RunningNode, isTerminal: boolean): string {
+function describeNode(parts: {
+  readonly config: Config;
+  readonly node: RunningNode;
+  readonly roles: readonly Role[];
+  readonly isTerminal: boolean;
+}): string {
+  const { config, node, roles, isTerminal } = parts;
+  const operators = operatorUrl(config, node.adminPort);
   const lines: string[] = [];
   if (node.buyerPort !== null) lines.push(`  Buyers     ${pc.cyan(buyerUrl(config, node.buyerPort))}`);
-  if (node.adminPort !== null) {
-    lines.push(`  Operators  ${pc.cyan(operatorUrl(config, node.adminPort))}`);
-    lines.push(`  Token      ${describeToken(config, isTerminal)}`);
+  if (roles.includes("admin")) {
+    lines.push(`  Operators  ${pc.cyan(operators)}`, `  Token      ${describeToken(config, isTerminal)}`);
+  } else {
+    lines.push(`  Health     ${pc.cyan(`${operators}/readyz`)}`);
   }
   return `\n${lines.join("\n")}\n\n`;
 }
@@ -80,7 +88,7 @@ function describeToken(config: Config, isTerminal: boolean): string {
 async function openDemoSale(config: Config, node: RunningNode): Promise<string> {
   const buyers = buyerUrl(config, node.buyerPort ?? config.port);
   const operator = new OperatorClient({
-    url: operatorUrl(config, node.adminPort ?? config.adminPort),
+    url: operatorUrl(config, node.adminPort),
     token: config.adminToken,
   });
   const time = await fetch(`${buyers}/v1/time`, { signal: AbortSignal.timeout(5_000) });

@@ -11,8 +11,8 @@ import type { Role } from "./roles.ts";
 export interface RunningNode {
   /** The port buyers connect to; null when the node has no `api` role. */
   readonly buyerPort: number | null;
-  /** The port operators connect to. */
-  readonly adminPort: number | null;
+  /** The port of operators, health and metrics. */
+  readonly adminPort: number;
   /** Drains, then ends. */
   stop(): Promise<void>;
 }
