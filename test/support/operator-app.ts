@@ -2,6 +2,7 @@
  * The operator app over stores in memory: small, obedient, and honest about conflicts.
  */
 
+import { expect } from "bun:test";
 import { Fault } from "../../src/domain/faults.ts";
 import type { SaleId } from "../../src/domain/ids.ts";
 import type { Sale } from "../../src/domain/sale.ts";
@@ -233,4 +234,39 @@ export function orderOf(overrides: Partial<Order>): Order {
     paymentId: "pay-1",
     ...overrides,
   };
+}
+
+/** Checks a problem document; answers it. */
+export async function expectProblem(
+  response: Response,
+  reason: string,
+  status: number,
+): Promise<Record<string, unknown>> {
+  const document = (await response.json()) as Record<string, unknown>;
+  expect(document["reason"]).toBe(reason);
+  expect(response.status).toBe(status);
+  expect(document["status"]).toBe(status);
+  expect(document["type"]).toBe(`https://doorbuster.dev/errors#${reason}`);
+  expect(response.headers.get("content-type")).toBe("application/problem+json");
+  return document;
+}
+
+/** A body that creates the sale "drop": ten shoes, open now. */
+export function saleBody(staged: Staged, overrides: Record<string, unknown> = {}): Record<string, unknown> {
+  const opensAt = staged.clock.nowMs() - 1_000;
+  return {
+    id: "drop",
+    name: "Drop",
+    opensAt,
+    closesAt: opensAt + 3_600_000,
+    holdMs: 600_000,
+    perBuyerMax: 2,
+    items: [{ sku: "shoe", name: "Shoe", price: { amount: 4_900, currency: "EUR" }, stock: 10 }],
+    ...overrides,
+  };
+}
+
+/** Creates that sale. */
+export async function createSale(staged: Staged, overrides: Record<string, unknown> = {}): Promise<Response> {
+  return staged.request("POST", "/v1/admin/sales", { json: saleBody(staged, overrides) });
 }

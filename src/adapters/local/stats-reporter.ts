@@ -42,7 +42,7 @@ interface Sample {
 
 export function createStatsReporter(options: StatsReporterOptions): StatsReporter {
   const { clock, log, counts, store } = options;
-  const samples = new Map<string | null, Sample[]>();
+  const rateOf = createRateMeter(clock);
   let cancelTimer: (() => void) | null = null;
   let publishing: Promise<void> | null = null;
   let lastTotal = -1;
@@ -78,19 +78,6 @@ export function createStatsReporter(options: StatsReporterOptions): StatsReporte
     };
   }
 
-  function rateOf(sale: FunnelCounts): DecisionRates {
-    const known = samples.get(sale.saleId) ?? [];
-    const now: Sample = { atMs: clock.monotonicMs(), ...totalsOf(sale) };
-    samples.set(sale.saleId, [...known, now].slice(-RATE_SAMPLES - 1));
-    const oldest = known.at(0);
-    const elapsedS = oldest === undefined ? 0 : (now.atMs - oldest.atMs) / 1_000;
-    if (oldest === undefined || elapsedS <= 0) return { acceptedPerS: 0, refusedPerS: 0 };
-    return {
-      acceptedPerS: (now.accepted - oldest.accepted) / elapsedS,
-      refusedPerS: (now.refused - oldest.refused) / elapsedS,
-    };
-  }
-
   /** Nothing new is published only every few ticks: enough to stay alive, and for rates to fall to zero. */
   function isWorthwhile(): boolean {
     const total = counts.readCounts().reduce((sum, sale) => sum + totalsOf(sale).accepted + totalsOf(sale).refused, 0);
@@ -117,6 +104,23 @@ export function createStatsReporter(options: StatsReporterOptions): StatsReporte
       await publishNow();
     },
     publishNow,
+  };
+}
+
+/** Measures each sale's rates over the last samples; one call is one sample. */
+function createRateMeter(clock: Clock): (sale: FunnelCounts) => DecisionRates {
+  const samples = new Map<string | null, readonly Sample[]>();
+  return (sale) => {
+    const known = samples.get(sale.saleId) ?? [];
+    const now: Sample = { atMs: clock.monotonicMs(), ...totalsOf(sale) };
+    samples.set(sale.saleId, [...known, now].slice(-RATE_SAMPLES - 1));
+    const oldest = known.at(0);
+    const elapsedS = oldest === undefined ? 0 : (now.atMs - oldest.atMs) / 1_000;
+    if (oldest === undefined || elapsedS <= 0) return { acceptedPerS: 0, refusedPerS: 0 };
+    return {
+      acceptedPerS: (now.accepted - oldest.accepted) / elapsedS,
+      refusedPerS: (now.refused - oldest.refused) / elapsedS,
+    };
   };
 }
 

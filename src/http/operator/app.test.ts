@@ -1,45 +1,22 @@
 import { beforeEach, expect, test } from "bun:test";
-import { ADMIN_TOKEN, orderOf, type Staged, stageOperatorApp } from "../../../test/support/operator-app.ts";
+import {
+  ADMIN_TOKEN,
+  createSale,
+  expectProblem,
+  type Staged,
+  saleBody,
+  stageOperatorApp,
+} from "../../../test/support/operator-app.ts";
 import { Fault } from "../../domain/faults.ts";
-import { deriveBuyerId } from "../../domain/ids.ts";
 
 let staged: Staged;
-let opensAt: number;
 
 beforeEach(() => {
   staged = stageOperatorApp();
-  opensAt = staged.clock.nowMs() - 1_000;
 });
 
-function saleBody(overrides: Record<string, unknown> = {}): Record<string, unknown> {
-  return {
-    id: "drop",
-    name: "Drop",
-    opensAt,
-    closesAt: opensAt + 3_600_000,
-    holdMs: 600_000,
-    perBuyerMax: 2,
-    items: [{ sku: "shoe", name: "Shoe", price: { amount: 4_900, currency: "EUR" }, stock: 10 }],
-    ...overrides,
-  };
-}
-
-async function createSale(overrides: Record<string, unknown> = {}): Promise<Response> {
-  return staged.request("POST", "/v1/admin/sales", { json: saleBody(overrides) });
-}
-
-async function expectProblem(response: Response, reason: string, status: number): Promise<Record<string, unknown>> {
-  const document = (await response.json()) as Record<string, unknown>;
-  expect(document["reason"]).toBe(reason);
-  expect(response.status).toBe(status);
-  expect(document["status"]).toBe(status);
-  expect(document["type"]).toBe(`https://doorbuster.dev/errors#${reason}`);
-  expect(response.headers.get("content-type")).toBe("application/problem+json");
-  return document;
-}
-
 test("no route answers anything but 401 without the right token, not even one that does not exist", async () => {
-  await createSale();
+  await createSale(staged);
   const paths = ["/sales", "/sales/drop", "/sales/drop/stats", "/sales/drop/stats/stream", "/sales/drop/audit"];
   const wrongs = [null, "", "wrong", `${ADMIN_TOKEN}x`, ADMIN_TOKEN.slice(0, -1), ADMIN_TOKEN.toUpperCase()];
   for (const path of [...paths, "/sales/drop/orders", "/bans", "/nothing"]) {
@@ -66,7 +43,7 @@ test("an empty configured token signs nobody in", async () => {
 });
 
 test("a created sale is answered in full, with its place, and found again", async () => {
-  const response = await createSale();
+  const response = await createSale(staged);
   expect(response.status).toBe(201);
   expect(response.headers.get("location")).toBe("/v1/admin/sales/drop");
   const made = (await response.json()) as Record<string, unknown>;
@@ -100,25 +77,25 @@ test("a created sale is answered in full, with its place, and found again", asyn
 });
 
 test("internal item numbers never leave", async () => {
-  await createSale();
+  await createSale(staged);
   const text = await (await staged.request("GET", "/v1/admin/sales/drop")).text();
   expect(text).not.toContain("itemId");
 });
 
 test("a sale needs no more than a name, an opening and items", async () => {
-  const { id, closesAt, holdMs, perBuyerMax, ...least } = saleBody();
+  const { id, closesAt, holdMs, perBuyerMax, ...least } = saleBody(staged);
   const response = await staged.request("POST", "/v1/admin/sales", { json: least });
   expect(await response.json()).toMatchObject({
     id: "made-id-1",
-    closesAt: opensAt + 86_400_000,
+    closesAt: Number(least["opensAt"]) + 86_400_000,
     holdMs: 600_000,
     perBuyerMax: 1,
   });
 });
 
 test("an id that is taken is a conflict that says so", async () => {
-  await createSale();
-  const problem = await expectProblem(await createSale(), "conflict", 409);
+  await createSale(staged);
+  const problem = await expectProblem(await createSale(staged), "conflict", 409);
   expect(problem["detail"]).toContain("there is already a sale drop");
 });
 
@@ -131,12 +108,12 @@ test("bodies that are no JSON object, or hide something, are malformed", async (
 });
 
 test("a body beyond its bound is refused by its size", async () => {
-  const response = await createSale({ description: "x".repeat(1_100_000) });
+  const response = await createSale(staged, { description: "x".repeat(1_100_000) });
   await expectProblem(response, "payload_too_large", 413);
 });
 
 test("a change is stored, and one that names nothing or too much is refused", async () => {
-  await createSale();
+  await createSale(staged);
   const changed = await staged.request("PATCH", "/v1/admin/sales/drop", { json: { name: "Winter drop" } });
   expect(await changed.json()).toMatchObject({ name: "Winter drop", holdMs: 600_000 });
   const wrongs = [{}, { stock: 5 }, { items: [] }, { id: "other" }, { opensAt: 5 }, { challenge: "always" }];
@@ -146,7 +123,7 @@ test("a change is stored, and one that names nothing or too much is refused", as
 });
 
 test("the commands of a sale's life are idempotent", async () => {
-  await createSale({ opensAt: opensAt + 60_000 });
+  await createSale(staged, { opensAt: staged.clock.nowMs() + 60_000 });
   const states: unknown[] = [];
   for (const command of ["open", "open", "pause", "pause", "resume", "resume", "close", "close"]) {
     const response = await staged.request("POST", `/v1/admin/sales/drop/${command}`);
@@ -159,14 +136,14 @@ test("the commands of a sale's life are idempotent", async () => {
 });
 
 test("a command with a body that means something is refused, not ignored", async () => {
-  await createSale();
+  await createSale(staged);
   const response = await staged.request("POST", "/v1/admin/sales/drop/close", { json: { dryRun: true } });
   await expectProblem(response, "malformed", 400);
   expect(staged.sales.get("drop")?.phase).toBe("scheduled");
 });
 
 test("warm-up readies this node and answers the sale", async () => {
-  await createSale();
+  await createSale(staged);
   const response = await staged.request("POST", "/v1/admin/sales/drop/warm-up");
   expect(await response.json()).toMatchObject({ id: "drop" });
   expect(staged.warmUps).toBe(1);
@@ -175,7 +152,7 @@ test("warm-up readies this node and answers the sale", async () => {
 });
 
 test("what does not exist is told apart: sale, item, ban, route", async () => {
-  await createSale();
+  await createSale(staged);
   const calls: readonly (readonly [string, string, string, Record<string, unknown>?])[] = [
     ["GET", "/sales/nowhere", "no_such_sale"],
     ["GET", "/sales/a%20b", "no_such_sale"],
@@ -204,7 +181,7 @@ test("another method on a path that exists is 405 and names the methods there ar
 });
 
 test("stock is adjusted with a reason, and never below what is free", async () => {
-  await createSale();
+  await createSale(staged);
   const path = "/v1/admin/sales/drop/items/shoe/adjust";
   const added = await staged.request("POST", path, { json: { delta: 5, reason: "found a box" } });
   expect(await added.json()).toEqual({ sku: "shoe", total: 15, free: 15, granted: 0, held: 0, sold: 0 });
@@ -220,13 +197,13 @@ test("stock is adjusted with a reason, and never below what is free", async () =
 });
 
 test("an audit is answered as the auditor made it", async () => {
-  await createSale();
+  await createSale(staged);
   const report = await (await staged.request("GET", "/v1/admin/sales/drop/audit")).json();
   expect(report).toMatchObject({ saleId: "drop", balanced: true, violations: [] });
 });
 
 test("statistics name every stage, every reason, and where the stock is", async () => {
-  await createSale();
+  await createSale(staged);
   staged.totals = {
     ...staged.totals,
     decisions: { accepted: 7, replayed: 2, sold_out: 90, throttled: 5, not_open: 3, internal: 1 },
@@ -269,7 +246,7 @@ test("statistics name every stage, every reason, and where the stock is", async 
 });
 
 test("a sale whose units are all taken is empty, and sold out only when all are sold", async () => {
-  await createSale();
+  await createSale(staged);
   const stock = staged.stock.get(1);
   if (stock === undefined) throw new Error("the sale has stock");
   const stateOf = async (): Promise<unknown> =>
@@ -278,133 +255,6 @@ test("a sale whose units are all taken is empty, and sold out only when all are 
   expect(await stateOf()).toBe("empty");
   staged.stock.set(1, { ...stock, free: 0, sold: 10 });
   expect(await stateOf()).toBe("sold_out");
-});
-
-test("orders are paged, filtered, and their parameters checked", async () => {
-  await createSale();
-  for (let index = 0; index < 5; index += 1) staged.orders.push(orderOf({ rid: `rid-${index}` }));
-  staged.orders.push(orderOf({ rid: "held", status: "held", paymentId: null }));
-  const first = (await (await staged.request("GET", "/v1/admin/sales/drop/orders?limit=4")).json()) as {
-    orders: Record<string, unknown>[];
-    next: string;
-  };
-  expect(first.orders).toHaveLength(4);
-  expect(first.orders[0]).toEqual({
-    rid: "rid-0",
-    saleId: "drop",
-    sku: "shoe",
-    itemName: "Shoe",
-    quantity: 1,
-    status: "paid",
-    holdUntil: 1_800_000_600_000,
-    amount: { amount: 4_900, currency: "EUR" },
-    createdAt: 1_800_000_000_000,
-    updatedAt: 1_800_000_100_000,
-    buyerId: "buyer-1",
-    paymentId: "pay-1",
-  });
-  const rest = await staged.request("GET", `/v1/admin/sales/drop/orders?limit=4&cursor=${first.next}`);
-  expect(await rest.json()).toMatchObject({ orders: [{ rid: "rid-4" }, { rid: "held" }], next: null });
-  const held = await staged.request("GET", "/v1/admin/sales/drop/orders?status=held");
-  expect(await held.json()).toMatchObject({ orders: [{ rid: "held" }] });
-  for (const query of ["limit=0", "limit=1001", "limit=x", "status=sold", "format=xml", "cursor=%0a", "page=2"]) {
-    const response = await staged.request("GET", `/v1/admin/sales/drop/orders?${query}`);
-    await expectProblem(response, "malformed", 400);
-  }
-});
-
-test("the export has every order of every page exactly once", async () => {
-  await createSale();
-  for (let index = 0; index < 2_500; index += 1) staged.orders.push(orderOf({ rid: `rid-${index}` }));
-  const response = await staged.request("GET", "/v1/admin/sales/drop/orders?format=csv");
-  expect(response.headers.get("content-type")).toContain("text/csv");
-  expect(response.headers.get("content-disposition")).toBe('attachment; filename="orders-drop.csv"');
-  const lines = (await response.text()).split("\r\n");
-  expect(lines[0]).toStartWith("rid,saleId,sku,");
-  expect(lines.at(-1)).toBe("");
-  expect(lines.slice(1, -1).map((line) => line.split(",")[0])).toEqual(staged.orders.map((order) => order.rid));
-});
-
-test("an export that the database cannot finish is broken off, not ended", async () => {
-  await createSale();
-  for (let index = 0; index < 2_500; index += 1) staged.orders.push(orderOf({ rid: `rid-${index}` }));
-  const response = await staged.request("GET", "/v1/admin/sales/drop/orders?format=csv");
-  staged.fault = new Fault("DATABASE_UNAVAILABLE");
-  await expect(response.text()).rejects.toThrow();
-});
-
-test("an allowlist is replaced as a whole, from JSON with logins or from text", async () => {
-  await createSale();
-  const login = { issuer: "https://shop.example", subject: "user-7" };
-  const json = { buyerIds: ["b-1", "b-2", "b-1"], subjects: [login] };
-  const response = await staged.request("PUT", "/v1/admin/sales/drop/allowlist", { json });
-  expect(await response.json()).toEqual({ saleId: "drop", buyers: 3 });
-  expect(staged.allowlists.get("drop")).toEqual(["b-1", "b-2", deriveBuyerId(login)]);
-  const text = await staged.request("PUT", "/v1/admin/sales/drop/allowlist", {
-    body: "\ufeff# VIPs\r\nb-3\n\n  b-4  \n",
-    headers: { "content-type": "text/plain; charset=utf-8" },
-  });
-  expect(await text.json()).toEqual({ saleId: "drop", buyers: 2 });
-  expect(staged.allowlists.get("drop")).toEqual(["b-3", "b-4"]);
-});
-
-test("a wrong line refuses the whole allowlist and is named", async () => {
-  await createSale();
-  const response = await staged.request("PUT", "/v1/admin/sales/drop/allowlist", {
-    body: "b-1\nnot an id\nb-2\n=cmd()",
-    headers: { "content-type": "text/plain" },
-  });
-  const problem = await expectProblem(response, "malformed", 400);
-  expect((problem["errors"] as { field: string }[]).map((error) => error.field)).toEqual(["line 2", "line 4"]);
-  expect(staged.allowlists.has("drop")).toBe(false);
-  const form = { body: "b-1", headers: { "content-type": "application/x-www-form-urlencoded" } };
-  await expectProblem(await staged.request("PUT", "/v1/admin/sales/drop/allowlist", form), "malformed", 400);
-});
-
-test("an allowlist beyond its bound is refused by its size", async () => {
-  await createSale();
-  const body = Array.from({ length: 200_001 }, (_, index) => `b${index}`).join("\n");
-  const headers = { "content-type": "text/plain" };
-  const response = await staged.request("PUT", "/v1/admin/sales/drop/allowlist", { body, headers });
-  await expectProblem(response, "payload_too_large", 413);
-});
-
-test("bans are made, listed and lifted, and addresses are kept in the throttle's form", async () => {
-  const ban = async (json: unknown): Promise<Record<string, unknown>> => {
-    const response = await staged.request("POST", "/v1/admin/bans", { json });
-    expect(response.status).toBe(201);
-    return (await response.json()) as Record<string, unknown>;
-  };
-  const buyer = await ban({ kind: "buyer", subject: "b-1", reason: "bot" });
-  expect(buyer).toMatchObject({ kind: "buyer", subject: "b-1", expiresAt: null, createdAt: staged.clock.nowMs() });
-  expect(await ban({ kind: "ip", subject: "203.0.113.7", reason: "x", durationMs: 60_000 })).toMatchObject({
-    subject: "203.0.113.7",
-    expiresAt: staged.clock.nowMs() + 60_000,
-  });
-  const short = await ban({ kind: "ip", subject: "2001:db8::1", reason: "x" });
-  const long = await ban({ kind: "ip", subject: "2001:0DB8:0:0:ffff::9", reason: "x" });
-  expect(short["subject"]).toBe(long["subject"]);
-  const listed = (await (await staged.request("GET", "/v1/admin/bans")).json()) as { bans: unknown[] };
-  expect(listed.bans).toHaveLength(4);
-  expect((await staged.request("DELETE", `/v1/admin/bans/${String(buyer["id"])}`)).status).toBe(204);
-  expect(staged.bans.size).toBe(3);
-});
-
-test("a ban on what is neither buyer nor address, or that is over already, is refused", async () => {
-  const now = staged.clock.nowMs();
-  const wrongs = [
-    { kind: "device", subject: "x", reason: "x" },
-    { kind: "buyer", subject: "a b", reason: "x" },
-    { kind: "ip", subject: "300.1.1.1", reason: "x" },
-    { kind: "ip", subject: "10.0.0.0/8", reason: "x" },
-    { kind: "ip", subject: "203.0.113.7" },
-    { kind: "buyer", subject: "b-1", reason: "x", expiresAt: now - 1 },
-    { kind: "buyer", subject: "b-1", reason: "x", expiresAt: now + 1, durationMs: 5_000 },
-  ];
-  for (const json of wrongs) {
-    await expectProblem(await staged.request("POST", "/v1/admin/bans", { json }), "malformed", 400);
-  }
-  expect(staged.bans.size).toBe(0);
 });
 
 test("rehearsals honestly say that they are not there yet", async () => {
