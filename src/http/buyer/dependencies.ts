@@ -73,7 +73,7 @@ export interface BuyerAppSettings {
   readonly guestsAllowed: boolean;
   readonly sessionTtlMs: number;
   /**
-   * How buyers reach this node from outside, without a trailing slash; asked when needed,
+   * How buyers reach this node from outside; asked when needed,
    * because a port may be known late. Never taken from a request's Host.
    */
   readonly publicUrl: () => string;

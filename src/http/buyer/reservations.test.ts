@@ -75,7 +75,7 @@ describe("giving back", () => {
 
 describe("going to pay", () => {
   test("answers where to pay, and has the buyer sent back to this deployment whatever Host says", async () => {
-    const app = makeBuyerApp();
+    const app = makeBuyerApp({ settings: { publicUrl: () => `${ORIGIN}/` } });
     const response = await app.fetch("/v1/reservations/rid-of-alice/checkout", {
       method: "POST",
       headers: { ...app.authorization(), host: "evil.test", "x-forwarded-host": "evil.test" },

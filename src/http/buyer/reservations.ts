@@ -77,7 +77,7 @@ export function createReservationHandlers(
 
 /** Where the provider sends the buyer back to: the page that shows the reservation. Follows from the order alone. */
 function returnUrlOf(publicUrl: string, order: Order): string {
-  return `${publicUrl}/sales/${order.saleId}?rid=${order.rid}`;
+  return `${publicUrl.replace(/\/+$/, "")}/sales/${order.saleId}?rid=${order.rid}`;
 }
 
 function saleIdInQuery(context: BuyerContext): SaleId | null | "bad" {
