@@ -82,14 +82,16 @@ export function planBuyer(shape: CrowdShape, index: number): BuyerPlan {
   const wantsOne = random.fraction() < QUANTITY_ONE_SHARE;
   const arrival = random.fraction();
   const isEarly = population === "early_bird";
+  const isPatient = random.fraction() < PATIENT_SHARE;
   return {
     index,
     population,
     itemIndex,
-    quantity: population === "greedy" ? perBuyerMax : wantsOne ? 1 : perBuyerMax,
+    // Who waits for returned units takes any single one, so that an odd last unit finds a buyer.
+    quantity: population === "greedy" ? perBuyerMax : wantsOne || isPatient ? 1 : perBuyerMax,
     // A triangle: most at the opening, none at the end of the rush. Half have arrived after 30 % of it.
     arrivalMs: isEarly ? -arrival * EARLY_MS_MAX : shape.rushMs * (1 - Math.sqrt(1 - arrival)),
-    isPatient: random.fraction() < PATIENT_SHARE,
+    isPatient,
     payment: pickPayment(random.fraction()),
     thinkMs: random.fraction() * shape.thinkMsMax,
   };
