@@ -6,7 +6,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { readSettings, type Settings } from "../config/load.ts";
+import { readSettings } from "../config/load.ts";
 import { CommandFailure } from "./failure.ts";
 
 const ANSWER_MS_MAX = 30_000;
@@ -62,11 +62,14 @@ export class OperatorClient {
 
 /** The client for what the flags, the environment and a solo node's data directory say, in that order. */
 export function connectOperator(target: Target, env: Readonly<Record<string, string | undefined>>): OperatorClient {
-  const settings = readSettings({ env: target.token === undefined ? env : { ...env, ADMIN_TOKEN: undefined } });
+  // Only what tells where the node is: these commands also run on machines that have no other setting of it.
+  const { PORT, ADMIN_PORT, ADMIN_HOST, DATA_DIR } = env;
+  const settings = readSettings({ env: { PORT, ADMIN_PORT, ADMIN_HOST, DATA_DIR } });
   const url = target.url ?? `http://${hostInUrl(settings.adminHost)}:${settings.adminPort}`;
-  if (!URL.canParse(url))
+  if (!URL.canParse(url)) {
     throw new CommandFailure(`--url is ${JSON.stringify(url)}; accepted: a URL such as http://127.0.0.1:8081`);
-  const token = target.token ?? settings.adminToken ?? keptToken(settings);
+  }
+  const token = target.token ?? (env["ADMIN_TOKEN"] || keptToken(settings.dataDir));
   if (token === null) {
     throw new CommandFailure(
       "No operator token: give --token, or set ADMIN_TOKEN to the one the node was started with.",
@@ -75,10 +78,9 @@ export function connectOperator(target: Target, env: Readonly<Record<string, str
   return new OperatorClient({ url, token });
 }
 
-function keptToken(settings: Settings): string | null {
-  if (settings.mode !== "solo") return null;
+function keptToken(dataDir: string): string | null {
   try {
-    return readFileSync(join(settings.dataDir, "admin-token"), "utf8").trim();
+    return readFileSync(join(dataDir, "admin-token"), "utf8").trim();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw error;

@@ -159,6 +159,11 @@ describe("sale commands", () => {
     expect([wrong.exitCode, none.exitCode, nobody.exitCode]).toEqual([1, 1, 1]);
   });
 
+  test("a machine that has only the token and the address of a node can steer it", async () => {
+    const env = { DATABASE_URL: "postgres://db/x" };
+    expect((await run(["sale", "list", "--url", url, "--token", TOKEN], { env })).exitCode).toBe(0);
+  });
+
   test("without flags the token of solo mode's data directory is used", async () => {
     const data = mkdtempSync(join(folder, "data-"));
     writeFileSync(join(data, "admin-token"), `${TOKEN}\n`);
