@@ -75,6 +75,16 @@ test("rates are the mean of the last seconds and fall to zero when traffic ends"
   await reporter.stop();
 });
 
+test("the first second of a sale already has its rate", async () => {
+  const { clock, counters, published, reporter } = staged;
+  reporter.start();
+  await clock.advance(3_000);
+  for (let hit = 0; hit < 700; hit += 1) counters.decided(DROP, "sold_out", 0.01);
+  await clock.advance(1_000);
+  expect(dropOf(published.at(-1))?.rates).toEqual({ acceptedPerS: 0, refusedPerS: 700 });
+  await reporter.stop();
+});
+
 test("a database that is away costs nothing but time: the next publication has it all", async () => {
   const { clock, counters, published, warnings, state, reporter } = staged;
   reporter.start();

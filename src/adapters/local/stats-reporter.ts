@@ -42,7 +42,7 @@ interface Sample {
 
 export function createStatsReporter(options: StatsReporterOptions): StatsReporter {
   const { clock, log, counts, store } = options;
-  const rateOf = createRateMeter(clock);
+  const measure = createRateMeter(clock);
   let cancelTimer: (() => void) | null = null;
   let publishing: Promise<void> | null = null;
   let lastTotal = -1;
@@ -74,7 +74,7 @@ export function createStatsReporter(options: StatsReporterOptions): StatsReporte
     return {
       runId: options.runId,
       backlog: options.backlog(),
-      sales: all.map((sale) => ({ ...sale, rates: rateOf(sale) })),
+      sales: measure(all),
     };
   }
 
@@ -107,20 +107,31 @@ export function createStatsReporter(options: StatsReporterOptions): StatsReporte
   };
 }
 
-/** Measures each sale's rates over the last samples; one call is one sample. */
-function createRateMeter(clock: Clock): (sale: FunnelCounts) => DecisionRates {
+type MeasuredCounts = FunnelCounts & { readonly rates: DecisionRates };
+
+/** Adds each sale's rates over the last samples; one call is one sample. */
+function createRateMeter(clock: Clock): (sales: readonly FunnelCounts[]) => readonly MeasuredCounts[] {
   const samples = new Map<string | null, readonly Sample[]>();
-  return (sale) => {
-    const known = samples.get(sale.saleId) ?? [];
-    const now: Sample = { atMs: clock.monotonicMs(), ...totalsOf(sale) };
+  let previousMs = clock.monotonicMs();
+
+  function measureOne(sale: FunnelCounts, atMs: number): MeasuredCounts {
+    // A sale that appears now had nothing at the sample before: its first second is the one everybody watches.
+    const known = samples.get(sale.saleId) ?? [{ atMs: previousMs, accepted: 0, refused: 0 }];
+    const now: Sample = { atMs, ...totalsOf(sale) };
     samples.set(sale.saleId, [...known, now].slice(-RATE_SAMPLES - 1));
-    const oldest = known.at(0);
-    const elapsedS = oldest === undefined ? 0 : (now.atMs - oldest.atMs) / 1_000;
-    if (oldest === undefined || elapsedS <= 0) return { acceptedPerS: 0, refusedPerS: 0 };
-    return {
-      acceptedPerS: (now.accepted - oldest.accepted) / elapsedS,
-      refusedPerS: (now.refused - oldest.refused) / elapsedS,
-    };
+    const oldest = known[0] ?? now;
+    const elapsedS = (atMs - oldest.atMs) / 1_000;
+    if (elapsedS <= 0) return { ...sale, rates: { acceptedPerS: 0, refusedPerS: 0 } };
+    const acceptedPerS = (now.accepted - oldest.accepted) / elapsedS;
+    const refusedPerS = (now.refused - oldest.refused) / elapsedS;
+    return { ...sale, rates: { acceptedPerS, refusedPerS } };
+  }
+
+  return (sales) => {
+    const atMs = clock.monotonicMs();
+    const measured = sales.map((sale) => measureOne(sale, atMs));
+    previousMs = atMs;
+    return measured;
   };
 }
 

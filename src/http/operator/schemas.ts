@@ -41,7 +41,7 @@ function expected(accepted: string): { error: (issue: Issue) => string } {
 }
 
 function integer(range: { min: number; max: number }, what: string): z.ZodNumber {
-  const text = expected(`a whole number from ${range.min} to ${range.max}: ${what}`);
+  const text = expected(`a whole number from ${range.min} to ${range.max} (${what})`);
   return z.number(text).int(text).min(range.min, text).max(range.max, text);
 }
 
