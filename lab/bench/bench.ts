@@ -16,7 +16,7 @@ import { PostgresCluster } from "../../test/support/postgres-cluster.ts";
 import type { BlastTask } from "./blaster.ts";
 import { type MeasuredProcess, type Measurement, measure } from "./measure.ts";
 import { acceptedPath, type BenchPath, OTHER_ANSWERS_FRACTION_MAX, REFUSED_PATHS, type SaleSetup } from "./paths.ts";
-import { renderReport, type ReportRow } from "./report.ts";
+import { type ReportRow, renderReport } from "./report.ts";
 
 const CONNECTIONS_REFUSED = 64;
 const CONNECTIONS_ACCEPTED = 256;

@@ -19,7 +19,9 @@ const HEAD = `| runtime | path | per second | × bare | CPU µs per decision | p
 /** The whole table with the machine above it and problems below. */
 export function renderReport(rows: readonly ReportRow[]): string {
   const machine = `${cpus().length} × ${cpus()[0]?.model ?? "unknown"}, ${Math.round(totalmem() / 1e9)} GB, ${version()}`;
-  const problems = rows.filter((row) => row.problem !== null).map((row) => `- ${row.runtime} ${row.name}: ${row.problem}`);
+  const problems = rows
+    .filter((row) => row.problem !== null)
+    .map((row) => `- ${row.runtime} ${row.name}: ${row.problem}`);
   return `Machine: ${machine}. Load generator included.\n\n${HEAD}\n${rows.map(renderRow).join("\n")}\n${problems.join("\n")}\n`;
 }
 

@@ -44,7 +44,9 @@ export function buildRequests(options: BookOptions): readonly Buffer[] {
     if (session !== undefined) lines.push(`Authorization: Bearer ${session.token}`);
     lines.push(`Idempotency-Key: ${key}`, `Content-Digest: ${DIGEST}`);
     if (session !== undefined && options.shape.signature !== "none") {
-      lines.push(...signatureLines({ path, key, signingKey: session.signingKey, nonce: `nonce-${options.run}-${index}` }));
+      lines.push(
+        ...signatureLines({ path, key, signingKey: session.signingKey, nonce: `nonce-${options.run}-${index}` }),
+      );
     }
     lines.push(`Content-Length: ${BODY.length}`, "", BODY);
     return Buffer.from(lines.join("\r\n"));
@@ -76,9 +78,5 @@ function signatureLines(request: { path: string; key: string; signingKey: string
   const timestamp = String(Date.now());
   const canonical = ["v1", "POST", request.path, timestamp, request.nonce, request.key, DIGEST].join("\n");
   const signature = createHmac("sha256", Buffer.from(request.signingKey, "base64url")).update(canonical);
-  return [
-    `X-Timestamp: ${timestamp}`,
-    `X-Nonce: ${request.nonce}`,
-    `X-Signature: ${signature.digest("base64url")}`,
-  ];
+  return [`X-Timestamp: ${timestamp}`, `X-Nonce: ${request.nonce}`, `X-Signature: ${signature.digest("base64url")}`];
 }

@@ -175,4 +175,3 @@ function readVersion(): string {
   const text = readFileSync(join(import.meta.dirname, "../../package.json"), "utf8");
   return (JSON.parse(text) as { version: string }).version;
 }
-

@@ -1,8 +1,9 @@
 /**
  * The operators' port of a node: health, readiness and metrics always, the operator API and console with the `admin` role.
  */
-import { createOperatorApp } from "../http/operator/app.ts";
+
 import type { FetchApp } from "../http/listen/listener.ts";
+import { createOperatorApp } from "../http/operator/app.ts";
 import { createOpsApp, type OpsApp, type ReadinessCheck } from "../http/ops/app.ts";
 import { createMetrics } from "../http/ops/metrics.ts";
 import type { Pages } from "../http/pages.ts";
