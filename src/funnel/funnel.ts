@@ -62,6 +62,8 @@ export interface Funnel {
   inFlight(): number;
   /** Attempts that may be, as the adaptive limit has it now. */
   inFlightMax(): number;
+  /** How late the event loop is, smoothed, in milliseconds. */
+  eventLoopDelayMs(): number;
   /** The newest stock of an item that this process has heard of; null before the first. At most seconds old. */
   stockOf(itemId: number): Stock | null;
   /** Why the node takes no work, or null when it does. */
@@ -213,6 +215,10 @@ class SevenStages implements Funnel {
 
   inFlightMax(): number {
     return this.#limit.limit;
+  }
+
+  eventLoopDelayMs(): number {
+    return this.#loopDelay.delayMs;
   }
 
   stockOf(itemId: number): Stock | null {

@@ -5,7 +5,7 @@
  * costs neither serialising nor allocating. Refusals with facts of their own (an opening time, a wait) are rendered
  * per request; waits are rounded up to steps so that those, too, mostly come from a small cache.
  */
-import { REFUSALS, type Refusal, type RefusalReason, refusalRow, type Stage } from "../domain/refusals.ts";
+import { REFUSALS, type Refusal, type RefusalReason, refusalRow } from "../domain/refusals.ts";
 import type { HotAnswer } from "./request.ts";
 
 /** Where each reason is explained; the reason is the fragment. */
@@ -19,6 +19,7 @@ const MS_PER_S = 1_000;
 
 /** Reasons after which the connection ends: the body was not read, or this node is going away. */
 const CLOSING: ReadonlySet<RefusalReason> = new Set(["payload_too_large", "draining"]);
+const CLOSE = { connection: "close" };
 
 /** Members of the problem document, in the order in which they are written. */
 export function problemOf(refusal: Refusal): Record<string, string | number> {
@@ -43,14 +44,14 @@ export function refusalHeaders(refusal: Refusal): Record<string, string> {
     "content-type": "application/problem+json",
     "cache-control": "no-store",
     ...(retryAfterMs === undefined ? {} : { "retry-after": String(Math.ceil(retryAfterMs / MS_PER_S)) }),
-    ...(CLOSING.has(refusal.reason) ? { connection: "close" } : {}),
+    ...(CLOSING.has(refusal.reason) ? CLOSE : {}),
   };
 }
 
-function render(refusal: Refusal): HotAnswer {
+function render(refusal: Refusal, extraHeaders: Record<string, string> = {}): HotAnswer {
   return Object.freeze({
     status: refusalRow(refusal.reason).status,
-    headers: Object.freeze(refusalHeaders(refusal)),
+    headers: Object.freeze({ ...refusalHeaders(refusal), ...extraHeaders }),
     body: JSON.stringify(problemOf(refusal)),
   });
 }
@@ -61,6 +62,13 @@ const prepared = new Map<Refusal, HotAnswer>();
 export function prepareRefusal(refusal: Refusal): Refusal {
   const frozen = Object.freeze({ ...refusal });
   prepared.set(frozen, render(frozen));
+  return frozen;
+}
+
+/** The same for a refusal after which the connection is of no use: its body never came. */
+export function prepareClosingRefusal(refusal: Refusal): Refusal {
+  const frozen = Object.freeze({ ...refusal });
+  prepared.set(frozen, render(frozen, CLOSE));
   return frozen;
 }
 
@@ -102,12 +110,7 @@ export function malformed(detail: string): Refusal {
   return { reason: "malformed", extra: { detail } };
 }
 
-/** The complete answer to a refusal. `stage` is only for tests and logs: see {@link stageOf}. */
+/** The complete answer to a refusal. */
 export function answerRefusal(refusal: Refusal): HotAnswer {
   return prepared.get(refusal) ?? render(refusal);
-}
-
-/** The stage at which a refused request ended; "none" for a bug. */
-export function stageOf(refusal: Refusal): Stage | "none" {
-  return refusal.stage ?? refusalRow(refusal.reason).stage;
 }

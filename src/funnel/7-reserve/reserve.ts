@@ -17,7 +17,7 @@ import { compareDigest } from "../3-identity/content-digest.ts";
 import type { Keys } from "../3-identity/keys.ts";
 import type { Session } from "../3-identity/session-token.ts";
 import type { Lane } from "../5-sold-out/lane.ts";
-import { ledgerRefusal, malformed, plainRefusal, prepareRefusal } from "../refusal-answers.ts";
+import { ledgerRefusal, malformed, plainRefusal, prepareClosingRefusal } from "../refusal-answers.ts";
 import type { BodyFailure, HotAnswer, HotRequest } from "../request.ts";
 import { parseAttemptBody } from "./attempt-body.ts";
 import { signReceipt } from "./receipt.ts";
@@ -25,7 +25,7 @@ import { signReceipt } from "./receipt.ts";
 /** The body of an attempt fits into one packet; who needs longer than this for it is stalling. */
 export const HOT_BODY_DEADLINE_MS = 5_000;
 
-const STALLED = prepareRefusal(malformed("The body did not arrive as a whole and in time."));
+const STALLED = prepareClosingRefusal(malformed("The body did not arrive as a whole and in time."));
 
 const HTTP_CREATED = 201;
 const HTTP_ACCEPTED = 202;

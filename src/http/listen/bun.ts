@@ -80,7 +80,10 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     const answer = funnel.decide(new BunHotRequest(request, server, path));
     if (!(answer instanceof Promise)) return toResponse(answer);
     server.timeout(request, ANSWER_DEADLINE_S);
-    return answer.then(toResponse);
+    return answer.then((late) => {
+      server.timeout(request, IDLE_TIMEOUT_S);
+      return toResponse(late);
+    });
   };
 
   const answerApp = async (request: Request, server: BunServer): Promise<Response> => {
@@ -90,7 +93,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     server.timeout(request, ANSWER_DEADLINE_S);
     const remoteAddress = server.requestIP(request)?.address ?? "";
     const response = await app.fetch(request, { remoteAddress });
-    if (isEventStream(response)) server.timeout(request, 0);
+    server.timeout(request, isEventStream(response) ? 0 : IDLE_TIMEOUT_S);
     return response;
   };
 
