@@ -21,6 +21,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("leave" as const) }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("time" as const), ms: fc.constantFrom(1, 60, 300, 20_000) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("outage" as const), on: fc.boolean() }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("lose an answer" as const) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("change while reading" as const), which: fc.nat(RIDS - 1) }) },
 );
 type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never;
@@ -37,6 +38,7 @@ class World {
   readonly hub: ReturnType<typeof createEventHub>;
   #whileReading: number | null = null;
   #isAway = false;
+  #answersLost = 0;
   #lastEventId: string | null = null;
   /** Changes before the page had its first position are not the stream's to tell. */
   #versionsAtStart: number[] | null = null;
@@ -64,6 +66,7 @@ class World {
       this.#change(next.which);
       if (next.hint) this.events.hint();
     } else if (next.kind === "change while reading") this.#whileReading = next.which;
+    else if (next.kind === "lose an answer") this.#answersLost = 1;
     else if (next.kind === "outage") this.#isAway = next.on;
     else if (next.kind === "connect") await this.connect();
     else await this.#leave();
@@ -119,6 +122,10 @@ class World {
   }
 
   async #list(rids: readonly string[]): Promise<readonly Order[]> {
+    if (this.#answersLost > 0) {
+      this.#answersLost = 0;
+      throw new Fault("DATABASE_UNAVAILABLE");
+    }
     return rids.map((rid) => ({ ...this.#template, rid, updatedAt: this.versions[Number(rid.slice(4))] ?? 0 }));
   }
 }

@@ -192,6 +192,53 @@ test("lets a stream that was cut in the middle of a replay have all of it again"
   await hub.stop();
 });
 
+test("gives no position to a stream before its replay: cut there, it has missed nothing", async () => {
+  const { clock, hub, open, hold, orders, events } = setUp();
+  const first = open("ann");
+  const other = open("ann");
+  await clock.advance(POLL_MS);
+  await first.leave();
+  hold("rid-1", "ann");
+  let again: StreamReader | null = null;
+  const list = orders.listOrdersByRid.bind(orders);
+  orders.listOrdersByRid = (rids) => {
+    again ??= open("ann", first.lastEventId);
+    return list(rids);
+  };
+  events.before = (method) => {
+    if (method === "changedSince") throw new Fault("DATABASE_UNAVAILABLE");
+  };
+  await clock.advance(POLL_MS);
+  const joined = again as StreamReader | null;
+  expect([other.events.length, joined?.events.length, joined?.lastEventId]).toEqual([1, 0, ""]);
+  await hub.stop();
+});
+
+test("sends what changed in the order of its last change, so that positions only move forward", async () => {
+  const { clock, hub, open, hold, pay } = setUp();
+  const ann = open("ann");
+  await clock.advance(POLL_MS);
+  hold("rid-1", "ann");
+  hold("rid-2", "ann");
+  await pay("rid-1");
+  await clock.advance(POLL_MS);
+  expect(ann.events.map((event) => JSON.parse(event.data).rid)).toEqual(["rid-2", "rid-1"]);
+  await hub.stop();
+});
+
+test("replays nobody else's reservation, whatever the log says", async () => {
+  const { clock, hub, open, hold, events } = setUp();
+  const first = open("ann");
+  await clock.advance(POLL_MS);
+  await first.leave();
+  hold("rid-1", "bob");
+  events.append("held", ["rid-1", "ann"]);
+  const again = open("ann", first.lastEventId);
+  await clock.advance(POLL_MS);
+  expect(again.events).toEqual([]);
+  await hub.stop();
+});
+
 test("treats an id that it never gave as none", async () => {
   const { clock, hub, open, hold } = setUp();
   hold("rid-1", "ann");
