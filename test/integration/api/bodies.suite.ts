@@ -62,9 +62,10 @@ const HOSTILE_IDS: readonly string[] = [
   "$(id)",
   "x".repeat(65),
   "x".repeat(3_000),
-  "__proto__",
-  "constructor",
 ];
+
+/** Well-formed as ids, and names of what every JavaScript object inherits. */
+const INHERITED_IDS: readonly string[] = ["__proto__", "constructor", "toString", "hasOwnProperty"];
 
 async function sendBytes(buyer: Buyer, path: string, body: Uint8Array, isChunked: boolean): Promise<Answer> {
   const headers = requestHeaders(buyer.session, { path, body, idempotencyKey: freshKey() } as never);
@@ -246,13 +247,13 @@ function describeIds(deployment: GetDeployment): void {
     const { saleId } = await deployment().sale();
     const port = deployment().node.buyerPort;
     const bad: string[] = [];
-    for (const id of HOSTILE_IDS) {
+    for (const id of [...HOSTILE_IDS, ...INHERITED_IDS]) {
       const paths: ReadonlyArray<readonly [string, string]> = [
         ["GET", `/v1/sales/${id}`],
         ["POST", `/v1/sales/${id}/items/seat/reservations`],
         ["POST", `/v1/sales/${saleId}/items/${id}/reservations`],
         ["GET", `/v1/reservations/${id}`],
-        ["GET", `/v1/reservations?saleId=${id}`],
+        ...(INHERITED_IDS.includes(id) ? [] : [["GET", `/v1/reservations?saleId=${id}`] as const]),
         ["DELETE", `/v1/reservations/${id}`],
         ["POST", `/v1/reservations/${id}/checkout`],
         ["POST", `/v1/webhooks/payments/${id}`],

@@ -12,14 +12,19 @@ import { range, waitUntil } from "../../support/waiting.ts";
 const HEARTBEAT_MS = 15_000;
 const HEARTBEAT_SLACK_MS = 3_000;
 
+/** The streams of this suite's tests, to be closed after them. */
+const open: EventStream[] = [];
+
 async function listen(buyer: Buyer, headers: Record<string, string> = {}): Promise<EventStream> {
-  const authorization = { Authorization: `Bearer ${buyer.session.token}` };
-  const stream = await EventStream.open(`${buyer.baseUrl}/v1/events`, { ...authorization, ...headers });
+  const stream = await openStream(buyer, headers);
   open.push(stream);
   return stream;
 }
 
-const open: EventStream[] = [];
+async function openStream(buyer: Buyer, headers: Record<string, string> = {}): Promise<EventStream> {
+  const authorization = { Authorization: `Bearer ${buyer.session.token}` };
+  return await EventStream.open(`${buyer.baseUrl}/v1/events`, { ...authorization, ...headers });
+}
 
 /** A quiet stream that is opened first and looked at last, so that nobody waits for its heartbeat. */
 export interface HeartbeatWatch {
@@ -33,7 +38,7 @@ export function watchHeartbeat(deployment: GetDeployment): HeartbeatWatch {
   return {
     begin: async () => {
       openedAtMs = performance.now();
-      stream = await listen(await deployment().guest());
+      stream = await openStream(await deployment().guest());
     },
     describe: () => {
       test("sends a heartbeat on a quiet stream at least each 15 seconds", async () => {
@@ -45,6 +50,7 @@ export function watchHeartbeat(deployment: GetDeployment): HeartbeatWatch {
         expect(Math.max(...gaps)).toBeLessThanOrEqual(HEARTBEAT_MS + HEARTBEAT_SLACK_MS);
         expect(stream.isEnded).toBe(false);
         expect(stream.events).toEqual([]);
+        stream.close();
       }, 30_000);
     },
   };

@@ -54,7 +54,8 @@ function describeAccess(deployment: GetDeployment): void {
     const metrics = await call(`${adminUrl}/metrics`);
     expect(metrics.status).toBe(200);
     expect(metrics.headers.get("content-type")).toMatch(/^(text\/plain|application\/openmetrics-text)/);
-    expect(metrics.text).toMatch(/^funnel_refusals_total\{[^}]*reason="not_open"/m);
+    const counter = /funnel_decisions_total\{stage="window",reason="not_open"\} [1-9]/;
+    expect(counter.test(metrics.text), "early birds are counted").toBe(true);
   });
 }
 
