@@ -111,7 +111,7 @@ function windowView(facts: ButtonFacts): ButtonView | null {
       return {
         ...inactive,
         label: "Paused",
-        note: "The sale is paused. Nothing is lost; this page goes on by itself.",
+        note: "Nothing is lost. This page goes on by itself.",
       };
     case "closed":
       return { ...inactive, label: "Closed", note: "The sale is over." };

@@ -82,7 +82,7 @@ function Hold({ model, reservation }: CardProps) {
             if (isYes) model.giveBack(rid);
           }}
         >
-          <p>Somebody else can then take it at once. You may not get it again.</p>
+          <p>Somebody else can take it at once. You may not get it again.</p>
         </ConfirmDialog>
       )}
     </>

@@ -17,7 +17,7 @@ export interface ReservationView {
 export const RESERVATION_VIEWS: Record<ReservationStatus, ReservationView> = {
   queued: {
     title: "Accepted",
-    text: "It is yours. The order is being written down; you can pay in a moment.",
+    text: "It is yours. You can pay in a moment.",
     tone: "good",
     isOwned: true,
   },
@@ -29,7 +29,7 @@ export const RESERVATION_VIEWS: Record<ReservationStatus, ReservationView> = {
   },
   expiring: {
     title: "The hold has ended",
-    text: "We are asking the payment provider whether you paid in time. Please do not pay again.",
+    text: "We are asking the payment provider whether you paid in time. Do not pay again.",
     tone: "warn",
     isOwned: true,
   },
@@ -41,28 +41,28 @@ export const RESERVATION_VIEWS: Record<ReservationStatus, ReservationView> = {
   },
   expired: {
     title: "The time ran out",
-    text: "It was not paid in time and went back on sale. You were not charged.",
+    text: "It went back on sale. You were not charged.",
     tone: "warn",
     isOwned: false,
   },
-  cancelled: { title: "Given back", text: "You gave it back. You were not charged.", tone: "", isOwned: false },
+  cancelled: { title: "Given back", text: "It went back on sale. You were not charged.", tone: "", isOwned: false },
   void: {
     title: "Not completed",
-    text: "This reservation could not be completed. You were not charged.",
+    text: "It could not be completed. You were not charged.",
     tone: "bad",
     isOwned: false,
   },
   lost: {
     title: "Lost by a fault of ours",
-    text: "We are sorry: a server failed before it was safe. You were not charged.",
+    text: "We are sorry: a server failed. You were not charged.",
     tone: "bad",
     isOwned: false,
   },
   refund_due: {
     title: "Your money is coming back",
-    text: "A payment arrived that could not be matched with units any more. All of it goes back to you.",
+    text: "A payment came too late or in the wrong amount. All of it goes back to you.",
     tone: "warn",
     isOwned: false,
   },
-  refunded: { title: "Money sent back", text: "The full amount was returned to you.", tone: "", isOwned: false },
+  refunded: { title: "Money sent back", text: "All of it was returned to you.", tone: "", isOwned: false },
 };

@@ -1,0 +1,131 @@
+/**
+ * Calls of the operator API with the operator's token, and the problems they come back with.
+ *
+ * A 401 means the token is not (or no longer) good: the console then goes back to its sign-in page, whatever was being
+ * done. The statistics stream is read with fetch, because EventSource cannot send an Authorization header.
+ */
+import { EventStreamParser } from "../../client/event-stream.ts";
+import type { Stats } from "./documents.ts";
+
+const BASE = "/v1/admin";
+const REQUEST_MS_MAX = 15_000;
+/** Two ticks of the stream and a bit: after this much silence the connection is taken as dead. */
+const SILENCE_MS_MAX = 8_000;
+const RECONNECT_MS = 2_000;
+
+/** What is wrong with one field of a body. `field` is a path such as `items[0].price.amount`. */
+export interface FieldError {
+  readonly field: string;
+  readonly text: string;
+}
+
+/** A call that did not succeed. `message` is for the operator's eyes. */
+export class AdminError extends Error {
+  readonly reason: string;
+  readonly errors: readonly FieldError[];
+
+  constructor(problem: { reason: string; text: string; errors: readonly FieldError[] }) {
+    super(problem.text);
+    this.name = "AdminError";
+    this.reason = problem.reason;
+    this.errors = problem.errors;
+  }
+}
+
+export interface AdminApiParts {
+  readonly token: string;
+  /** The token was refused. */
+  readonly onUnauthorized: () => void;
+}
+
+export class AdminApi {
+  readonly #token: string;
+  readonly #onUnauthorized: () => void;
+
+  constructor({ token, onUnauthorized }: AdminApiParts) {
+    this.#token = token;
+    this.#onUnauthorized = onUnauthorized;
+  }
+
+  /** The answer's document. Throws AdminError for every other outcome, a broken network included. */
+  async call<Document>(method: "GET" | "POST" | "PUT" | "DELETE", path: string, body?: unknown): Promise<Document> {
+    const headers = { "content-type": typeof body === "string" ? "text/plain" : "application/json" };
+    const text = typeof body === "string" ? body : JSON.stringify(body);
+    const response = await this.#fetch(path, {
+      method,
+      signal: AbortSignal.timeout(REQUEST_MS_MAX),
+      ...(body === undefined ? {} : { body: text, headers }),
+    });
+    return (response.status === 204 ? null : await response.json()) as Document;
+  }
+
+  /** The whole file, for saving. No deadline: an export of a large sale takes its time. */
+  async download(path: string): Promise<Blob> {
+    return (await this.#fetch(path, { method: "GET" })).blob();
+  }
+
+  /** Calls back about once a second until the signal ends it; `onBreak` while there is no connection. */
+  async followStats(
+    saleId: string,
+    listeners: { onStats: (stats: Stats) => void; onBreak: (text: string) => void; signal: AbortSignal },
+  ): Promise<void> {
+    const { signal, onStats, onBreak } = listeners;
+    while (!signal.aborted) {
+      try {
+        await this.#readStats(saleId, onStats, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        onBreak(textOf(error));
+      }
+      await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
+    }
+  }
+
+  async #readStats(saleId: string, onStats: (stats: Stats) => void, signal: AbortSignal): Promise<void> {
+    const connection = new AbortController();
+    const response = await this.#fetch(`/sales/${saleId}/stats/stream`, {
+      method: "GET",
+      signal: AbortSignal.any([signal, connection.signal]),
+    });
+    const parser = new EventStreamParser({
+      onEvent: ({ event, data }) => {
+        const stats: Stats | null = event === "stats" ? JSON.parse(data) : null;
+        if (stats !== null && !signal.aborted) onStats(stats);
+      },
+      onRetry: () => undefined,
+    });
+    const reader = (response.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream()).getReader();
+    for (;;) {
+      const silence = setTimeout(() => connection.abort(), SILENCE_MS_MAX);
+      const piece = await reader.read().finally(() => clearTimeout(silence));
+      if (piece.done) return;
+      parser.push(piece.value);
+    }
+  }
+
+  async #fetch(path: string, init: RequestInit): Promise<Response> {
+    const headers = { ...init.headers, accept: "application/json", authorization: `Bearer ${this.#token}` };
+    const response = await fetch(BASE + path, { ...init, headers, cache: "no-store" });
+    if (response.ok) return response;
+    if (response.status === 401) this.#onUnauthorized();
+    throw await adminErrorOf(response);
+  }
+}
+
+async function adminErrorOf(response: Response): Promise<AdminError> {
+  const isDocument = response.headers.get("content-type")?.includes("json") === true;
+  const problem = isDocument
+    ? ((await response.json()) as { reason: string; title: string; detail?: string; errors?: readonly FieldError[] })
+    : { reason: "unreadable", title: `The server answered ${response.status} without saying why.` };
+  return new AdminError({
+    reason: problem.reason,
+    text: problem.detail ?? problem.title,
+    errors: problem.errors ?? [],
+  });
+}
+
+/** What went wrong, in words; a network that fails has none of its own worth showing. */
+export function textOf(error: unknown): string {
+  if (error instanceof AdminError) return error.message;
+  return "No connection to this node. Nothing was changed unless the page says so.";
+}

@@ -1,0 +1,22 @@
+/** The console's view of the operator API fits what the server answers; checked by the compiler. */
+import { expect, test } from "bun:test";
+import type { OrderDocument, SaleDocument, StatsDocument } from "../../src/http/operator/documents.ts";
+import type { AuditReport as ServerAuditReport } from "../../src/ledger/auditor.ts";
+import type { Ban as ServerBan } from "../../src/ports/sale-store.ts";
+import type { AuditReport, Ban, Order, Sale, Stats } from "./documents.ts";
+
+type Fits<Server extends Console, Console> = Server;
+
+/** Compiles only while every document of the server can be read as the console's. */
+export type Checked = [
+  Fits<SaleDocument, Sale>,
+  Fits<StatsDocument, Stats>,
+  Fits<OrderDocument, Order>,
+  Fits<ServerAuditReport, AuditReport>,
+  Fits<ServerBan, Ban>,
+];
+
+test("the compiler holds the console's documents to the server's", () => {
+  const documents: Checked["length"] = 5;
+  expect(documents).toBe(5);
+});

@@ -1,0 +1,110 @@
+/**
+ * The operator API's documents as the console reads them; the server's own are in src/http/operator/documents.ts.
+ *
+ * Only the members the console shows are listed. documents.test.ts fails to compile when the server's documents stop
+ * having them.
+ */
+import type { Money } from "../../src/domain/money.ts";
+import type { ReservationStatus } from "../../src/domain/reservation.ts";
+import type { Eligibility, LedgerMode, SaleState, SignatureRule } from "../../src/domain/sale.ts";
+
+/** Exact figures of one item; `total = free + granted + held + sold`. */
+export interface StockFigures {
+  readonly sku: string;
+  readonly total: number;
+  readonly free: number;
+  readonly granted: number;
+  readonly held: number;
+  readonly sold: number;
+}
+
+export interface SaleItem extends StockFigures {
+  readonly name: string;
+  readonly price: Money;
+  readonly perBuyerMax: number;
+}
+
+export interface Sale {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string | null;
+  readonly state: SaleState;
+  readonly phase: "scheduled" | "paused" | "closed";
+  readonly opensAt: number;
+  readonly closesAt: number;
+  readonly serverNow: number;
+  readonly holdMs: number;
+  readonly perBuyerMax: number;
+  readonly signature: SignatureRule;
+  readonly eligibility: Eligibility;
+  readonly mode: LedgerMode;
+  readonly epoch: number;
+  readonly items: readonly SaleItem[];
+}
+
+export interface Latencies {
+  readonly count: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+export interface Stats {
+  readonly at: number;
+  readonly state: SaleState;
+  readonly mode: LedgerMode;
+  readonly epoch: number;
+  readonly decisions: {
+    readonly total: number;
+    readonly accepted: number;
+    readonly replayed: number;
+    readonly refused: number;
+  };
+  readonly stages: readonly {
+    readonly stage: string;
+    readonly refused: number;
+    readonly reasons: Readonly<Record<string, number>>;
+  }[];
+  readonly rates: { readonly decisionsPerS: number; readonly acceptedPerS: number };
+  readonly latencies: { readonly accepted: Latencies; readonly refused: Latencies };
+  readonly stock: readonly StockFigures[];
+  readonly backlog: number;
+  readonly nodes: number;
+}
+
+export interface Order {
+  readonly rid: string;
+  readonly sku: string;
+  readonly itemName: string;
+  readonly buyerId: string;
+  readonly quantity: number;
+  readonly status: ReservationStatus;
+  readonly amount: Money;
+  readonly createdAt: number;
+  readonly paymentId: string | null;
+}
+
+export interface OrderPage {
+  readonly orders: readonly Order[];
+  /** Null on the last page. */
+  readonly next: string | null;
+}
+
+export interface AuditReport {
+  readonly balanced: boolean;
+  readonly takenAt: number;
+  readonly items: readonly (StockFigures & {
+    readonly inFlight: number;
+    readonly ordersHeld: number;
+    readonly ordersSold: number;
+  })[];
+  readonly violations: readonly { readonly code: string; readonly sku: string; readonly text: string }[];
+}
+
+export interface Ban {
+  readonly id: string;
+  readonly kind: "buyer" | "ip";
+  readonly subject: string;
+  readonly reason: string;
+  readonly createdAt: number;
+  readonly expiresAt: number | null;
+}

@@ -1,0 +1,94 @@
+/**
+ * One sale: its state and commands on top, then live figures, stock, orders and the audit.
+ */
+import { useEffect, useMemo } from "preact/hooks";
+import type { AdminApi } from "./admin-api.ts";
+import { AllowlistForm } from "./allowlist-form.tsx";
+import { AuditPanel } from "./audit-panel.tsx";
+import { CommandBar } from "./command-bar.tsx";
+import type { Sale } from "./documents.ts";
+import { FunnelPanel } from "./funnel-panel.tsx";
+import { LivePanel } from "./live-panel.tsx";
+import { OrdersPanel } from "./orders-panel.tsx";
+import { SaleWatch } from "./sale-watch.ts";
+import { StockPanel } from "./stock-panel.tsx";
+import { formatDuration, formatMoment, STATES } from "./words.ts";
+
+export function SalePage({ api, saleId }: { api: AdminApi; saleId: string }) {
+  const watch = useMemo(() => new SaleWatch(api, saleId), [api, saleId]);
+  useEffect(() => {
+    watch.start();
+    return () => watch.stop();
+  }, [watch]);
+  const sale = watch.sale.value;
+  return (
+    <div class="stack">
+      <p class="small">
+        <a href="#/">← All sales</a>
+      </p>
+      <div class="row spread">
+        <h1 tabIndex={-1}>{sale?.name ?? "Loading…"}</h1>
+        {sale !== null && <StateChip watch={watch} sale={sale} />}
+      </div>
+      {watch.trouble.value !== "" && (
+        <p class="notice bad" role="alert">
+          {watch.trouble}
+        </p>
+      )}
+      {sale !== null && (
+        <>
+          <Facts sale={sale} />
+          <CommandBar watch={watch} sale={sale} />
+          <LivePanel watch={watch} />
+          <div class="panels">
+            <StockPanel watch={watch} sale={sale} />
+            <FunnelPanel watch={watch} />
+          </div>
+          <AuditPanel watch={watch} />
+          <OrdersPanel watch={watch} />
+          {sale.eligibility.allowlist === true && <AllowlistForm watch={watch} />}
+        </>
+      )}
+    </div>
+  );
+}
+
+function StateChip({ watch, sale }: { watch: SaleWatch; sale: Sale }) {
+  const state = STATES[watch.stats.value?.state ?? sale.state];
+  return (
+    <span class={`chip big ${state.tone}`} role="status">
+      {state.text}
+    </span>
+  );
+}
+
+function Facts({ sale }: { sale: Sale }) {
+  const { eligibility } = sale;
+  const rules = [
+    eligibility.allowlist === true ? "allowlist only" : "",
+    eligibility.accountAgeMsMin === undefined
+      ? ""
+      : `account at least ${eligibility.accountAgeMsMin / 86_400_000} days old`,
+    eligibility.levelMin === undefined ? "" : `level ${eligibility.levelMin} or more`,
+    eligibility.blocklist === undefined ? "" : `${eligibility.blocklist.length} buyers blocked`,
+  ].filter(Boolean);
+  const facts: readonly (readonly [string, string])[] = [
+    ["Opens", formatMoment(sale.opensAt)],
+    ["Closes", formatMoment(sale.closesAt)],
+    ["Time to pay", formatDuration(sale.holdMs)],
+    ["Units per buyer", String(sale.perBuyerMax)],
+    ["Signatures", sale.signature],
+    ["Who may buy", rules.length === 0 ? "everybody" : rules.join(", ")],
+    ["Id", sale.id],
+  ];
+  return (
+    <dl class="facts">
+      {facts.map(([term, text]) => (
+        <div key={term}>
+          <dt class="small soft">{term}</dt>
+          <dd>{text}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
