@@ -30,6 +30,8 @@ export interface RunningNode {
 const BUYER_REQUEST_BYTES_MAX = 64 * 1024;
 /** An allowlist of a hundred thousand accounts. */
 const OPERATOR_REQUEST_BYTES_MAX = 16 * 1024 * 1024;
+/** How often a node that goes down looks whether its attempts have their answers. */
+const FINISH_LOOK_INTERVAL_MS = 20;
 
 /** Starts a node. Throws the faults of configuration and storage; then nothing is left running. */
 export async function startNode(config: Config, roles: readonly NodeRole[]): Promise<RunningNode> {
@@ -158,9 +160,19 @@ class Node implements RunningNode {
     this.#isDraining = true;
     this.#buyers?.funnel.drain();
     await this.#buyers?.hub.stop();
+    await this.#finishAttempts(drainMs);
     await Promise.all([this.#buyerListener?.stop({ drainMs }), this.#operatorListener?.stop({ drainMs })]);
     for (const stop of this.#stops.reverse()) await stop();
     await this.#parts.close();
+  }
+
+  /** While attempts are in flight the ports stay open, so that newcomers hear `draining` and not a closed door. */
+  async #finishAttempts(withinMs: number): Promise<void> {
+    const { clock } = this.#parts;
+    const deadlineMs = clock.monotonicMs() + withinMs;
+    while ((this.#buyers?.funnel.inFlight() ?? 0) > 0 && clock.monotonicMs() < deadlineMs) {
+      await new Promise<void>((resolve) => clock.setTimer(FINISH_LOOK_INTERVAL_MS, resolve));
+    }
   }
 }
 

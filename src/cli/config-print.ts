@@ -5,11 +5,10 @@
  */
 import type { Command } from "commander";
 import { readSettings, type Settings } from "../config/load.ts";
+import { MASK, maskedUrl } from "../config/masking.ts";
 import { fieldOf, SETTINGS, type SettingName } from "../config/settings.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { renderTable } from "./table.ts";
-
-const MASK = "********";
 
 /** Adds the command. */
 export function addConfig(program: Command, surroundings: Surroundings): void {
@@ -45,13 +44,6 @@ function shownValue(settings: Settings, name: SettingName): string {
     return isMadeLater ? "(kept in DATA_DIR)" : "(not set)";
   }
   if (SETTINGS[name].secret === "whole") return MASK;
-  if (SETTINGS[name].secret === "password") return maskPassword(String(value));
+  if (SETTINGS[name].secret === "password") return maskedUrl(String(value)) ?? MASK;
   return Array.isArray(value) ? value.join(",") : String(value);
-}
-
-function maskPassword(text: string): string {
-  const url = new URL(text);
-  if (url.password !== "") url.password = MASK;
-  for (const name of url.searchParams.keys()) if (/password|secret|key/i.test(name)) url.searchParams.set(name, MASK);
-  return url.href;
 }

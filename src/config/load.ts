@@ -6,6 +6,7 @@
  */
 import { Fault } from "../domain/faults.ts";
 import { checkTogether } from "./check.ts";
+import { maskedUrl } from "./masking.ts";
 import { readOrMakeSecrets } from "./secrets.ts";
 import { fieldOf, SETTINGS, type SettingName, type SettingValues, UNAVAILABLE_SETTINGS } from "./settings.ts";
 
@@ -78,9 +79,14 @@ function parse(name: SettingName, text: string, problems: string[]): unknown {
   const setting = SETTINGS[name];
   const result = setting.schema.safeParse(text);
   if (result.success) return result.data;
-  const shown = setting.secret === "no" ? JSON.stringify(text) : "not acceptable (not shown)";
-  problems.push(`${name} is ${shown}; accepted: ${setting.accepted}.`);
+  problems.push(`${name} is ${shownText(setting.secret, text)}; accepted: ${setting.accepted}.`);
   return null;
+}
+
+function shownText(secret: "no" | "whole" | "password", text: string): string {
+  if (secret === "no") return JSON.stringify(text);
+  const masked = secret === "password" ? maskedUrl(text) : null;
+  return masked === null ? "not acceptable (not shown)" : JSON.stringify(masked);
 }
 
 function unknownNames(env: ConfigSources["env"]): string[] {
