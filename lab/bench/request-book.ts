@@ -32,6 +32,7 @@ export interface BookOptions {
 const BODY = '{"quantity":1}';
 const DIGEST = `sha-256=:${createHash("sha256").update(BODY).digest("base64")}:`;
 const SESSION_MS = 3_600_000;
+const KEY_LENGTH_MIN = 8;
 
 /** Builds `count` complete requests. */
 export function buildRequests(options: BookOptions): readonly Buffer[] {
@@ -39,7 +40,7 @@ export function buildRequests(options: BookOptions): readonly Buffer[] {
   const sessions = Array.from({ length: options.shape.buyers }, (_, index) => sessionOf(options, index));
   return Array.from({ length: options.count }, (_, index) => {
     const session = sessions[index % sessions.length];
-    const key = `key-${options.run}-${index}`;
+    const key = `key-${options.run}-${index}`.padEnd(KEY_LENGTH_MIN, "_");
     const lines = [`POST ${path} HTTP/1.1`, "Host: 127.0.0.1", "Content-Type: application/json"];
     if (session !== undefined) lines.push(`Authorization: Bearer ${session.token}`);
     lines.push(`Idempotency-Key: ${key}`, `Content-Digest: ${DIGEST}`);
