@@ -18,7 +18,7 @@ import { type BuyerSession, buildPlainRequest } from "./signed-request.ts";
 import { wait } from "./system-clock.ts";
 import { Tally } from "./tally.ts";
 
-const RUSH_CONNECTIONS_MAX = 192;
+const RUSH_CONNECTIONS_MAX = 256;
 const PAYMENT_CONNECTIONS_MAX = 24;
 const MINT_CONNECTIONS_MAX = 32;
 const REQUEST_DEADLINE_MS = 10_000;

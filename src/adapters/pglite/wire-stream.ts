@@ -53,6 +53,16 @@ export class WireStream extends Duplex {
     done();
   }
 
+  /**
+   * `pg` corks the stream while it writes the messages of one statement (parse, bind, execute, sync); handed over
+   * together they wake the worker once instead of five times.
+   */
+  override _writev(chunks: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
+    const messages = chunks.filter(({ chunk }) => chunk[0] !== TERMINATE).map(({ chunk }) => chunk);
+    if (messages.length > 0) this.#worker.postMessage(new Uint8Array(Buffer.concat(messages)));
+    done();
+  }
+
   override _final(done: (error?: Error | null) => void): void {
     this.push(null);
     done();

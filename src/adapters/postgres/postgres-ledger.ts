@@ -16,6 +16,7 @@ import type {
   ReserveBatch,
   Stock,
 } from "../../ports/ledger.ts";
+import { rehearse } from "./rehearsal.ts";
 
 const CONFLICT_TRIES_MAX = 5;
 
@@ -64,6 +65,7 @@ interface ReserveRow extends Omit<Stock, "itemId"> {
 /** `implements Ledger` over the tables of migrations/0001_ledger.sql. */
 export class PostgresLedger implements Ledger {
   readonly #database: Database;
+  #isRehearsed = false;
 
   constructor(database: Database) {
     this.#database = database;
@@ -75,8 +77,12 @@ export class PostgresLedger implements Ledger {
     return { outcomes: readOutcomes(row), stock: stockOf(batch.itemId, row) };
   }
 
-  /** Opens the connections and lets each plan the hot transaction, so that T0 finds them ready. */
+  /** Opens the connections and lets each plan the hot transaction, so that T0 finds them ready; see rehearsal.ts. */
   async warmUp(connections: number): Promise<void> {
+    if (this.#database.kind === "pglite" && !this.#isRehearsed) {
+      await rehearse(this.#database, RESERVE);
+      this.#isRehearsed = true;
+    }
     const nothing = ["", 0, 0, [], [], []];
     await Promise.all(Array.from({ length: connections }, () => this.#database.query(RESERVE, nothing)));
   }
