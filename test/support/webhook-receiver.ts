@@ -11,16 +11,18 @@ interface Delivery {
 
 export class WebhookReceiver {
   readonly deliveries: Delivery[] = [];
-  /** The answer to the next deliveries. */
+  /** The answer to the next deliveries that are taken. */
   status = 204;
+  /** Called with each delivery; one that throws is answered 503. */
+  onDelivery: (delivery: Delivery) => void | Promise<void> = () => undefined;
   readonly #server: Server;
 
   private constructor() {
     this.#server = createServer((request, response) => {
-      readBody(request).then((body) => {
-        this.deliveries.push({ headers: request.headers as Record<string, string>, body });
-        response.writeHead(this.status).end();
-      }, response.destroy.bind(response));
+      this.#take(request).then(
+        () => response.writeHead(this.status).end(),
+        () => response.writeHead(503).end(),
+      );
     });
   }
 
@@ -43,6 +45,12 @@ export class WebhookReceiver {
   /** Kinds of events in the order of arrival. */
   get kinds(): string[] {
     return this.deliveries.map((delivery) => JSON.parse(delivery.body).type);
+  }
+
+  async #take(request: IncomingMessage): Promise<void> {
+    const delivery = { headers: request.headers as Record<string, string>, body: await readBody(request) };
+    this.deliveries.push(delivery);
+    await this.onDelivery(delivery);
   }
 
   async stop(): Promise<void> {
