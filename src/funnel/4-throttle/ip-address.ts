@@ -29,7 +29,8 @@ function parseIpv4Groups(text: string): [number, number] | null {
   return [(first << 8) | second, (third << 8) | fourth];
 }
 
-function parseGroups(text: string): number[] | null {
+/** Only the end of a whole address may be written as IPv4. */
+function parseGroups(text: string, endsAddress: boolean): number[] | null {
   if (text === "") return [];
   const groups: number[] = [];
   const words = text.split(":");
@@ -38,7 +39,7 @@ function parseGroups(text: string): number[] | null {
       groups.push(Number.parseInt(word, 16));
       continue;
     }
-    const ipv4 = index === words.length - 1 ? parseIpv4Groups(word) : null;
+    const ipv4 = endsAddress && index === words.length - 1 ? parseIpv4Groups(word) : null;
     if (ipv4 === null) return null;
     groups.push(...ipv4);
   }
@@ -56,10 +57,10 @@ export function parseIpAddress(text: string): IpAddress | null {
   }
   const zone = text.indexOf("%");
   const halves = (zone === -1 ? text : text.slice(0, zone)).split("::");
-  const head = parseGroups(halves[0] ?? "");
+  const head = parseGroups(halves[0] ?? "", halves.length === 1);
   if (head === null || halves.length > 2) return null;
   if (halves.length === 1) return head.length === GROUPS ? head : null;
-  const tail = parseGroups(halves[1] ?? "");
+  const tail = parseGroups(halves[1] ?? "", true);
   if (tail === null || head.length + tail.length >= GROUPS) return null;
   return [...head, ...new Array<number>(GROUPS - head.length - tail.length).fill(0), ...tail];
 }

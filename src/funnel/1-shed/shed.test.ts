@@ -1,0 +1,96 @@
+/**
+ * The first stage takes work only when the process can do it, and says which of its bounds is reached.
+ */
+import { describe, expect, test } from "bun:test";
+import { ManualClock } from "../../../test/support/manual-clock.ts";
+import type { HotRequest } from "../request.ts";
+import { CONCURRENCY_AT_START, ConcurrencyLimit } from "./concurrency-limit.ts";
+import { EventLoopDelay } from "./event-loop-delay.ts";
+import { BODIES_READ_MAX, Shed } from "./shed.ts";
+
+function request(headers: Record<string, string> = {}): HotRequest {
+  const sent: Record<string, string> = { "idempotency-key": "a-key-of-the-tests", ...headers };
+  return {
+    method: "POST",
+    saleId: "demo",
+    sku: "one",
+    pathAndQuery: "/",
+    remoteAddress: "",
+    header: (name) => sent[name] ?? null,
+    readBody: async () => new Uint8Array(0),
+  };
+}
+
+function warmShed() {
+  const loopDelay = { delayMs: 0 };
+  const shed = new Shed({ limit: new ConcurrencyLimit(), loopDelay: loopDelay as EventLoopDelay });
+  shed.markWarm();
+  return { shed, loopDelay };
+}
+
+describe("shed", () => {
+  test("is busy until warm: nothing untrue is said about sales that are not loaded yet", () => {
+    const shed = new Shed({ limit: new ConcurrencyLimit(), loopDelay: new EventLoopDelay(new ManualClock()) });
+    expect(shed.check(request())?.reason).toBe("busy");
+    expect(shed.readiness).toBe("busy");
+    shed.markWarm();
+    expect(shed.check(request())).toBeNull();
+    expect(shed.readiness).toBeNull();
+  });
+
+  test("is draining for good once it drains, warm or not", () => {
+    const { shed } = warmShed();
+    shed.drain();
+    expect(shed.check(request())?.reason).toBe("draining");
+    expect(shed.readiness).toBe("draining");
+  });
+
+  test("is busy exactly while as many attempts are in flight as may be", () => {
+    const { shed } = warmShed();
+    for (let count = 0; count < CONCURRENCY_AT_START; count += 1) shed.enter();
+    expect(shed.check(request())?.reason).toBe("busy");
+    shed.leave();
+    expect(shed.check(request())).toBeNull();
+  });
+
+  test("slow bodies have a bound of their own and do not use up the ledger's places", () => {
+    const { shed } = warmShed();
+    for (let count = 0; count < BODIES_READ_MAX - 1; count += 1) shed.beginRead();
+    expect(shed.check(request())).toBeNull();
+    shed.beginRead();
+    expect(shed.check(request())?.reason).toBe("busy");
+    shed.endRead();
+    expect(shed.check(request())).toBeNull();
+    expect(shed.inFlight).toBe(0);
+  });
+
+  test("is busy while the event loop is late", () => {
+    const { shed, loopDelay } = warmShed();
+    loopDelay.delayMs = 251;
+    expect(shed.check(request())?.reason).toBe("busy");
+    loopDelay.delayMs = 250;
+    expect(shed.check(request())).toBeNull();
+  });
+
+  test.each([
+    ["4096", null],
+    ["0", null],
+    ["4097", "payload_too_large"],
+    ["999999999999", "payload_too_large"],
+    ["-1", "malformed"],
+    ["1e3", "malformed"],
+    ["", "malformed"],
+    ["12, 12", "malformed"],
+  ])("a body announced with %p bytes is %p", (length, reason) => {
+    const { shed } = warmShed();
+    expect(shed.check(request({ "content-length": length }))?.reason ?? null).toBe(reason as never);
+  });
+
+  test.each(["", "short", "x".repeat(65), "with space", "tab\tinside", "ümlaut-key"])(
+    "the idempotency key %p is malformed",
+    (key) => {
+      const { shed } = warmShed();
+      expect(shed.check(request({ "idempotency-key": key }))?.reason).toBe("malformed");
+    },
+  );
+});

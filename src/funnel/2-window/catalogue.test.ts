@@ -1,0 +1,149 @@
+/**
+ * The catalogue follows the store on hints and by polling, one refresh at a time, and survives a store that is away.
+ */
+import { describe, expect, test } from "bun:test";
+import { ManualFeed, MemorySaleStore, SALE_ID, saleAt } from "../../../test/support/funnel-fixture.ts";
+import { ManualClock, settle } from "../../../test/support/manual-clock.ts";
+import { RecordingLog } from "../../../test/support/recording-log.ts";
+import { Catalogue, POLL_INTERVAL_MS } from "./catalogue.ts";
+
+function setting() {
+  const clock = new ManualClock();
+  const store = new MemorySaleStore();
+  const feed = new ManualFeed();
+  const log = new RecordingLog();
+  store.sales = [saleAt(clock.nowMs())];
+  return { clock, store, feed, log, catalogue: new Catalogue({ saleStore: store, feed, clock, log }) };
+}
+
+describe("catalogue", () => {
+  test("knows a sale and its items after start, and nothing that does not exist", async () => {
+    const { catalogue } = setting();
+    await catalogue.start();
+    expect(catalogue.find(SALE_ID)?.places.get("one")?.item.itemId).toBe(1);
+    expect(catalogue.findSale(SALE_ID)?.id).toBe(SALE_ID);
+    for (const hostile of ["", "Demo", "__proto__", "constructor", "demo\n", "%64emo"]) {
+      expect(catalogue.find(hostile)).toBeNull();
+    }
+    expect(catalogue.find(SALE_ID)?.places.get("__proto__")).toBeUndefined();
+  });
+
+  test("sees a change at once on a hint, and within a second without one", async () => {
+    const { clock, store, feed, catalogue } = setting();
+    await catalogue.start();
+    store.change(SALE_ID, { phase: "paused" });
+    feed.tell({ topic: "catalogue" });
+    await settle();
+    expect(catalogue.findSale(SALE_ID)?.phase).toBe("paused");
+    store.change(SALE_ID, { phase: "scheduled" });
+    await clock.advance(POLL_INTERVAL_MS);
+    expect(catalogue.findSale(SALE_ID)?.phase).toBe("scheduled");
+  });
+
+  test("turns a thousand hints during a refresh into one more refresh", async () => {
+    const { store, feed, catalogue } = setting();
+    await catalogue.start();
+    const before = store.listCount;
+    const { promise, resolve: open } = Promise.withResolvers<void>();
+    store.gate = promise;
+    for (let hint = 0; hint < 1_000; hint += 1) feed.tell({ topic: "catalogue" });
+    await settle();
+    expect(store.listCount).toBe(before + 1);
+    store.gate = null;
+    open();
+    await settle();
+    await settle();
+    expect(store.listCount).toBe(before + 2);
+  });
+
+  test("a refresh that was asked for during another one sees what was committed in between", async () => {
+    const { store, catalogue } = setting();
+    await catalogue.start();
+    const { promise, resolve: open } = Promise.withResolvers<void>();
+    store.gate = promise;
+    const first = catalogue.refresh();
+    store.change(SALE_ID, { epoch: 2 });
+    const second = catalogue.refresh();
+    store.gate = null;
+    open();
+    await first;
+    expect(catalogue.findSale(SALE_ID)?.epoch).toBe(1);
+    await second;
+    expect(catalogue.findSale(SALE_ID)?.epoch).toBe(2);
+  });
+
+  test("keeps the last copy while the store is away, says so, and recovers by itself", async () => {
+    const { clock, store, log, catalogue } = setting();
+    await catalogue.start();
+    store.fail = new Error("away");
+    await clock.advance(5 * POLL_INTERVAL_MS);
+    expect(catalogue.findSale(SALE_ID)).not.toBeNull();
+    expect(log.count("warn")).toBe(5);
+    expect(catalogue.ageMs()).toBeGreaterThanOrEqual(5 * POLL_INTERVAL_MS);
+    store.fail = null;
+    store.change(SALE_ID, { phase: "closed" });
+    await clock.advance(POLL_INTERVAL_MS);
+    expect(catalogue.findSale(SALE_ID)?.phase).toBe("closed");
+  });
+
+  test("gives up a refresh that hangs, and its late answer does not undo a newer one", async () => {
+    const { clock, store, catalogue } = setting();
+    await catalogue.start();
+    const { promise, resolve: open } = Promise.withResolvers<void>();
+    store.gate = promise;
+    await clock.advance(POLL_INTERVAL_MS);
+    store.gate = null;
+    store.change(SALE_ID, { name: "Newer" });
+    await clock.advance(5_000 + POLL_INTERVAL_MS);
+    expect(catalogue.findSale(SALE_ID)?.name).toBe("Newer");
+    open();
+    await settle();
+    expect(catalogue.findSale(SALE_ID)?.name).toBe("Newer");
+  });
+
+  test("reads the allowlist of a sale again only when the sale changed", async () => {
+    const { clock, store, feed, catalogue } = setting();
+    store.change(SALE_ID, { eligibility: { allowlist: true } });
+    store.allowlist = ["ann"];
+    await catalogue.start();
+    expect(catalogue.find(SALE_ID)?.allowlist?.has("ann")).toBe(true);
+    const entry = catalogue.find(SALE_ID);
+    await clock.advance(POLL_INTERVAL_MS);
+    expect(catalogue.find(SALE_ID)).toBe(entry);
+    store.allowlist = ["bob"];
+    store.change(SALE_ID, {});
+    feed.tell({ topic: "catalogue" });
+    await settle();
+    expect([...(catalogue.find(SALE_ID)?.allowlist ?? [])]).toEqual(["bob"]);
+  });
+
+  test("knows bans of buyers and of networks until they end", async () => {
+    const { clock, store, catalogue } = setting();
+    const ban = { reason: "bot", createdAt: 0 };
+    store.bans = [
+      { ...ban, id: "1", kind: "buyer", subject: "ann", expiresAt: clock.nowMs() + 100 },
+      { ...ban, id: "2", kind: "ip", subject: "2001:DB8:0:1:0:0:0:5", expiresAt: null },
+    ];
+    await catalogue.start();
+    const nowMs = clock.nowMs();
+    expect(catalogue.isBanned({ buyerId: "ann", ipKey: "x" }, nowMs)).toBe(true);
+    expect(catalogue.isBanned({ buyerId: "ann", ipKey: "x" }, nowMs + 100)).toBe(false);
+    expect(catalogue.isBanned({ buyerId: null, ipKey: "2001:db8:0:1::/64" }, nowMs + 1e9)).toBe(true);
+    expect(catalogue.isBanned({ buyerId: "bob", ipKey: "203.0.113.1" }, nowMs)).toBe(false);
+  });
+
+  test("leaves no timer and no listener behind when stopped", async () => {
+    const { clock, feed, catalogue } = setting();
+    await catalogue.start();
+    expect(feed.listenerCount).toBe(1);
+    await catalogue.stop();
+    expect(clock.timerCount).toBe(0);
+    expect(feed.listenerCount).toBe(0);
+  });
+
+  test("does not start on a store that cannot be read", async () => {
+    const { store, catalogue } = setting();
+    store.fail = new Error("away");
+    await expect(catalogue.start()).rejects.toThrow("away");
+  });
+});

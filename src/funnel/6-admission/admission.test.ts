@@ -1,0 +1,76 @@
+/**
+ * Each rule of a sale excludes exactly whom it names, and the refusal names the rule.
+ */
+import { describe, expect, test } from "bun:test";
+import { saleAt } from "../../../test/support/funnel-fixture.ts";
+import type { BuyerId, SessionId } from "../../domain/ids.ts";
+import type { Eligibility } from "../../domain/sale.ts";
+import type { CatalogueSale } from "../2-window/catalogue.ts";
+import type { Session } from "../3-identity/session-token.ts";
+import { checkEligibility } from "./admission.ts";
+import { noChallengeGate } from "./challenge-gate.ts";
+
+const NOW_MS = 1_800_000_000_000;
+const DAY_MS = 86_400_000;
+
+function entry(eligibility: Eligibility, allowlist: string[] | null = null): CatalogueSale {
+  return {
+    sale: saleAt(NOW_MS, { eligibility }),
+    places: new Map(),
+    allowlist: allowlist === null ? null : new Set(allowlist),
+    blocklist: new Set(eligibility.blocklist),
+  };
+}
+
+function session(changes: Partial<Session> = {}): Session {
+  return {
+    sessionId: "s" as SessionId,
+    buyerId: "ann" as BuyerId,
+    expiresAt: NOW_MS + DAY_MS,
+    level: 0,
+    accountCreatedAt: null,
+    ...changes,
+  };
+}
+
+function rule(of: CatalogueSale, who: Session): unknown {
+  return checkEligibility(of, who, NOW_MS)?.extra?.["rule"] ?? null;
+}
+
+describe("admission", () => {
+  test("admits everybody where there is no rule", () => {
+    expect(rule(entry({}), session())).toBeNull();
+    expect(rule(entry({ levelMin: 0, accountAgeMsMin: 0 }), session())).toBeNull();
+  });
+
+  test("an allowlist admits whom it names; an empty one admits nobody", () => {
+    expect(rule(entry({ allowlist: true }, ["ann"]), session())).toBeNull();
+    expect(rule(entry({ allowlist: true }, ["bob"]), session())).toBe("allowlist");
+    expect(rule(entry({ allowlist: true }, []), session())).toBe("allowlist");
+  });
+
+  test("the blocklist wins over the allowlist", () => {
+    expect(rule(entry({ allowlist: true, blocklist: ["ann"] }, ["ann"]), session())).toBe("blocklist");
+  });
+
+  test("a level is reached or not", () => {
+    expect(rule(entry({ levelMin: 3 }), session({ level: 2 }))).toBe("level");
+    expect(rule(entry({ levelMin: 3 }), session({ level: 3 }))).toBeNull();
+  });
+
+  test("an account is old enough at the millisecond, and an unknown age never is", () => {
+    const aged = entry({ accountAgeMsMin: DAY_MS });
+    expect(rule(aged, session({ accountCreatedAt: NOW_MS - DAY_MS }))).toBeNull();
+    expect(rule(aged, session({ accountCreatedAt: NOW_MS - DAY_MS + 1 }))).toBe("account_age");
+    expect(rule(aged, session())).toBe("account_age");
+  });
+
+  test("a sale that demands a challenge is closed to everybody while no challenge exists", () => {
+    const risk = { score: 0, causes: [] };
+    const ask = (challenge: "none" | "adaptive" | "always") =>
+      noChallengeGate.check({ sale: saleAt(NOW_MS, { challenge }), session: session(), risk })?.reason ?? null;
+    expect(ask("none")).toBeNull();
+    expect(ask("adaptive")).toBe("challenge_required");
+    expect(ask("always")).toBe("challenge_required");
+  });
+});

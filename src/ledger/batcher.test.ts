@@ -1,0 +1,243 @@
+/**
+ * The batcher's promises one by one: company, order, sharing, resending, fencing, giving up.
+ */
+import { describe, expect, test } from "bun:test";
+import { ManualClock, settle } from "../../test/support/manual-clock.ts";
+import { type Fate, MemoryLedger } from "../../test/support/memory-ledger.ts";
+import { evenRandom } from "../../test/support/recording-log.ts";
+import type { BuyerId, Rid, SaleId } from "../domain/ids.ts";
+import type { Attempt } from "../ports/ledger.ts";
+import {
+  BATCH_ATTEMPTS_MAX,
+  Batcher,
+  CALL_DEADLINE_MS,
+  CALLS_OPEN_MAX,
+  FLIGHTS_MAX,
+  type FlushReport,
+  GATHER_MS,
+  PENDING_MAX,
+  QUEUE_WAIT_MS_MAX,
+  TRIES_MAX,
+} from "./batcher.ts";
+
+function setting(stock = 1_000) {
+  const clock = new ManualClock();
+  const ledger = new MemoryLedger();
+  ledger.addItem(1, stock);
+  const reports: FlushReport[] = [];
+  const known = { epoch: 1, refreshes: 0 };
+  const batcher = new Batcher({
+    ledger,
+    clock,
+    random: evenRandom(),
+    saleId: "demo" as SaleId,
+    itemId: 1,
+    epoch: () => known.epoch,
+    refreshEpoch: async () => {
+      known.refreshes += 1;
+      known.epoch = ledger.item(1).epoch;
+    },
+    onFlush: (report) => reports.push(report),
+  });
+  return { clock, ledger, batcher, reports, known };
+}
+
+function attempt(rid: string, buyerId: string, quantity = 1): Attempt {
+  return { rid: rid as Rid, buyerId: buyerId as BuyerId, quantity };
+}
+
+const many = (count: number) => Array.from({ length: count }, (_, index) => attempt(`r${index}`, `b${index}`));
+
+describe("batcher", () => {
+  test("sends a lone attempt after a millisecond of waiting for company", async () => {
+    const { clock, ledger, batcher } = setting();
+    const outcome = batcher.submit(attempt("r", "b"));
+    await settle();
+    expect(ledger.batches.length).toBe(0);
+    await clock.advance(GATHER_MS);
+    expect(await outcome).toMatchObject({ kind: "accepted", replayed: false });
+    expect(ledger.batches.length).toBe(1);
+  });
+
+  test("sends attempts of the same millisecond together, in order of arrival", async () => {
+    const { clock, ledger, batcher } = setting();
+    const outcomes = many(100).map((each) => batcher.submit(each));
+    await clock.advance(GATHER_MS);
+    await Promise.all(outcomes);
+    expect(ledger.batches.length).toBe(1);
+    expect(ledger.batches[0]?.attempts.map((each) => each.rid as string)).toEqual(many(100).map((each) => each.rid));
+  });
+
+  test("sends a full batch at once, and never more than two at a time", async () => {
+    const { clock, ledger, batcher } = setting(2_000);
+    const gates: (() => void)[] = [];
+    ledger.delay = () => new Promise((resolve) => gates.push(resolve));
+    const outcomes = many(4 * BATCH_ATTEMPTS_MAX).map((each) => batcher.submit(each));
+    await settle();
+    expect(ledger.batches.length).toBe(FLIGHTS_MAX);
+    expect(ledger.batches.map((batch) => batch.attempts.length)).toEqual([BATCH_ATTEMPTS_MAX, BATCH_ATTEMPTS_MAX]);
+    gates.shift()?.();
+    await settle();
+    expect(ledger.batches.length).toBe(FLIGHTS_MAX + 1);
+    for (let turn = 0; turn < 10; turn += 1) {
+      gates.shift()?.();
+      await clock.advance(GATHER_MS);
+    }
+    expect((await Promise.all(outcomes)).every((outcome) => outcome.kind === "accepted")).toBe(true);
+  });
+
+  test("what arrives while flushes are under way leaves together as soon as one is back", async () => {
+    const { clock, ledger, batcher } = setting();
+    const gates: (() => void)[] = [];
+    ledger.delay = () => new Promise((resolve) => gates.push(resolve));
+    void batcher.submit(attempt("first", "b-first"));
+    await clock.advance(GATHER_MS);
+    void batcher.submit(attempt("second", "b-second"));
+    await clock.advance(GATHER_MS);
+    for (const each of many(50)) void batcher.submit(each);
+    await clock.advance(20);
+    expect(ledger.batches.length).toBe(FLIGHTS_MAX);
+    gates.shift()?.();
+    await settle();
+    expect(ledger.batches[2]?.attempts.length).toBe(50);
+  });
+
+  test("the identical attempt twice at once is sent once, and the second is a replay", async () => {
+    const { clock, ledger, batcher } = setting();
+    const first = batcher.submit(attempt("r", "b"));
+    const second = batcher.submit(attempt("r", "b"));
+    await clock.advance(GATHER_MS);
+    expect(await first).toMatchObject({ kind: "accepted", replayed: false });
+    expect(await second).toMatchObject({ kind: "accepted", replayed: true });
+    expect(ledger.batches.flatMap((batch) => batch.attempts).length).toBe(1);
+  });
+
+  test("the same key with another quantity is asked by itself and refused as key_reused", async () => {
+    const { clock, batcher } = setting();
+    const first = batcher.submit(attempt("r", "b", 1));
+    const second = batcher.submit(attempt("r", "b", 2));
+    await clock.advance(5);
+    expect(await first).toMatchObject({ kind: "accepted" });
+    expect(await second).toEqual({ kind: "refused", reason: "key_reused" });
+  });
+
+  test("two attempts of one buyer go in two batches, in order", async () => {
+    const { clock, ledger, batcher } = setting();
+    const outcomes = ["r1", "r2", "r3"].map((rid) => batcher.submit(attempt(rid, "b")));
+    await clock.advance(10);
+    const [first, second, third] = await Promise.all(outcomes);
+    expect(first).toMatchObject({ kind: "accepted" });
+    expect(second).toMatchObject({ kind: "accepted" });
+    expect(third).toEqual({ kind: "refused", reason: "limit_reached" });
+    expect(ledger.batches.map((batch) => batch.attempts.map((each) => each.rid as string))).toEqual([
+      ["r1"],
+      ["r2"],
+      ["r3"],
+    ]);
+  });
+
+  test("resends the same rids when an answer was lost, and the acceptance is found again", async () => {
+    const { clock, ledger, batcher } = setting();
+    const fates: Fate[] = ["lose-answer", "answer"];
+    ledger.fateOf = () => fates.shift() ?? "answer";
+    const outcome = batcher.submit(attempt("r", "b"));
+    await clock.advance(200);
+    expect(await outcome).toMatchObject({ kind: "accepted" });
+    expect(ledger.batches.length).toBe(2);
+    expect(ledger.item(1).free).toBe(999);
+  });
+
+  test("gives up after three tries as unavailable, never as a refusal", async () => {
+    const { clock, ledger, batcher, reports } = setting();
+    ledger.fateOf = () => "lose-answer";
+    const outcome = batcher.submit(attempt("r", "b"));
+    const caught = outcome.catch((error: unknown) => error);
+    await clock.advance(1_000);
+    expect(await caught).toMatchObject({ code: "LEDGER_UNAVAILABLE" });
+    expect(ledger.batches.length).toBe(TRIES_MAX);
+    expect(reports.map((report) => report.answer)).toEqual([null]);
+  });
+
+  test("counts a call without an answer as unknown when its deadline has passed", async () => {
+    const { clock, ledger, batcher } = setting();
+    const fates: Fate[] = ["hang", "answer"];
+    ledger.fateOf = () => fates.shift() ?? "answer";
+    const outcome = batcher.submit(attempt("r", "b"));
+    await clock.advance(CALL_DEADLINE_MS - 10);
+    expect(ledger.batches.length).toBe(1);
+    await clock.advance(200);
+    expect(await outcome).toMatchObject({ kind: "accepted", replayed: true });
+  });
+
+  test("stops calling a ledger that leaves every call open", async () => {
+    const { clock, ledger, batcher } = setting();
+    ledger.fateOf = () => "hang";
+    for (let round = 0; round < 20; round += 1) {
+      void batcher.submit(attempt(`r${round}`, `b${round}`)).catch((error: unknown) => error);
+      await clock.advance(1_000);
+    }
+    expect(ledger.batches.length).toBe(CALLS_OPEN_MAX);
+  });
+
+  test("reads the epoch again when fenced, and resends", async () => {
+    const { clock, ledger, batcher, known } = setting();
+    ledger.item(1).epoch = 7;
+    const outcome = batcher.submit(attempt("r", "b"));
+    await clock.advance(5);
+    expect(await outcome).toMatchObject({ kind: "accepted", replayed: false });
+    expect(known.refreshes).toBe(1);
+    expect(ledger.batches.map((batch) => batch.epoch)).toEqual([1, 7]);
+  });
+
+  test("one attempt that the database refuses does not take the others with it", async () => {
+    const { clock, ledger, batcher } = setting();
+    ledger.fateOf = (batch) => (batch.attempts.some((each) => (each.rid as string) === "r13") ? "refuse" : "answer");
+    const outcomes = many(32).map((each) =>
+      batcher.submit(each).then(
+        (outcome) => outcome.kind as string,
+        (error: { code: string }) => error.code,
+      ),
+    );
+    await clock.advance(50);
+    const ended = await Promise.all(outcomes);
+    expect(ended.filter((ending) => ending === "accepted").length).toBe(31);
+    expect(ended[13]).toBe("DATABASE_REFUSED");
+  });
+
+  test("does not send an attempt that waited too long, and calls that overloaded", async () => {
+    const { clock, ledger, batcher } = setting();
+    let open: (() => void) | null = null;
+    ledger.delay = () =>
+      new Promise((resolve) => {
+        open = resolve;
+      });
+    ledger.fateOf = () => "hang";
+    for (const each of many(FLIGHTS_MAX * BATCH_ATTEMPTS_MAX)) {
+      void batcher.submit(each).catch((error: unknown) => error);
+    }
+    await settle();
+    const late = batcher.submit(attempt("late", "b-late")).catch((error: unknown) => error);
+    await clock.advance(QUEUE_WAIT_MS_MAX + 3 * CALL_DEADLINE_MS);
+    expect(await late).toMatchObject({ code: "LEDGER_OVERLOADED" });
+    expect(open).not.toBeNull();
+    expect(ledger.batches.some((batch) => batch.attempts.some((each) => (each.rid as string) === "late"))).toBe(false);
+  });
+
+  test("refuses at once when too many wait", async () => {
+    const { ledger, batcher } = setting();
+    ledger.fateOf = () => "hang";
+    for (const each of many(PENDING_MAX)) void batcher.submit(each).catch((error: unknown) => error);
+    await expect(batcher.submit(attempt("one-more", "b"))).rejects.toMatchObject({ code: "LEDGER_OVERLOADED" });
+  });
+
+  test("reports each flush before anybody gets his answer", async () => {
+    const { clock, batcher, reports } = setting();
+    const seen: number[] = [];
+    const outcome = batcher.submit(attempt("r", "b")).then(() => seen.push(reports.length));
+    await clock.advance(GATHER_MS);
+    await outcome;
+    expect(seen).toEqual([1]);
+    expect(reports[0]?.answer?.stock.free).toBe(999);
+    expect(reports[0]?.latencyMs).toBe(GATHER_MS);
+  });
+});
