@@ -111,14 +111,18 @@ CREATE FUNCTION settle_payment(
 DECLARE
   target record;
   outcome text;
+  has_lane boolean;
 BEGIN
   SELECT o.rid, o.item_id, o.status INTO target FROM orders o WHERE o.payment_id = in_payment;
   IF NOT FOUND THEN RETURN 'unknown'; END IF;
-  IF target.status NOT IN ('held', 'paid', 'refund_due', 'refunded') THEN
-    PERFORM pg_advisory_xact_lock(2, target.item_id);
-  END IF;
+  has_lane := target.status NOT IN ('held', 'paid', 'refund_due', 'refunded');
+  IF has_lane THEN PERFORM pg_advisory_xact_lock(2, target.item_id); END IF;
   SELECT o.rid, o.item_id, o.buyer_id, o.quantity, o.status, o.amount, i.price_currency INTO target
     FROM orders o JOIN item i ON i.item_id = o.item_id WHERE o.payment_id = in_payment FOR UPDATE OF o;
+  IF NOT has_lane AND target.status IN ('expired', 'cancelled') THEN
+    -- The hold ended between the two looks; the lane may not be taken after the order, so the call starts again.
+    RAISE EXCEPTION 'the hold of % ended meanwhile', target.rid USING ERRCODE = 'serialization_failure';
+  END IF;
   IF in_notification IS NOT NULL THEN
     INSERT INTO payment_notification (provider, notification_id) VALUES (in_provider, in_notification)
       ON CONFLICT DO NOTHING;
