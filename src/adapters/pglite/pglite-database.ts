@@ -13,7 +13,7 @@ import type { Database, SqlConnection, SqlValue, Statement } from "../../ports/d
 import type { Log } from "../../ports/telemetry.ts";
 import { PooledDatabase } from "../postgres/database.ts";
 import { lockDirectory } from "./directory-lock.ts";
-import { WireStream } from "./wire-stream.ts";
+import { isWireMessage, type WireMessage, WireStream } from "./wire-stream.ts";
 
 const START_TIMEOUT_MS = 60_000;
 const CLOSE_TIMEOUT_MS = 10_000;
@@ -131,8 +131,8 @@ async function closeWorker(worker: Worker): Promise<void> {
 function nextReport(worker: Worker, timeoutMs: number): Promise<WorkerReport> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => settle({ kind: "failed", text: "no answer from the embedded database" }), timeoutMs);
-    const onMessage = (message: WorkerReport | Uint8Array) => {
-      if (!(message instanceof Uint8Array)) settle(message);
+    const onMessage = (message: WorkerReport | WireMessage) => {
+      if (!isWireMessage(message)) settle(message);
     };
     const onError = (error: Error) => settle({ kind: "failed", text: error.message });
     const onExit = () => settle({ kind: "failed", text: "the embedded database stopped" });

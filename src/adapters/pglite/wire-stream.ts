@@ -1,7 +1,8 @@
 /**
  * A duplex stream between `pg` and the worker thread: what one writes, the embedded server reads.
  *
- * It plays the part of a socket just far enough for `pg`: connect, end, and an error when the server is gone.
+ * It plays the part of a socket just far enough for `pg`: connect, end, and an error when the server is gone. Each stream
+ * has a number of its own, so that the answer to a question that was given up can never be taken for a later one's.
  */
 import { Duplex } from "node:stream";
 import type { Worker } from "node:worker_threads";
@@ -9,15 +10,32 @@ import type { Worker } from "node:worker_threads";
 /** PostgreSQL's frontend message "Terminate": the embedded server would take it as the end of its only session. */
 const TERMINATE = 0x58;
 
+/** Bytes of the wire protocol on their way to or from the server. */
+export interface WireMessage {
+  readonly stream: number;
+  readonly bytes: Uint8Array;
+}
+
+/** True for bytes, false for the worker's words about itself. */
+export function isWireMessage(message: object): message is WireMessage {
+  return "bytes" in message;
+}
+
+let streams = 0;
+
 export class WireStream extends Duplex {
   readonly #worker: Worker;
-  readonly #onMessage: (message: unknown) => void;
+  readonly #number: number;
+  readonly #onMessage: (message: object) => void;
 
   constructor(worker: Worker) {
     super();
+    streams += 1;
+    this.#number = streams;
     this.#worker = worker;
     this.#onMessage = (message) => {
-      if (message instanceof Uint8Array) this.push(Buffer.from(message.buffer, message.byteOffset, message.byteLength));
+      if (!isWireMessage(message) || message.stream !== this.#number) return;
+      this.push(Buffer.from(message.bytes.buffer, message.bytes.byteOffset, message.bytes.byteLength));
     };
     worker.on("message", this.#onMessage);
   }
@@ -49,7 +67,7 @@ export class WireStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    if (chunk[0] !== TERMINATE) this.#worker.postMessage(new Uint8Array(chunk));
+    if (chunk[0] !== TERMINATE) this.#send(chunk);
     done();
   }
 
@@ -59,8 +77,13 @@ export class WireStream extends Duplex {
    */
   override _writev(chunks: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
     const messages = chunks.filter(({ chunk }) => chunk[0] !== TERMINATE).map(({ chunk }) => chunk);
-    if (messages.length > 0) this.#worker.postMessage(new Uint8Array(Buffer.concat(messages)));
+    if (messages.length > 0) this.#send(Buffer.concat(messages));
     done();
+  }
+
+  #send(bytes: Buffer): void {
+    const message: WireMessage = { stream: this.#number, bytes: new Uint8Array(bytes) };
+    this.#worker.postMessage(message);
   }
 
   override _final(done: (error?: Error | null) => void): void {

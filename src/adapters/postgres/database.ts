@@ -66,25 +66,24 @@ export class PooledDatabase implements Database {
       client.release();
       return rows;
     } catch (error) {
-      const fault = toDatabaseFault(error);
-      client.release(fault.code === "DATABASE_UNAVAILABLE");
-      throw fault;
+      client.release(isFault(error, "DATABASE_UNAVAILABLE"));
+      throw error;
     }
   }
 
   async transaction<Result>(work: (connection: SqlConnection) => Promise<Result>): Promise<Result> {
     const client = await this.#connect();
     try {
-      await client.query("BEGIN");
+      await run(client, { text: "BEGIN" }, []);
       const result = await work({ query: (statement, values = []) => run(client, statement, values) });
-      await client.query("COMMIT");
+      await run(client, { text: "COMMIT" }, []);
       client.release();
       return result;
     } catch (error) {
-      const fault = toDatabaseFaultOrSame(error);
-      const usable = !isFault(fault, "DATABASE_UNAVAILABLE") && (await rollBack(client));
+      // Errors of the callback's own (a refusal to go on) leave as they are.
+      const usable = !isFault(error, "DATABASE_UNAVAILABLE") && (await rollBack(client));
       client.release(!usable);
-      throw fault;
+      throw error;
     }
   }
 
@@ -109,17 +108,17 @@ export class PooledDatabase implements Database {
   }
 }
 
+/** Runs one statement. Whatever the driver throws, a lost connection and a time-out included, becomes a fault. */
 async function run<Row>(client: pg.ClientBase, statement: Statement, values: readonly SqlValue[]): Promise<Row[]> {
   const query = { text: statement.text, values: values as unknown[] };
-  const result = await client.query<pg.QueryResultRow>(
-    statement.name === undefined ? query : { ...query, name: statement.name },
-  );
-  return result.rows as Row[];
-}
-
-/** Errors of the callback's own (a refusal to go on) leave as they are; the driver's become faults. */
-function toDatabaseFaultOrSame(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? toDatabaseFault(error) : error;
+  try {
+    const result = await client.query<pg.QueryResultRow>(
+      statement.name === undefined ? query : { ...query, name: statement.name },
+    );
+    return result.rows as Row[];
+  } catch (error) {
+    throw toDatabaseFault(error);
+  }
 }
 
 async function rollBack(client: pg.ClientBase): Promise<boolean> {
