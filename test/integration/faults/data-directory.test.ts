@@ -143,7 +143,9 @@ test.skipIf(noDisk !== null)(
         return answer === null || answer.status !== 201;
       },
       { withinMs: 30_000, everyMs: 0 },
-    );
+    ).catch((error: unknown) => {
+      throw new Error(`the node said:\n${first.output.slice(-4_000)}`, { cause: error });
+    });
     free();
     await first.kill();
     const second = await startSolo("bun", disk.folder, first);
