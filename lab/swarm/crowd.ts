@@ -3,18 +3,19 @@
  *
  * Arrivals are open-loop: the schedule is fixed before the opening and a slow shop does not slow it down. First requests
  * are signed ahead, with the instant at which they are to leave as timestamp, because a real crowd brings 100,000
- * processors for that and this one shares two cores with the shop. Buyers waiting for their turn cost a session and a
- * prepared request each; a running story exists only while it runs.
+ * processors for that and this one shares two cores with the shop. Who waits is in roster.ts; a story exists only while
+ * it runs.
  */
 import type { Clock } from "../../src/ports/clock.ts";
 import { BEHAVIOURS, idempotencyKeyOf } from "./behaviours.ts";
 import { HttpClient } from "./http-client.ts";
 import type { Observation } from "./observation.ts";
 import { payForWins } from "./payer.ts";
-import { addressOf, type BuyerPlan, behaviourRandom, planBuyer } from "./population.ts";
+import { addressOf, behaviourRandom, planBuyer, preparationRandom } from "./population.ts";
 import type { RushCommand, SetupCommand } from "./protocol.ts";
+import { Roster } from "./roster.ts";
 import { type Buyer, parseObject, retryDelayMs, type ShopContext, signAttempt } from "./shopper.ts";
-import { type BuyerSession, buildPlainRequest } from "./signed-request.ts";
+import { buildPlainRequest } from "./signed-request.ts";
 import { wait } from "./system-clock.ts";
 import { Tally } from "./tally.ts";
 
@@ -26,13 +27,6 @@ const MINT_RETRIES_MAX = 20;
 const TICK_MS = 4;
 /** Signing is done in slices, so that commands are heard in between. */
 const PREPARE_SLICE = 500;
-
-interface Member {
-  readonly plan: BuyerPlan;
-  readonly session: BuyerSession;
-  readonly random: Buyer["random"];
-  prepared: Uint8Array;
-}
 
 export interface CrowdOptions {
   readonly setup: SetupCommand;
@@ -49,19 +43,21 @@ export class Crowd {
   /** The latest that a buyer set out after the scheduled instant: how far the generator itself fell behind. */
   lagMsMax = 0;
   private readonly options: CrowdOptions;
-  private readonly members: Member[] = [];
+  private readonly roster: Roster;
   private readonly rushClient: HttpClient;
   private readonly paymentClient: HttpClient;
   private context: ShopContext | null = null;
 
   constructor(options: CrowdOptions) {
     this.options = options;
+    const { buyerCount, workerIndex, workerCount } = options.setup;
+    this.roster = new Roster(Math.ceil((buyerCount - workerIndex) / workerCount));
     this.rushClient = this.createClient(RUSH_CONNECTIONS_MAX);
     this.paymentClient = this.createClient(PAYMENT_CONNECTIONS_MAX);
   }
 
   get memberCount(): number {
-    return this.members.length;
+    return this.roster.memberCount;
   }
 
   /** Gets every buyer of this process a guest session through the public API. */
@@ -74,7 +70,7 @@ export class Crowd {
         const index = next;
         next += setup.workerCount;
         await this.mint(client, index);
-        this.options.onMinted(this.members.length);
+        this.options.onMinted(this.roster.memberCount);
       }
     };
     await Promise.all(Array.from({ length: MINT_CONNECTIONS_MAX }, mintUntilDone));
@@ -99,11 +95,19 @@ export class Crowd {
       soldOutSkus: new Set(),
     };
     this.context = context;
-    this.members.sort((left, right) => left.plan.arrivalMs - right.plan.arrivalMs);
-    for (const [position, member] of this.members.entries()) {
-      const leavesAtMs = rush.opensAtMs + member.plan.arrivalMs;
-      const first = { idempotencyKey: idempotencyKeyOf(member, 0), quantity: member.plan.quantity, leavesAtMs };
-      member.prepared = signAttempt(context, member, first);
+    this.roster.sort();
+    for (let position = 0; position < this.roster.memberCount; position++) {
+      const index = this.roster.indexAt(position);
+      const plan = planBuyer(setup.shape, index);
+      // Dice of their own: the story's would show the same nonce a second time.
+      const buyer = {
+        plan,
+        session: this.roster.sessionAt(position),
+        random: preparationRandom(setup.shape.seed, index),
+      };
+      const leavesAtMs = rush.opensAtMs + plan.arrivalMs;
+      const first = { idempotencyKey: idempotencyKeyOf(buyer, 0), quantity: plan.quantity, leavesAtMs };
+      this.roster.keepPrepared(signAttempt(context, buyer, first));
       if (position % PREPARE_SLICE === 0) await wait(clock, 0);
     }
   }
@@ -115,13 +119,11 @@ export class Crowd {
     const stories: Promise<void>[] = [];
     const { clock } = this.options;
     let next = 0;
-    while (next < this.members.length) {
+    while (next < this.roster.memberCount) {
       const sinceOpeningMs = clock.nowMs() - context.opensAtMs;
-      for (; next < this.members.length; next++) {
-        const member = this.members[next];
-        if (member === undefined || member.plan.arrivalMs > sinceOpeningMs) break;
-        this.lagMsMax = Math.max(this.lagMsMax, sinceOpeningMs - member.plan.arrivalMs);
-        stories.push(this.tell(context, member, next));
+      for (; this.roster.arrivalMsAt(next) <= sinceOpeningMs; next++) {
+        this.lagMsMax = Math.max(this.lagMsMax, sinceOpeningMs - this.roster.arrivalMsAt(next));
+        stories.push(this.tell(context, next));
       }
       await wait(clock, TICK_MS);
     }
@@ -135,15 +137,19 @@ export class Crowd {
     if (this.context !== null) this.context.patienceUntilMs = 0;
   }
 
-  private async tell(context: ShopContext, member: Member, position: number): Promise<void> {
+  private async tell(context: ShopContext, position: number): Promise<void> {
     this.arrivedCount += 1;
     this.activeCount += 1;
-    const buyer: Buyer = { plan: member.plan, session: member.session, random: member.random, won: new Map() };
-    const neighbour = this.members[(position + 1) % this.members.length] ?? member;
-    const scheduledAtMs = context.opensAtMs + member.plan.arrivalMs;
-    const { prepared } = member;
-    member.prepared = EMPTY;
-    await BEHAVIOURS[member.plan.population](context, buyer, { scheduledAtMs, prepared, neighbour: neighbour.session });
+    const { shape } = this.options.setup;
+    const index = this.roster.indexAt(position);
+    const plan = planBuyer(shape, index);
+    const session = this.roster.sessionAt(position);
+    const buyer: Buyer = { plan, session, random: behaviourRandom(shape.seed, index), won: new Map() };
+    await BEHAVIOURS[plan.population](context, buyer, {
+      scheduledAtMs: context.opensAtMs + plan.arrivalMs,
+      prepared: this.roster.preparedAt(position),
+      neighbour: this.roster.sessionAt((position + 1) % this.roster.memberCount),
+    });
     await payForWins(context, this.paymentClient, buyer);
     this.activeCount -= 1;
   }
@@ -151,19 +157,18 @@ export class Crowd {
   private async mint(client: HttpClient, index: number): Promise<void> {
     const { setup, clock } = this.options;
     const forwardedFor = addressOf(index);
-    const random = behaviourRandom(setup.shape.seed, index);
     const host = `${setup.hostname}:${setup.port}`;
     const request = { method: "POST" as const, path: "/v1/sessions", host, forwardedFor, body: `{"kind":"guest"}` };
     let last = "";
     for (let call = 0; call <= MINT_RETRIES_MAX; call++) {
       const outcome = await client.send(buildPlainRequest(request));
       if (outcome.kind === "answer" && outcome.answer.status === 201) {
-        const session = readSession(outcome.answer.body, forwardedFor);
-        this.members.push({ plan: planBuyer(setup.shape, index), session, random, prepared: EMPTY });
+        const { arrivalMs } = planBuyer(setup.shape, index);
+        this.roster.join({ index, arrivalMs, ...readSession(outcome.answer.body) });
         return;
       }
       last = outcome.kind === "answer" ? `${outcome.answer.status} ${outcome.answer.body}` : outcome.cause;
-      await wait(clock, retryDelayMs({ random }, { kind: "silence" }));
+      await wait(clock, retryDelayMs({ random: preparationRandom(setup.shape.seed, index) }, { kind: "silence" }));
     }
     throw new Error(`no session for buyer ${index} in ${MINT_RETRIES_MAX} tries; the last answer was: ${last}`);
   }
@@ -181,13 +186,11 @@ export class Crowd {
   }
 }
 
-const EMPTY = new Uint8Array(0);
-
-function readSession(body: string, forwardedFor: string): BuyerSession {
+function readSession(body: string): { token: string; signingKey: Uint8Array; buyerId: string } {
   const session = parseObject(body);
   const { token, signingKey, buyerId } = session;
   if (typeof token !== "string" || typeof signingKey !== "string" || typeof buyerId !== "string") {
     throw new Error(`not a session: ${body}`);
   }
-  return { token, signingKey: Buffer.from(signingKey, "base64url"), buyerId, forwardedFor };
+  return { token, signingKey: Buffer.from(signingKey, "base64url"), buyerId };
 }

@@ -67,11 +67,12 @@ const PATIENT_SHARE = 0.04;
 const ABANDON_SHARE = 0.06;
 const ABANDON_CHECKOUT_SHARE = 0.01;
 const DECLINE_SHARE = 0.03;
-const QUANTITY_ONE_SHARE = 0.7;
+const QUANTITY_ONE_SHARE = 0.4;
 /** Half of the demand is drawn to items by their stock, half evenly, so that the scarce item is the most wanted. */
 const EVEN_DEMAND_SHARE = 0.5;
-/** Streams of the seed: plans use the buyer's number, the rest of the buyer's draws start here. */
+/** Streams of the seed: plans use the buyer's number, the buyer's other draws start far away from them. */
 const BEHAVIOUR_STREAM_OFFSET = 1_000_000_007;
+const PREPARATION_STREAM_OFFSET = 500_000_003;
 
 /** The plan of a buyer. */
 export function planBuyer(shape: CrowdShape, index: number): BuyerPlan {
@@ -80,6 +81,7 @@ export function planBuyer(shape: CrowdShape, index: number): BuyerPlan {
   const itemIndex = pickItem(shape, random.fraction(), random.fraction());
   const perBuyerMax = shape.items[itemIndex]?.perBuyerMax ?? 1;
   const wantsOne = random.fraction() < QUANTITY_ONE_SHARE;
+  const wanted = 1 + random.below(perBuyerMax);
   const arrival = random.fraction();
   const isEarly = population === "early_bird";
   const isPatient = random.fraction() < PATIENT_SHARE;
@@ -88,7 +90,7 @@ export function planBuyer(shape: CrowdShape, index: number): BuyerPlan {
     population,
     itemIndex,
     // Who waits for returned units takes any single one, so that an odd last unit finds a buyer.
-    quantity: population === "greedy" ? perBuyerMax : wantsOne || isPatient ? 1 : perBuyerMax,
+    quantity: population === "greedy" ? perBuyerMax : wantsOne || isPatient ? 1 : wanted,
     // A triangle: most at the opening, none at the end of the rush. Half have arrived after 30 % of it.
     arrivalMs: isEarly ? -arrival * EARLY_MS_MAX : shape.rushMs * (1 - Math.sqrt(1 - arrival)),
     isPatient,
@@ -100,6 +102,11 @@ export function planBuyer(shape: CrowdShape, index: number): BuyerPlan {
 /** The generator for what a buyer draws while acting: jitter, nonces, the moment of hanging up. */
 export function behaviourRandom(seed: number, index: number): ReturnType<typeof createSeededRandom> {
   return createSeededRandom(seed, index + BEHAVIOUR_STREAM_OFFSET);
+}
+
+/** The generator for what is drawn on a buyer's behalf before the opening: the first request's nonce. */
+export function preparationRandom(seed: number, index: number): ReturnType<typeof createSeededRandom> {
+  return createSeededRandom(seed, index + PREPARATION_STREAM_OFFSET);
 }
 
 /** The address a buyer comes from: one each, out of 10.0.0.0/8. */

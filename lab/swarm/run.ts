@@ -17,13 +17,13 @@ import { wait } from "./system-clock.ts";
 import { countHasty, countRows, sumTallies, type TallySum } from "./tally.ts";
 
 const WORKER_COUNT_MAX = 2;
-const PER_BUYER_MAX = 2;
+const PER_BUYER_MAX = 4;
 const SALE_LASTS_MS = 3_600_000;
 /** The countdown that buyers see before their sessions are counted in; the opening is moved when everybody is ready. */
 const COUNTDOWN_MS_MIN = 5_000;
 const COUNTDOWN_MS_PER_BUYER = 0.15;
-/** Signing first requests ahead of time, a quarter of it to spare. */
-const PREPARATION_MS_PER_BUYER = 0.03;
+/** Signing first requests ahead of time, half of it to spare. */
+const PREPARATION_MS_PER_BUYER = 0.02;
 /** After the last buyer went home, for holds that ended to be swept and notifications to arrive. */
 const SETTLE_WITHIN_MS = 15_000;
 const SETTLE_POLL_MS = 500;
@@ -45,11 +45,11 @@ export interface RunTimings {
 
 /** Fits a crowd of 100,000 on two cores into a minute and a half. */
 export const RUN_TIMINGS: RunTimings = {
-  preparationMs: 3_500,
+  preparationMs: 2_500,
   rushMs: 10_000,
-  holdMs: 24_000,
+  holdMs: 36_000,
   thinkMsMax: 8_000,
-  patienceMs: 42_000,
+  patienceMs: 50_000,
 };
 
 export interface RunOptions {
