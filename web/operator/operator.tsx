@@ -18,7 +18,9 @@ function Console() {
   const current = api.value;
   const where = route.value;
   const icon = document.querySelector<HTMLLinkElement>("link[rel=icon]")?.href;
-  useEffect(() => document.querySelector("h1")?.focus(), [where, current]);
+  useEffect(() => {
+    document.querySelector<HTMLElement>(current === null ? "#token" : "h1")?.focus();
+  }, [where, current]);
   return (
     <>
       <header class="top">
@@ -38,15 +40,16 @@ function Console() {
 }
 
 function Navigation({ where }: { where: Route }) {
-  const link = (page: "sales" | "bans", text: string) => (
-    <a href={`#/${page === "sales" ? "" : page}`} {...(where.page === page ? { "aria-current": "page" } : {})}>
-      {text}
-    </a>
-  );
+  const isBans = where.page === "bans";
+  const current = (isCurrent: boolean) => (isCurrent ? { "aria-current": "page" as const } : {});
   return (
     <nav class="row" aria-label="Console">
-      {link("sales", "Sales")}
-      {link("bans", "Bans")}
+      <a href="#/" {...current(!isBans)}>
+        Sales
+      </a>
+      <a href="#/bans" {...current(isBans)}>
+        Bans
+      </a>
       <button type="button" class="button small quiet" onClick={() => signOut("You are signed out.")}>
         Sign out
       </button>

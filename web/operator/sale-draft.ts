@@ -6,6 +6,7 @@
  */
 import { PRICE_AMOUNT_MAX } from "../../src/domain/money.ts";
 import { formatMoney, parseAmount } from "../shared/money.ts";
+import { formatCount } from "./words.ts";
 
 /** All members are the text of their fields; times are local, as `datetime-local` has them. */
 export interface SaleDraft {
@@ -80,7 +81,8 @@ export function checkDraft(draft: SaleDraft, nowMs: number): DraftCheck {
   const fail = (field: string, text: string) => void errors.set(field, text);
   const integer = (field: string, text: string, range: { min: number; max: number }): number => {
     const value = /^\d+$/.test(text.trim()) ? Number(text) : Number.NaN;
-    if (!(value >= range.min && value <= range.max)) fail(field, `A whole number from ${range.min} to ${range.max}.`);
+    if (!(value >= range.min && value <= range.max))
+      fail(field, `A whole number from ${formatCount(range.min)} to ${formatCount(range.max)}.`);
     return value;
   };
   if (draft.name.trim() === "") fail("name", "Buyers read this name, so the sale needs one.");

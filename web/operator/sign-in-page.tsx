@@ -28,7 +28,7 @@ export function SignInPage() {
   };
   return (
     <form class="card stack sign-in" onSubmit={(event) => void submit(event)}>
-      <h1 tabIndex={-1}>Operator console</h1>
+      <h1>Operator console</h1>
       <p class="soft">
         Sign in with the operator token: the value of <code>ADMIN_TOKEN</code>, or the one the node printed when it
         started.
