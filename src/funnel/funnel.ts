@@ -58,9 +58,9 @@ export interface Funnel {
   drain(): void;
   /** Ends all timers. Call it after the listener stopped. */
   stop(): Promise<void>;
-  /** Attempts on their way to the ledger. */
+  /** Attempts past stage 6 without an answer yet. */
   inFlight(): number;
-  /** Attempts that may be, as the adaptive limit has it now. */
+  /** Attempts that may be on their way to the ledger, as the adaptive limit has it now. */
   inFlightMax(): number;
   /** How late the event loop is, smoothed, in milliseconds. */
   eventLoopDelayMs(): number;
@@ -210,7 +210,7 @@ class SevenStages implements Funnel {
   }
 
   inFlight(): number {
-    return this.#shed.inFlight;
+    return this.#shed.admitted;
   }
 
   inFlightMax(): number {

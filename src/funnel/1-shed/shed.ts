@@ -42,6 +42,11 @@ export class Shed {
     return this.#inFlight;
   }
 
+  /** Attempts past stage 6 without an answer yet. */
+  get admitted(): number {
+    return this.#reading + this.#inFlight;
+  }
+
   /** Why no work is taken, or null. One full moment of the concurrency limit does not count. */
   get readiness(): "draining" | "busy" | null {
     if (this.#isDraining) return "draining";

@@ -141,9 +141,23 @@ describe("catalogue", () => {
     expect(feed.listenerCount).toBe(0);
   });
 
-  test("does not start on a store that cannot be read", async () => {
-    const { store, catalogue } = setting();
+  test("started twice still polls once", async () => {
+    const { clock, store, catalogue } = setting();
+    await catalogue.start();
+    await catalogue.start();
+    const before = store.listCount;
+    await clock.advance(POLL_INTERVAL_MS);
+    expect(store.listCount).toBe(before + 1);
+    expect(clock.timerCount).toBe(1);
+  });
+
+  test("does not start on a store that cannot be read, and does when it can", async () => {
+    const { clock, store, catalogue } = setting();
     store.fail = new Error("away");
     await expect(catalogue.start()).rejects.toThrow("away");
+    expect(clock.timerCount).toBe(0);
+    store.fail = null;
+    await catalogue.start();
+    expect(catalogue.findSale(SALE_ID)).not.toBeNull();
   });
 });

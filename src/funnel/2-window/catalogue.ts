@@ -54,20 +54,29 @@ export class Catalogue {
   #next: Promise<void> | null = null;
   #cancelTimer: (() => void) | null = null;
   #unsubscribe: (() => void) | null = null;
-  #isStopped = false;
+  #isStopped = true;
   #refreshedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: CatalogueParts) {
     this.#parts = parts;
   }
 
-  /** Resolves when the first copy is there; throws when the store cannot give it. Then keeps it fresh until stopped. */
+  /**
+   * Resolves when the first copy is there; throws when the store cannot give it. Then keeps it fresh until stopped.
+   * Whoever needs the catalogue may start it; only the first start counts.
+   */
   async start(): Promise<void> {
+    if (!this.#isStopped) return this.refresh();
     this.#isStopped = false;
     this.#unsubscribe ??= this.#parts.feed.subscribe((hint) => {
       if (hint.topic === "catalogue") void this.#refreshQuietly();
     });
-    await this.refresh();
+    try {
+      await this.refresh();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
     this.#schedulePoll();
   }
 
