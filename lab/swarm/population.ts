@@ -64,6 +64,7 @@ export interface CrowdShape {
 
 const EARLY_MS_MAX = 1_500;
 const PATIENT_SHARE = 0.04;
+const PATIENT_THINK_SHARE = 0.2;
 const ABANDON_SHARE = 0.06;
 const ABANDON_CHECKOUT_SHARE = 0.01;
 const DECLINE_SHARE = 0.03;
@@ -83,6 +84,8 @@ export function planBuyer(shape: CrowdShape, index: number): BuyerPlan {
   const wantsOne = random.fraction() < QUANTITY_ONE_SHARE;
   const wanted = 1 + random.below(perBuyerMax);
   const arrival = random.fraction();
+  const payment = pickPayment(random.fraction());
+  const thinkMs = random.fraction() * shape.thinkMsMax;
   const isEarly = population === "early_bird";
   const isPatient = random.fraction() < PATIENT_SHARE;
   return {
@@ -94,8 +97,9 @@ export function planBuyer(shape: CrowdShape, index: number): BuyerPlan {
     // A triangle: most at the opening, none at the end of the rush. Half have arrived after 30 % of it.
     arrivalMs: isEarly ? -arrival * EARLY_MS_MAX : shape.rushMs * (1 - Math.sqrt(1 - arrival)),
     isPatient,
-    payment: pickPayment(random.fraction()),
-    thinkMs: random.fraction() * shape.thinkMsMax,
+    // Who waited so long for a unit does not let it go again.
+    payment: isPatient ? "pays" : payment,
+    thinkMs: isPatient ? thinkMs * PATIENT_THINK_SHARE : thinkMs,
   };
 }
 

@@ -8,8 +8,8 @@
 import { availableParallelism } from "node:os";
 import type { Clock } from "../../src/ports/clock.ts";
 import { CrowdProcess } from "./crowd-process.ts";
-import { type Evidence, judge } from "./judge.ts";
-import { type NewSale, OperatorClient } from "./operator-client.ts";
+import { type Evidence, judge, type OrderRow } from "./judge.ts";
+import { type Audit, type NewSale, OperatorClient } from "./operator-client.ts";
 import { MemoryWatch } from "./process-memory.ts";
 import type { Progress } from "./progress.ts";
 import type { RunResult } from "./report.ts";
@@ -27,6 +27,7 @@ const PREPARATION_MS_PER_BUYER = 0.02;
 /** After the last buyer went home, for holds that ended to be swept and notifications to arrive. */
 const SETTLE_WITHIN_MS = 15_000;
 const SETTLE_POLL_MS = 500;
+const CONSISTENT_READS_MAX = 20;
 const CLOCK_SAMPLES = 7;
 
 /** How long the parts of a run take. */
@@ -219,7 +220,7 @@ async function sendHomeWhenSold(
   for (const crowd of processes) crowd.send({ type: "go_home" });
 }
 
-/** Reads orders and stock once holds that ended are swept and everything paid has settled. */
+/** Waits until holds that ended are swept and everything paid has settled, then reads orders and stock. */
 async function collectEvidence(
   options: RunOptions,
   operator: OperatorClient,
@@ -229,29 +230,43 @@ async function collectEvidence(
 ): Promise<Evidence> {
   const { clock, progress } = options;
   const { saleId, sale, serverOffsetMs, opensAtMs } = opening;
-  const observations = processes.flatMap((crowd) => crowd.observations);
   progress.start(() => "the last holds end, the last payments settle");
   const deadlineMs = clock.monotonicMs() + (options.settleWithinMs ?? SETTLE_WITHIN_MS);
-  let audit = await operator.audit(saleId);
-  while (audit.items.some((item) => item.held > 0) && clock.monotonicMs() < deadlineMs) {
+  while (clock.monotonicMs() < deadlineMs && (await operator.audit(saleId)).items.some((item) => item.held > 0)) {
     await wait(clock, SETTLE_POLL_MS);
-    audit = await operator.audit(saleId);
   }
   progress.start(() => "comparing every answer with every order");
-  const orders = await operator.orders(saleId);
-  const readAtMs = clock.nowMs() + serverOffsetMs;
-  audit = await operator.audit(saleId);
+  const { orders, audit } = await readConsistently(options, operator, saleId);
   progress.stop();
   return {
     opensAtMs: opensAtMs + serverOffsetMs,
-    readAtMs,
+    readAtMs: clock.nowMs() + serverOffsetMs,
     items: sale.items.map(({ sku, stock, perBuyerMax }) => ({ sku, stock, perBuyerMax })),
-    observations,
+    observations: processes.flatMap((crowd) => crowd.observations),
     orders,
     audit,
     internalErrorCount: countRows(tally.rows, { reason: "internal" }),
     hasty: countHasty(tally.rows),
   };
+}
+
+/**
+ * Orders come page by page and stock in another answer; holds may end in between. What was read counts only if the stock
+ * was the same before and after, otherwise it is read again.
+ */
+async function readConsistently(
+  options: RunOptions,
+  operator: OperatorClient,
+  saleId: string,
+): Promise<{ orders: OrderRow[]; audit: Audit }> {
+  for (let tries = 1; ; tries++) {
+    const before = await operator.audit(saleId);
+    const orders = await operator.orders(saleId);
+    const audit = await operator.audit(saleId);
+    const isUnchanged = JSON.stringify(before.items) === JSON.stringify(audit.items);
+    if (isUnchanged || tries === CONSISTENT_READS_MAX) return { orders, audit };
+    await wait(options.clock, SETTLE_POLL_MS);
+  }
 }
 
 /** Server clock minus ours, from the exchange with the shortest round trip. */
