@@ -44,6 +44,11 @@ interface Progress {
   failures: number;
 }
 
+/** A broken connection says nothing more than that it broke; the next one tells whether the server is there. */
+function ignoreBreak(error: unknown): void {
+  if (!(error instanceof Error)) throw error;
+}
+
 async function readStream(
   response: Response,
   progress: Progress,
@@ -52,6 +57,7 @@ async function readStream(
 ): Promise<void> {
   const parser = new EventStreamParser({
     onEvent: (event) => {
+      if (connection.signal.aborted) return;
       progress.lastEventId = event.id;
       if (event.event === "reservation") listeners.onReservation(JSON.parse(event.data) as Reservation);
     },
@@ -60,6 +66,8 @@ async function readStream(
     },
   });
   const reader = (response.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream()).getReader();
+  // A fetch ends its body by itself when it is aborted; another source may not.
+  connection.signal.addEventListener("abort", () => void reader.cancel().catch(ignoreBreak), { once: true });
   for (;;) {
     const silence = setTimeout(() => connection.abort(), SILENCE_MS_MAX);
     const piece = await reader.read().finally(() => clearTimeout(silence));
@@ -107,8 +115,7 @@ async function follow(source: EventSource, listeners: EventListeners, closed: Ab
         return;
       }
     } catch (error) {
-      // A broken connection says nothing more than that it broke; the next one tells whether the server is there.
-      if (!(error instanceof Error)) throw error;
+      ignoreBreak(error);
     }
     if (closed.aborted) return;
     const backoffMs = Math.min(RECONNECT_MS_MAX, (problem?.retryAfterMs ?? progress.retryMs) * 2 ** progress.failures);
