@@ -161,7 +161,7 @@ test("serves pages under a strict policy, with scripts whose names are their con
   const assets = [...html.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, path]) => path as string);
   expect(assets.length).toBeGreaterThan(0);
   for (const path of assets) {
-    expect(path).toMatch(/\.[0-9a-z]{8,}\.(js|css|svg)$/);
+    expect(path).toMatch(/\.[0-9A-Za-z_-]{8,}\.(js|css|svg)$/);
     const asset = await fetch(`${deployment.buyerUrl}${path}`);
     expect([path, asset.status]).toEqual([path, 200]);
     expect(asset.headers.get("cache-control")).toContain("immutable");

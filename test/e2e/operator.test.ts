@@ -1,0 +1,137 @@
+/**
+ * An operator signs in, makes a sale, opens, pauses, resumes and closes it, sees what happens and proves the books.
+ */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import type { Browser, Page } from "playwright-core";
+import { expectAccepted, expectRefusal } from "../support/answers.ts";
+import { Deployment } from "../support/deployment.ts";
+import { waitForState } from "../support/operator-client.ts";
+import { waitUntil } from "../support/waiting.ts";
+import { openPage, startBrowser, type WatchedPage } from "./browser.ts";
+
+setDefaultTimeout(90_000);
+
+let deployment: Deployment;
+let browser: Browser;
+
+beforeAll(async () => {
+  [deployment, browser] = await Promise.all([Deployment.start({ database: "pglite", runtime: "bun" }), startBrowser()]);
+}, 60_000);
+
+afterAll(async () => {
+  await browser?.close();
+  await deployment?.stop();
+});
+
+async function signIn(width = 1_280): Promise<WatchedPage> {
+  const { adminUrl, adminToken } = deployment.node;
+  const watched = await openPage(browser, [adminUrl], { viewport: { width, height: 900 } });
+  await watched.page.goto(adminUrl);
+  await watched.page.getByLabel("Token").fill(adminToken);
+  await watched.page.getByRole("button", { name: "Sign in" }).click();
+  await watched.page.getByRole("heading", { name: "Sales", level: 1 }).waitFor();
+  return watched;
+}
+
+/** Presses a command; for those that the console asks about, also its "yes". */
+async function command(page: Page, name: string, yes?: string): Promise<void> {
+  await page.locator(".commands").getByRole("button", { name }).click();
+  if (yes !== undefined) await page.getByRole("dialog").getByRole("button", { name: yes }).click();
+}
+
+async function saleIdOf(page: Page): Promise<string> {
+  await page.waitForURL(/#\/sales\//);
+  return page.url().split("#/sales/")[1] as string;
+}
+
+test("lets an operator create, open, pause, resume and close a sale, and see it happen", async () => {
+  const watched = await signIn();
+  const { page } = watched;
+  await page.getByRole("link", { name: "New sale" }).click();
+  await page.getByLabel("Name", { exact: true }).first().fill("Console drop");
+  const item = page.getByRole("group", { name: "Item 1" });
+  await item.getByLabel("Sku").fill("gold");
+  await item.getByLabel("Name").fill("Gold seat");
+  await item.getByLabel(/^Price/).fill("49.00");
+  await item.getByLabel("Stock").fill("3");
+  await page.getByRole("button", { name: "Create the sale" }).click();
+  await page.getByRole("heading", { name: "Console drop", level: 1 }).waitFor();
+  const sale = { saleId: await saleIdOf(page), sku: "gold" };
+
+  await command(page, "Open now", "Open it now");
+  await waitForState(deployment.buyerUrl, sale.saleId, "open");
+  expectAccepted(await (await deployment.guest()).reserve(sale));
+  await command(page, "Pause");
+  await waitForState(deployment.buyerUrl, sale.saleId, "paused");
+  expectRefusal(await (await deployment.guest()).reserve(sale), "paused");
+  await command(page, "Resume");
+  await waitForState(deployment.buyerUrl, sale.saleId, "open");
+
+  await page.getByRole("button", { name: "Refresh" }).click();
+  await page.getByLabel("Orders of this page").getByText("Gold seat").waitFor();
+  await page.getByRole("button", { name: "Audit now" }).click();
+  await page.getByText("Balanced.").waitFor();
+  const download = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Download CSV" }).click();
+  expect((await download).suggestedFilename()).toBe(`orders-${sale.saleId}.csv`);
+
+  await command(page, "Close for good", "Close it for good");
+  await waitForState(deployment.buyerUrl, sale.saleId, "closed");
+  await waitUntil(
+    "no command to be left",
+    async () => (await page.locator(".commands").getByRole("button").count()) === 0,
+  );
+  watched.expectNoComplaints();
+  await watched.close();
+});
+
+test("keeps whoever has another token out, and says so", async () => {
+  const { adminUrl } = deployment.node;
+  const watched = await openPage(browser, [adminUrl]);
+  await watched.page.goto(adminUrl);
+  await watched.page.getByLabel("Token").fill("not-the-token");
+  await watched.page.getByRole("button", { name: "Sign in" }).click();
+  await watched.page
+    .getByRole("alert")
+    .getByText(/not this node's token/)
+    .waitFor();
+  await watched.close();
+});
+
+test("tells an operator what is wrong with a sale, at its field, on a small screen", async () => {
+  const watched = await signIn(375);
+  const { page } = watched;
+  await page.getByRole("link", { name: "New sale" }).click();
+  await page.getByRole("button", { name: "Create the sale" }).click();
+  await page
+    .getByRole("alert")
+    .getByText(/need another look/)
+    .waitFor();
+  await waitUntil("the first wrong field to have the focus", async () => {
+    return (await page.evaluate("document.activeElement?.getAttribute('aria-invalid')")) === "true";
+  });
+  const [content, screen] = (await page.evaluate(
+    "[document.documentElement.scrollWidth, window.innerWidth]",
+  )) as number[];
+  expect(content as number).toBeLessThanOrEqual(screen as number);
+  watched.expectNoComplaints();
+  await watched.close();
+});
+
+test("shows a name that is markup as text", async () => {
+  const name = `<img src=x onerror="document.title='hacked'">`;
+  const { saleId } = await deployment.sale({
+    name,
+    items: [{ sku: "x", name, price: { amount: 1, currency: "EUR" }, stock: 1 }],
+  });
+  const console = await signIn();
+  await console.page.getByText(name).first().waitFor();
+  console.expectNoComplaints();
+  await console.close();
+  const buyer = await openPage(browser, [deployment.buyerUrl]);
+  await buyer.page.goto(`${deployment.buyerUrl}/sales/${saleId}`);
+  await buyer.page.getByRole("heading", { level: 1 }).getByText(name).waitFor();
+  expect(await buyer.page.title()).not.toBe("hacked");
+  buyer.expectNoComplaints();
+  await buyer.close();
+});
