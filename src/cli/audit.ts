@@ -2,8 +2,8 @@
  * `doorbuster audit ID`: prints the conservation proof of a sale; exit 1 when anything does not balance.
  */
 import type { Command } from "commander";
-import pc from "picocolors";
 import type { AuditReport } from "../ledger/auditor.ts";
+import { colorsFor } from "./colors.ts";
 import { CommandFailure } from "./failure.ts";
 import { connectOperator, type Target } from "./operator-client.ts";
 import { salePath } from "./sale.ts";
@@ -25,13 +25,13 @@ export function addAudit(program: Command, surroundings: Surroundings): void {
     .action(async (id: string, options: AuditOptions) => {
       const operator = connectOperator(options, surroundings.env);
       const report = await operator.request<AuditReport>("GET", `${salePath(id)}/audit`);
-      surroundings.out(options.json ? `${JSON.stringify(report, null, 2)}\n` : describeAudit(report));
+      surroundings.out(options.json ? `${JSON.stringify(report, null, 2)}\n` : describeAudit(report, surroundings));
       if (!report.balanced) throw new CommandFailure("The audit found violations.");
     });
 }
 
 /** The report as a table, the violations, and a verdict in one sentence. */
-export function describeAudit(report: AuditReport): string {
+function describeAudit(report: AuditReport, surroundings: Surroundings): string {
   const header = ["sku", "total", "free", "granted", "held", "sold", "in flight"];
   const rows = report.items.map((item) => [
     item.sku,
@@ -44,8 +44,9 @@ export function describeAudit(report: AuditReport): string {
   ]);
   const violations = report.violations.map((violation) => `  ${violation.code} ${violation.sku}: ${violation.text}\n`);
   const units = report.items.reduce((sum, item) => sum + item.total, 0);
+  const colors = colorsFor(surroundings);
   const verdict = report.balanced
-    ? pc.green(`Balanced: each of ${units} units is in exactly one place.`)
-    : pc.red(`NOT balanced: ${report.violations.length} violation(s).`);
+    ? colors.green(`Balanced: each of ${units} units is in exactly one place.`)
+    : colors.red(`NOT balanced: ${report.violations.length} violation(s).`);
   return `${renderTable(header, rows)}\n${violations.join("")}${verdict}\n`;
 }

@@ -82,6 +82,14 @@ async function run(
   return { exitCode, out, err };
 }
 
+describe("output", () => {
+  test("has no colours where no terminal reads it, on a build server as well", async () => {
+    const { out } = await run(["audit", "s1", "--url", url], { env: { ADMIN_TOKEN: TOKEN, CI: "true" } });
+    expect(out).toContain("Balanced");
+    expect(out).not.toContain("\u001b[");
+  });
+});
+
 describe("help and usage", () => {
   const commands = [["serve"], ["demo"], ["sale"], ["sale", "create"], ["audit"], ["migrate"], ["config"], ["keys"]];
   test.each(commands.map((command) => [command.join(" "), command] as const))(

@@ -5,8 +5,8 @@
  * environment is never repeated. The first signal drains, a second one ends the process at once (main.ts).
  */
 import { type Command, Option } from "commander";
-import pc from "picocolors";
 import { type Config, loadConfig } from "../config/load.ts";
+import { colorsFor } from "./colors.ts";
 import { createDemoSale } from "./demo-sale.ts";
 import { CommandFailure } from "./failure.ts";
 import { hostInUrl, OperatorClient } from "./operator-client.ts";
@@ -51,8 +51,8 @@ async function serve(options: ServeOptions, surroundings: Surroundings): Promise
   surroundings.err(`Starting Doorbuster, ${config.mode} mode, ${what} …\n`);
   const node = await surroundings.composition.startNode(config, options.roles);
   try {
-    surroundings.out(describeNode({ config, node, roles: options.roles, isTerminal: surroundings.isTerminal }));
-    if (options.demoSale) surroundings.out(await openDemoSale(config, node));
+    surroundings.out(describeNode({ config, node, roles: options.roles, surroundings }));
+    if (options.demoSale) surroundings.out(await openDemoSale(config, node, surroundings));
     surroundings.out(`Ready. ${surroundings.isTerminal ? "Ctrl-C stops it." : ""}\n`);
     const signal = await surroundings.untilToldToStop();
     surroundings.err(`\n${signal}: finishing what has begun, at most ${config.drainMs / 1_000} s …\n`);
@@ -65,27 +65,30 @@ function describeNode(parts: {
   readonly config: Config;
   readonly node: RunningNode;
   readonly roles: readonly Role[];
-  readonly isTerminal: boolean;
+  readonly surroundings: Surroundings;
 }): string {
-  const { config, node, roles, isTerminal } = parts;
+  const { config, node, roles, surroundings } = parts;
+  const colors = colorsFor(surroundings);
   const operators = operatorUrl(config, node.adminPort);
   const lines: string[] = [];
-  if (node.buyerPort !== null) lines.push(`  Buyers     ${pc.cyan(buyerUrl(config, node.buyerPort))}`);
+  if (node.buyerPort !== null) lines.push(`  Buyers     ${colors.cyan(buyerUrl(config, node.buyerPort))}`);
   if (roles.includes("admin")) {
-    lines.push(`  Operators  ${pc.cyan(operators)}`, `  Token      ${describeToken(config, isTerminal)}`);
+    lines.push(`  Operators  ${colors.cyan(operators)}`, `  Token      ${describeToken(config, surroundings)}`);
   } else {
-    lines.push(`  Health     ${pc.cyan(`${operators}/readyz`)}`);
+    lines.push(`  Health     ${colors.cyan(`${operators}/readyz`)}`);
   }
   return `\n${lines.join("\n")}\n\n`;
 }
 
-function describeToken(config: Config, isTerminal: boolean): string {
+function describeToken(config: Config, surroundings: Surroundings): string {
   const origin = config.origins.ADMIN_TOKEN;
-  if (origin === "made now" || (origin === "data directory" && isTerminal)) return pc.bold(config.adminToken);
+  if (origin === "made now" || (origin === "data directory" && surroundings.isTerminal)) {
+    return colorsFor(surroundings).bold(config.adminToken);
+  }
   return origin === "data directory" ? `in ${config.dataDir}/admin-token` : "the ADMIN_TOKEN you set";
 }
 
-async function openDemoSale(config: Config, node: RunningNode): Promise<string> {
+async function openDemoSale(config: Config, node: RunningNode, surroundings: Surroundings): Promise<string> {
   const buyers = buyerUrl(config, node.buyerPort ?? config.port);
   const operator = new OperatorClient({
     url: operatorUrl(config, node.adminPort),
@@ -94,7 +97,7 @@ async function openDemoSale(config: Config, node: RunningNode): Promise<string> 
   const time = await fetch(`${buyers}/v1/time`, { signal: AbortSignal.timeout(5_000) });
   const { now } = (await time.json()) as { now: number };
   const saleId = await createDemoSale(operator, now);
-  return `  Demo sale  ${pc.cyan(`${buyers}/sales/${saleId}`)}  opens in 30 seconds\n\n`;
+  return `  Demo sale  ${colorsFor(surroundings).cyan(`${buyers}/sales/${saleId}`)}  opens in 30 seconds\n\n`;
 }
 
 function buyerUrl(config: Config, port: number): string {
