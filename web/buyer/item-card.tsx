@@ -20,7 +20,8 @@ export function ItemCard({ model, sale, item }: { model: SaleModel; sale: SaleDo
   const now = model.now;
   const purchase = model.purchaseOf(item.sku);
   const own = model.ownUnits(item.sku);
-  const restMax = Math.max(1, item.perBuyerMax - own.units);
+  const isDone = own.unpaidRid !== null || own.units >= item.perBuyerMax;
+  const restMax = isDone ? item.perBuyerMax : item.perBuyerMax - own.units;
   const quantity = Math.min(model.chosen.get(item.sku) ?? 1, restMax);
   const view = buyButtonView({
     ...sale,
@@ -52,7 +53,7 @@ export function ItemCard({ model, sale, item }: { model: SaleModel; sale: SaleDo
             <select
               class="input"
               value={quantity}
-              disabled={purchase.kind === "sending" || purchase.kind === "waiting"}
+              disabled={isDone || purchase.kind === "sending" || purchase.kind === "waiting"}
               onChange={(event) => {
                 model.chosen.set(item.sku, Number(event.currentTarget.value));
                 model.changed();
