@@ -77,6 +77,7 @@ describe("shed", () => {
     ["0", null],
     ["4097", "payload_too_large"],
     ["999999999999", "payload_too_large"],
+    ["1".repeat(400), "payload_too_large"],
     ["-1", "malformed"],
     ["1e3", "malformed"],
     ["", "malformed"],

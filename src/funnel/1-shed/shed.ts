@@ -7,7 +7,7 @@
  */
 import { isIdempotencyKey } from "../../domain/ids.ts";
 import type { Refusal } from "../../domain/refusals.ts";
-import { malformed, plainRefusal, prepareRefusal } from "../refusal-answers.ts";
+import { malformed, plainRefusal, prepareClosingRefusal, prepareRefusal } from "../refusal-answers.ts";
 import type { HotRequest } from "../request.ts";
 import type { ConcurrencyLimit } from "./concurrency-limit.ts";
 import { EVENT_LOOP_DELAY_MS_MAX, type EventLoopDelay } from "./event-loop-delay.ts";
@@ -18,10 +18,10 @@ export const HOT_BODY_BYTES_MAX = 4_096;
 /** Bodies being read at once: what slow senders can cost is this times the size of a body. */
 export const BODIES_READ_MAX = 8_192;
 
-const DIGITS = /^[0-9]{1,15}$/;
+const DIGITS = /^[0-9]+$/;
 
 const NO_KEY = prepareRefusal(malformed("The Idempotency-Key header must be 8 to 64 visible ASCII characters."));
-const BAD_LENGTH = prepareRefusal(malformed("The Content-Length header must be a number."));
+const BAD_LENGTH = prepareClosingRefusal(malformed("The Content-Length header must be a number."));
 
 /** Counts what is in flight and says when it is enough. */
 export class Shed {

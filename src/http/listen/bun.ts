@@ -19,7 +19,10 @@ import {
 } from "./listener.ts";
 import { readStreamBounded } from "./read-stream.ts";
 
-/** Bun would answer beyond this without a problem document; our own bounds refuse long before, and nobody reads the rest. */
+/**
+ * Bun would answer beyond this without a problem document; our own bounds refuse long before. An unread body costs no
+ * memory: Bun stops reading while we think and drops what comes after the answer.
+ */
 const BODY_BYTES_CUT = Number.MAX_SAFE_INTEGER;
 const MS_PER_S = 1_000;
 const IDLE_TIMEOUT_S = IDLE_TIMEOUT_MS / MS_PER_S;
