@@ -81,6 +81,7 @@ function describeCheckout(deployment: GetDeployment): void {
 /** Seconds after the checkout's expiry at which late money arrives: after the sweeper has ended the hold. */
 const LATE = { lateSeconds: "4", cancelRule: "captured_anyway" };
 
+/** Each waits for its money for seconds, so they wait together. */
 function describeLateMoney(deployment: GetDeployment): void {
   async function payLate(stock: number, filledIn: Record<string, string>): Promise<Late> {
     const sale = await deployment().sale({ holdMs: 1_500, items: [seat({ stock })] });
@@ -91,7 +92,7 @@ function describeLateMoney(deployment: GetDeployment): void {
     return { sale, buyer, rid };
   }
 
-  test("gives a unit to money that comes after the hold has expired, when one is left", async () => {
+  test.concurrent("gives a unit to money that comes after the hold has expired, when one is left", async () => {
     const { sale, buyer, rid } = await payLate(2, LATE);
     await waitForStatus(buyer, rid, "expired");
     expect((await deployment().operator.audit(sale.saleId)).items[0]).toMatchObject({ free: 2, held: 0, sold: 0 });
@@ -100,7 +101,7 @@ function describeLateMoney(deployment: GetDeployment): void {
     expect(audit).toMatchObject({ balanced: true, items: [{ free: 1, held: 0, sold: 1 }] });
   });
 
-  test("sends money back that comes after the hold has expired, when the unit is somebody else's", async () => {
+  test.concurrent("sends money back that comes after the hold has expired, when the unit is somebody else's", async () => {
     const { sale, buyer, rid } = await payLate(1, LATE);
     await waitForStatus(buyer, rid, "expired");
     const next = await deployment().guest();
@@ -115,7 +116,7 @@ function describeLateMoney(deployment: GetDeployment): void {
     expect(audit).toMatchObject({ balanced: true, items: [{ free: 0, held: 0, sold: 1 }] });
   });
 
-  test("lets nobody else have a unit while its money is on its way", async () => {
+  test.concurrent("lets nobody else have a unit while its money is on its way", async () => {
     const { sale, buyer, rid } = await payLate(1, { lateSeconds: "2", cancelRule: "answers_processing" });
     const other = await deployment().guest();
     await waitForStatus(buyer, rid, "expiring");

@@ -3,7 +3,7 @@
  * a second for an address.
  */
 import { expect, test } from "bun:test";
-import { expectAccepted, expectRefusal } from "../../support/answers.ts";
+import { call, expectAccepted, expectRefusal } from "../../support/answers.ts";
 import type { Buyer } from "../../support/buyer-client.ts";
 import type { GetDeployment } from "../../support/deployment.ts";
 import { seat } from "../../support/operator-client.ts";
@@ -61,6 +61,20 @@ export function describeThrottle(deployment: GetDeployment): void {
     expect(answers.length - throttled.length).toBeGreaterThanOrEqual(IP_PER_S);
     for (const answer of throttled) expectRefusal(answer, "throttled", { retryAfter: true });
     expectAccepted(await deployment().mintedGuest().reserve(sale, from(freshAddress())));
+  });
+
+  test("throttles sessions from one address, so that nobody makes buyers faster than attempts", async () => {
+    const where = freshAddress();
+    const answers = await mapBounded(range(200), 50, async () => {
+      return await call(`${deployment().buyerUrl}/v1/sessions`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json", "X-Forwarded-For": where },
+        body: '{"kind":"guest"}',
+      });
+    });
+    const throttled = answers.filter((answer) => answer.status !== 201);
+    expect(throttled.length).toBeGreaterThan(0);
+    for (const answer of throttled) expectRefusal(answer, "throttled", { retryAfter: true });
   });
 
   test("counts an IPv6 network of 64 bits as one address", async () => {

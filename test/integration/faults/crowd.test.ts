@@ -65,6 +65,27 @@ test("sells exactly 2 units in 500 parallel attempts of one buyer over 4 process
   expect(await operator.audit(item.saleId)).toMatchObject({ balanced: true, items: [{ held: 2, free: 9_998 }] });
 });
 
+test("makes what happens at one process true at all others: units given back, a pause, a ban", async () => {
+  const item = await operator.createSale({ items: [seat({ stock: 1 })] }, urls());
+  const holder = new Buyer(urlOf(0), mint.mint());
+  const { rid } = expectAccepted(await holder.reserve(item));
+  for (const url of urls()) expectRefusal(await new Buyer(url, mint.mint()).reserve(item), "empty");
+  await holder.via(urlOf(1)).cancel(rid);
+  const next = new Buyer(urlOf(2), mint.mint());
+  await waitUntil("the unit to be sold by another process", async () => (await next.reserve(item)).status === 201);
+
+  const ban = { kind: "buyer", subject: next.buyerId, reason: "a test" };
+  await operator.must("POST", "/bans", ban);
+  for (const url of urls()) {
+    await waitUntil(`${url} to know the ban`, async () => (await next.via(url).reserve(item)).json.reason === "banned");
+  }
+  await operator.command(item.saleId, "pause");
+  for (const url of urls()) {
+    await waitForState(url, item.saleId, "paused");
+    expectRefusal(await new Buyer(url, mint.mint()).reserve(item), "paused");
+  }
+});
+
 test("sells exactly 1,000 units to 20,000 buyers over 4 processes, and repeats every promise also when sold out", async () => {
   const item = await operator.createSale({ items: [seat({ stock: UNITS })], perBuyerMax: 1 }, urls());
   const crowd = range(BUYERS).map((index) => ({ buyer: new Buyer(urlOf(index), mint.mint()), key: freshKey() }));
