@@ -3,7 +3,7 @@
  *
  * Missing servers are installed when that is possible (root on Debian) and named when it is not; nothing is skipped in
  * silence. The rings run one after the other, because two cores shared by a browser, a database and a crowd make
- * timings lie. The last line is the sum. Arguments narrow the run to matching test files; --long adds the nightly runs.
+ * timings lie; only what mostly waits runs in pairs. The last line is the sum. Arguments narrow the run to matching test files; --long adds the nightly runs.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -12,15 +12,21 @@ import { join } from "node:path";
 import { findBun, findNode, ROOT } from "./runtime.js";
 import { ensureServers } from "./servers.js";
 
-const UNIT = ["./src", "./client", "./web", "./lab", "./test/tidy"];
-const CONFORMANCE = ["./test/conformance"];
+const CONFORMANCE = /^test\/conformance\//;
 const RINGS = [
-  { name: "unit and tidy", paths: UNIT, minutesMax: 4, flags: ["--parallel=2"] },
-  { name: "conformance on Bun", paths: CONFORMANCE, minutesMax: 5 },
-  { name: "conformance on Node", paths: CONFORMANCE, minutesMax: 5, runtime: "node" },
-  { name: "integration", paths: ["./test/integration"], minutesMax: 9 },
-  { name: "browser", paths: ["./test/e2e"], minutesMax: 4 },
+  {
+    name: "unit and tidy",
+    files: /^(src|client|web|lab|scripts|test\/tidy)\//,
+    minutesMax: 4,
+    flags: ["--parallel=2"],
+  },
+  { name: "conformance on Bun", files: CONFORMANCE, minutesMax: 5 },
+  { name: "conformance on Node", files: CONFORMANCE, minutesMax: 5, runtime: "node" },
+  { name: "API", files: /^test\/integration\/api-/, minutesMax: 6, flags: ["--parallel=2"] },
+  { name: "processes and faults", files: /^test\/integration\/(?!api-)/, minutesMax: 8 },
+  { name: "browser", files: /^test\/e2e\//, minutesMax: 4 },
 ];
+const FOLDERS = ["src", "client", "web", "lab", "scripts", "test"];
 const TEST_MS_MAX = 60_000;
 const LONG_FACTOR = 12;
 
@@ -30,13 +36,18 @@ async function main() {
   const patterns = args.filter((arg) => !arg.startsWith("--"));
   ensureServers();
   findNode();
+  const tests = FOLDERS.flatMap(testFiles);
+  const rings = patterns.length > 0 ? [narrowed(patterns)] : RINGS;
+  const forgotten = tests.filter((path) => !RINGS.some((ring) => ring.files.test(path)));
+  if (forgotten.length > 0) throw new Error(`no ring runs ${forgotten.join(", ")}`);
   if (patterns.length === 0) buildPages();
 
   const folder = mkdtempSync(join(tmpdir(), "doorbuster-test-"));
   const total = { passed: 0, failed: 0 };
   try {
-    for (const ring of patterns.length > 0 ? [narrowed(patterns)] : RINGS) {
-      const result = await runRing(ring, { folder, isLong });
+    for (const ring of rings) {
+      const paths = tests.filter((path) => ring.files.test(path));
+      const result = await runRing(ring, { paths, folder, isLong });
       total.passed += result.passed;
       total.failed += result.failed;
       process.stdout.write(`\n${ring.name}: ${result.passed} passed, ${result.failed} failed, ${result.seconds} s\n\n`);
@@ -54,14 +65,15 @@ function buildPages() {
   if (status !== 0) throw new Error("the pages could not be built");
 }
 
-function narrowed(patterns) {
-  return { name: "chosen files", paths: patterns, minutesMax: 9 };
+/** Files whose path contains one of the given parts; "./" in front does not matter. */
+function narrowed(parts) {
+  const isWanted = (path) => parts.some((part) => path.includes(part.replace(/^\.\//, "")));
+  return { name: "chosen files", files: { test: isWanted }, minutesMax: 9 };
 }
 
-/** Runs one ring and counts. A ring that crashed or hung has failed, whatever it counted before. */
-function runRing(ring, { folder, isLong }) {
+/** Runs one ring and counts. One that crashed or hung has failed, whatever it counted before. */
+function runRing(ring, { paths, folder, isLong }) {
   const report = join(folder, `${ring.name.replaceAll(" ", "-")}.report`);
-  const paths = ring.paths.filter((path) => !path.startsWith("./") || hasTests(path));
   if (paths.length === 0) return { passed: 0, failed: 0, seconds: 0 };
   const [command, args] = ring.runtime === "node" ? nodeCommand(paths, report) : bunCommand(ring, paths, report);
   const startedAt = process.hrtime.bigint();
@@ -89,7 +101,7 @@ function runRing(ring, { folder, isLong }) {
 function bunCommand(ring, paths, report) {
   const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
   const flags = ["--no-orphans", "test", `--timeout=${TEST_MS_MAX}`, ...(ring.flags ?? []), ...reporter];
-  return [findBun(), [...flags, ...paths]];
+  return [findBun(), [...flags, ...paths.map((path) => `./${path}`)]];
 }
 
 function nodeCommand(paths, report) {
@@ -101,17 +113,16 @@ function nodeCommand(paths, report) {
     "--test-reporter=tap",
     `--test-reporter-destination=${report}`,
   ];
-  return [findNode(), ["--test", ...flags, ...paths.flatMap(testFiles)]];
+  return [findNode(), ["--test", ...flags, ...paths]];
 }
 
-/** The test files below a folder, for runners that take no folders. */
+/** The test files below a folder, sorted. */
 function testFiles(folder) {
   const names = existsSync(join(ROOT, folder)) ? readdirSync(join(ROOT, folder), { recursive: true }) : [];
-  return names.filter((name) => /\.test\.tsx?$/.test(name)).map((name) => join(folder, name));
-}
-
-function hasTests(folder) {
-  return testFiles(folder).length > 0;
+  return names
+    .filter((name) => /\.test\.tsx?$/.test(name))
+    .map((name) => join(folder, name))
+    .sort();
 }
 
 /** Totals of a report: Bun's JUnit names them in its outermost element, Node's TAP in its last lines. */
