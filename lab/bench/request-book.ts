@@ -33,6 +33,7 @@ const BODY = '{"quantity":1}';
 const DIGEST = `sha-256=:${createHash("sha256").update(BODY).digest("base64")}:`;
 const SESSION_MS = 3_600_000;
 const KEY_LENGTH_MIN = 8;
+const NONCE_LENGTH_MIN = 16;
 
 /** Builds `count` complete requests. */
 export function buildRequests(options: BookOptions): readonly Buffer[] {
@@ -46,7 +47,12 @@ export function buildRequests(options: BookOptions): readonly Buffer[] {
     lines.push(`Idempotency-Key: ${key}`, `Content-Digest: ${DIGEST}`);
     if (session !== undefined && options.shape.signature !== "none") {
       lines.push(
-        ...signatureLines({ path, key, signingKey: session.signingKey, nonce: `nonce-${options.run}-${index}` }),
+        ...signatureLines({
+          path,
+          key,
+          signingKey: session.signingKey,
+          nonce: `nonce-${options.run}-${index}`.padEnd(NONCE_LENGTH_MIN, "_"),
+        }),
       );
     }
     lines.push(`Content-Length: ${BODY.length}`, "", BODY);
