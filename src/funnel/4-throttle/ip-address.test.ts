@@ -56,6 +56,18 @@ describe("IP address", () => {
     );
   });
 
+  test("IPv4 is its own key exactly when it is written as IPv4 is", () => {
+    const octet = fc.oneof(fc.integer({ min: 0, max: 300 }).map(String), fc.constantFrom("", "00", "01", "1e1", "-1"));
+    fc.assert(
+      fc.property(fc.array(octet, { minLength: 3, maxLength: 5 }), (octets) => {
+        const isAddress =
+          octets.length === 4 && octets.every((text) => /^(0|[1-9]\d{0,2})$/.test(text) && Number(text) < 256);
+        expect(ipKeyOf(octets.join("."))).toBe(isAddress ? octets.join(".") : null);
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
   test("a key is its own key", () => {
     for (const text of ["203.0.113.7", "2001:db8:1:2:3:4:5:6"]) {
       const key = ipKeyOf(text) ?? "";

@@ -69,11 +69,15 @@ function isIpv4(address: IpAddress): boolean {
   return address.slice(0, 5).every((group) => group === 0) && address[5] === 0xffff;
 }
 
+/** Four numbers of at most 255 without leading zeros: what nearly every address is, and its own key. */
+const CANONICAL_IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
+
 /**
  * The canonical name under which an address is limited and banned: `203.0.113.7`, or `2001:db8:0:1::/64`. Accepts what
  * it returned. Null when the text is no address.
  */
 export function ipKeyOf(text: string): string | null {
+  if (CANONICAL_IPV4.test(text)) return text;
   const address = parseIpAddress(text.endsWith("/64") ? text.slice(0, -3) : text);
   if (address === null) return null;
   if (isIpv4(address)) {
