@@ -13,7 +13,9 @@ export const JSON_DEPTH_MAX = 8;
 const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"]);
 
 /** The value, or why the text is not what we accept, with its position. */
-export type StrictJson = { readonly kind: "value"; readonly value: unknown } | { readonly kind: "bad"; readonly detail: string };
+export type StrictJson =
+  | { readonly kind: "value"; readonly value: unknown }
+  | { readonly kind: "bad"; readonly detail: string };
 
 interface Scan {
   readonly text: string;
