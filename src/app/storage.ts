@@ -2,7 +2,7 @@
  * Opens the database a configuration asks for, brings its schema up to date, and puts the stores on it.
  *
  * On PostgreSQL the hot transaction has a pool of its own, so that an export or an operator's page can never keep buyers
- * waiting for a connection. The embedded database has one session, which all share.
+ * waiting for a connection. The embedded database has one session, which all share; the hot transaction goes first.
  */
 import { prepareSandbox } from "../adapters/payment-sandbox/prepare.ts";
 import { openPgliteDatabase } from "../adapters/pglite/pglite-database.ts";
@@ -30,7 +30,7 @@ const ANSWER_MS_MAX = 30_000;
 /** The share of a node's connections that is kept for the hot transaction. */
 const LEDGER_CONNECTIONS_FRACTION = 0.4;
 
-/** The open database. `ledger` and `general` are the same where there is one session. */
+/** The open database. */
 export interface OpenDatabase {
   readonly ledger: Database;
   readonly general: Database;
@@ -53,7 +53,7 @@ export interface Stores {
 export async function openDatabase(settings: Settings, log: Log): Promise<OpenDatabase> {
   if (settings.databaseUrl === null) {
     const database = await openPgliteDatabase({ directory: settings.dataDir, answerTimeoutMs: ANSWER_MS_MAX, log });
-    return { ledger: database, general: database, ledgerConnections: 1, close: () => database.close() };
+    return { ledger: database.hot, general: database, ledgerConnections: 1, close: () => database.close() };
   }
   const url = settings.databaseUrl;
   const ledgerConnections = Math.max(1, Math.floor(settings.databasePoolMax * LEDGER_CONNECTIONS_FRACTION));

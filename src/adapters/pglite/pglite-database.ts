@@ -13,6 +13,7 @@ import type { Database, SqlConnection, SqlValue, Statement } from "../../ports/d
 import type { Log } from "../../ports/telemetry.ts";
 import { PooledDatabase } from "../postgres/database.ts";
 import { lockDirectory } from "./directory-lock.ts";
+import { SessionTurns } from "./session-turns.ts";
 import { isWireMessage, type WireMessage, WireStream } from "./wire-stream.ts";
 
 const START_TIMEOUT_MS = 60_000;
@@ -28,7 +29,7 @@ export async function openPgliteDatabase(options: {
   directory: string | null;
   answerTimeoutMs: number;
   log: Log;
-}): Promise<Database> {
+}): Promise<EmbeddedDatabase> {
   const { directory, log } = options;
   const release = directory === null ? () => undefined : lockDirectory(directory);
   try {
@@ -40,9 +41,16 @@ export async function openPgliteDatabase(options: {
   }
 }
 
+/** The embedded database. The same session serves both views; the hot one comes first, see session-turns.ts. */
+export interface EmbeddedDatabase extends Database {
+  readonly hot: Database;
+}
+
 /** `implements Database` with one session; notifications arrive on that same session. */
-class PgliteDatabase implements Database {
+class PgliteDatabase implements EmbeddedDatabase {
   readonly kind = "pglite";
+  readonly hot: Database;
+  readonly #turns = new SessionTurns();
   readonly #pool: PooledDatabase;
   readonly #worker: Worker;
   readonly #release: () => void;
@@ -51,6 +59,13 @@ class PgliteDatabase implements Database {
   constructor(options: { worker: Worker; release: () => void; log: Log; answerTimeoutMs: number }) {
     this.#worker = options.worker;
     this.#release = options.release;
+    this.hot = {
+      kind: this.kind,
+      query: (statement, values) => this.#turns.run("hot", () => this.#pool.query(statement, values)),
+      transaction: (work) => this.#turns.run("hot", () => this.#pool.transaction(work)),
+      listen: (channel, onNotify, onGap) => this.listen(channel, onNotify, onGap),
+      close: () => this.close(),
+    };
     const notified = this.#notified;
     /** `pg` makes its clients itself; each tells its notifications to whoever listens here. */
     class NotifiedClient extends pg.Client {
@@ -72,18 +87,18 @@ class PgliteDatabase implements Database {
   }
 
   query<Row>(statement: Statement, values: readonly SqlValue[] = []): Promise<readonly Row[]> {
-    return this.#pool.query<Row>(statement, values);
+    return this.#turns.run("general", () => this.#pool.query<Row>(statement, values));
   }
 
   transaction<Result>(work: (connection: SqlConnection) => Promise<Result>): Promise<Result> {
-    return this.#pool.transaction(work);
+    return this.#turns.run("general", () => this.#pool.transaction(work));
   }
 
   async listen(channel: string, onNotify: (payload: string) => void, onGap: () => void): Promise<() => Promise<void>> {
     const callbacks = this.#notified.get(channel) ?? new Set();
     this.#notified.set(channel, callbacks);
     callbacks.add(onNotify);
-    await this.#pool.query({ text: `LISTEN ${pg.escapeIdentifier(channel)}` });
+    await this.query({ text: `LISTEN ${pg.escapeIdentifier(channel)}` });
     onGap();
     return async () => {
       callbacks.delete(onNotify);
