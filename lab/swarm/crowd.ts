@@ -19,7 +19,7 @@ import { buildPlainRequest } from "./signed-request.ts";
 import { wait } from "./system-clock.ts";
 import { Tally } from "./tally.ts";
 
-const RUSH_CONNECTIONS_MAX = 256;
+const RUSH_CONNECTIONS_MAX = 160;
 const PAYMENT_CONNECTIONS_MAX = 24;
 const MINT_CONNECTIONS_MAX = 32;
 const REQUEST_DEADLINE_MS = 10_000;

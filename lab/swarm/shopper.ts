@@ -23,7 +23,17 @@ const RETRIES_MAX = 12;
 const RETRY_AFTER_MS_DEFAULT = 500;
 const RETRY_AFTER_MS_MAX = 5_000;
 const ACCEPTED_STATUS_MAX = 202;
-const RETRYABLE = new Set(["busy", "draining", "throttled", "paused", "unavailable", "not_open", "internal"]);
+/** "signature_stale": signed ahead of time and left too late; the next request is signed afresh. */
+const RETRYABLE = new Set([
+  "busy",
+  "draining",
+  "throttled",
+  "paused",
+  "unavailable",
+  "not_open",
+  "internal",
+  "signature_stale",
+]);
 const STAGES_BEFORE_IDENTITY = new Set(["shed", "window", "none"]);
 /** Refusals that a key which was accepted must never get. */
 const RETRACTIONS = new Set([
