@@ -3,7 +3,7 @@
  *
  * Missing servers are installed when that is possible (root on Debian) and named when it is not; nothing is skipped in
  * silence. The rings run one after the other, because two cores shared by a browser, a database and a crowd make
- * timings lie; only what mostly waits runs in pairs. The last line is the sum. Arguments narrow the run to matching test files; --long adds the nightly runs.
+ * timings lie; only what mostly waits runs in pairs. The last line is the sum. Arguments narrow the run to matching test files; --long is the nightly run.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -28,6 +28,8 @@ const RINGS = [
 ];
 const FOLDERS = ["src", "client", "web", "lab", "scripts", "test"];
 const TEST_MS_MAX = 60_000;
+/** The nightly run: random tests draw this many cases, and everything may take this many times as long. */
+const LONG_RUNS = "2000";
 const LONG_FACTOR = 12;
 
 async function main() {
@@ -75,14 +77,17 @@ function narrowed(parts) {
 function runRing(ring, { paths, folder, isLong }) {
   const report = join(folder, `${ring.name.replaceAll(" ", "-")}.report`);
   if (paths.length === 0) return { passed: 0, failed: 0, seconds: 0 };
-  const [command, args] = ring.runtime === "node" ? nodeCommand(paths, report) : bunCommand(ring, paths, report);
+  const factor = isLong ? LONG_FACTOR : 1;
+  const testMsMax = TEST_MS_MAX * factor;
+  const [command, args] =
+    ring.runtime === "node" ? nodeCommand(paths, report, testMsMax) : bunCommand(ring, paths, report, testMsMax);
   const startedAt = process.hrtime.bigint();
   const child = spawn(command, args, {
     cwd: ROOT,
     stdio: ["ignore", "inherit", "inherit"],
-    env: { ...process.env, ...(isLong ? { LONG: "1" } : {}) },
+    env: { ...process.env, ...(isLong ? { RUNS: process.env.RUNS ?? LONG_RUNS } : {}) },
   });
-  const minutesMax = ring.minutesMax * (isLong ? LONG_FACTOR : 1);
+  const minutesMax = ring.minutesMax * factor;
   const watchdog = setTimeout(() => {
     process.stdout.write(`\n${ring.name}: still running after ${minutesMax} minutes, ended.\n`);
     child.kill("SIGKILL");
@@ -98,15 +103,15 @@ function runRing(ring, { paths, folder, isLong }) {
   });
 }
 
-function bunCommand(ring, paths, report) {
+function bunCommand(ring, paths, report, testMsMax) {
   const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
-  const flags = ["--no-orphans", "test", `--timeout=${TEST_MS_MAX}`, ...(ring.flags ?? []), ...reporter];
+  const flags = ["--no-orphans", "test", `--timeout=${testMsMax}`, ...(ring.flags ?? []), ...reporter];
   return [findBun(), [...flags, ...paths.map((path) => `./${path}`)]];
 }
 
-function nodeCommand(paths, report) {
+function nodeCommand(paths, report, testMsMax) {
   const flags = [
-    `--test-timeout=${TEST_MS_MAX}`,
+    `--test-timeout=${testMsMax}`,
     "--test-concurrency=1",
     "--test-reporter=spec",
     "--test-reporter-destination=stdout",
