@@ -13,11 +13,6 @@ export interface Money {
 /** The largest price in minor units: keeps every product of price and quantity an exact integer. */
 export const PRICE_AMOUNT_MAX = 1_000_000_000;
 
-/** The price of several units. */
-export function multiplyMoney(price: Money, quantity: number): Money {
-  return { amount: price.amount * quantity, currency: price.currency };
-}
-
 /** Equal in amount and in currency. */
 export function isSameMoney(left: Money, right: Money): boolean {
   return left.amount === right.amount && left.currency === right.currency;
