@@ -11,6 +11,7 @@ import { formatReport } from "../../lab/swarm/report.ts";
 import { RUN_TIMINGS, runCrowd } from "../../lab/swarm/run.ts";
 import { type ShopProcess, startShop } from "../../lab/swarm/shop-process.ts";
 import { createSystemClock } from "../../lab/swarm/system-clock.ts";
+import { CommandFailure } from "./failure.ts";
 
 const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
@@ -50,7 +51,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
       startedAtMs,
     });
     const result = await Promise.race([run, interruption.first]);
-    if (result === null) throw new Error("The demonstration was interrupted.");
+    if (result === null) throw new CommandFailure("The demonstration was interrupted.");
     progress.say(`\n${formatReport(result)}`);
     if (options.keep) {
       progress.say(describeKept(shop, result.saleId));
@@ -58,7 +59,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     }
     return result.findings.length === 0 ? 0 : 1;
   } catch (error) {
-    if (shop.output !== "") process.stderr.write(`The node said:\n${shop.output}\n`);
+    if (!(error instanceof CommandFailure)) process.stderr.write(`The node said:\n${shop.output}\n`);
     throw error;
   } finally {
     progress.stop();
