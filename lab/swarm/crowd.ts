@@ -10,7 +10,7 @@ import type { Clock } from "../../src/ports/clock.ts";
 import { BEHAVIOURS, idempotencyKeyOf } from "./behaviours.ts";
 import { HttpClient } from "./http-client.ts";
 import type { Observation } from "./observation.ts";
-import { payForWins } from "./payer.ts";
+import { payForWins, Tills } from "./payer.ts";
 import { addressOf, behaviourRandom, planBuyer, preparationRandom } from "./population.ts";
 import type { RushCommand, SetupCommand } from "./protocol.ts";
 import { Roster } from "./roster.ts";
@@ -20,7 +20,8 @@ import { wait } from "./system-clock.ts";
 import { Tally } from "./tally.ts";
 
 const RUSH_CONNECTIONS_MAX = 160;
-const PAYMENT_CONNECTIONS_MAX = 24;
+/** Buyers paying at once; each has a connection. */
+const TILLS = 24;
 const MINT_CONNECTIONS_MAX = 32;
 const REQUEST_DEADLINE_MS = 10_000;
 const MINT_RETRIES_MAX = 20;
@@ -46,6 +47,7 @@ export class Crowd {
   private readonly roster: Roster;
   private readonly rushClient: HttpClient;
   private readonly paymentClient: HttpClient;
+  private readonly tills = new Tills(TILLS);
   private context: ShopContext | null = null;
 
   constructor(options: CrowdOptions) {
@@ -53,7 +55,7 @@ export class Crowd {
     const { buyerCount, workerIndex, workerCount } = options.setup;
     this.roster = new Roster(Math.ceil((buyerCount - workerIndex) / workerCount));
     this.rushClient = this.createClient(RUSH_CONNECTIONS_MAX);
-    this.paymentClient = this.createClient(PAYMENT_CONNECTIONS_MAX);
+    this.paymentClient = this.createClient(TILLS);
   }
 
   get memberCount(): number {
@@ -150,7 +152,7 @@ export class Crowd {
       prepared: this.roster.preparedAt(position),
       neighbour: this.roster.sessionAt((position + 1) % this.roster.memberCount),
     });
-    await payForWins(context, this.paymentClient, buyer);
+    await payForWins(context, this.tills, this.paymentClient, buyer);
     this.activeCount -= 1;
   }
 

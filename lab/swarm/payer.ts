@@ -18,8 +18,34 @@ const NOTIFIED_REVERSED_SHARE = 0.05;
 const NOTIFIED_LATE_SHARE = 0.1;
 const FORM = "application/x-www-form-urlencoded";
 
+/**
+ * A bounded number of buyers paying at once. Whoever has begun is finished before the next one begins: otherwise, on a
+ * busy machine, everybody would have a checkout open and nobody have paid when the holds end.
+ */
+export class Tills {
+  private freeCount: number;
+  private readonly waiting: (() => void)[] = [];
+
+  constructor(count: number) {
+    this.freeCount = count;
+  }
+
+  /** Runs the payment at the next free till, in the order of arrival. */
+  async pay(payment: () => Promise<void>): Promise<void> {
+    if (this.freeCount > 0) this.freeCount -= 1;
+    else await new Promise<void>((resolve) => this.waiting.push(resolve));
+    try {
+      await payment();
+    } finally {
+      const next = this.waiting.shift();
+      if (next === undefined) this.freeCount += 1;
+      else next();
+    }
+  }
+}
+
 /** Thinks, then pays as planned for everything the buyer has won. Never rejects for what the shop answers. */
-export async function payForWins(context: ShopContext, client: HttpClient, buyer: Buyer): Promise<void> {
+export async function payForWins(context: ShopContext, tills: Tills, client: HttpClient, buyer: Buyer): Promise<void> {
   const rids = new Set([...buyer.won.values()].map((win) => win.rid));
   if (rids.size === 0) return;
   if (buyer.plan.payment === "abandons") {
@@ -27,7 +53,7 @@ export async function payForWins(context: ShopContext, client: HttpClient, buyer
     return;
   }
   await wait(context.clock, buyer.plan.thinkMs);
-  for (const rid of rids) await payFor(context, client, buyer, rid);
+  for (const rid of rids) await tills.pay(() => payFor(context, client, buyer, rid));
 }
 
 async function payFor(context: ShopContext, client: HttpClient, buyer: Buyer, rid: string): Promise<void> {
