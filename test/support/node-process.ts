@@ -99,6 +99,9 @@ class ChildNode {
     };
     this.process.stdout?.on("data", keep);
     this.process.stderr?.on("data", keep);
+    const endWithUs = (): void => void this.process.kill("SIGKILL");
+    process.once("exit", endWithUs);
+    this.process.once("exit", () => process.off("exit", endWithUs));
     this.#ended = new Promise((resolve, reject) => {
       this.process.once("error", reject);
       this.process.once("close", (code, signal) => resolve({ code, signal, output: this.output }));

@@ -136,6 +136,9 @@ export class PostgresCluster {
     server.stdout?.on("data", (chunk) => this.#keep(chunk));
     server.stderr?.on("data", (chunk) => this.#keep(chunk));
     this.#server = server;
+    const endWithUs = (): void => void server.kill("SIGQUIT");
+    process.once("exit", endWithUs);
+    server.once("exit", () => process.off("exit", endWithUs));
     await waitUntil(
       "PostgreSQL to answer",
       async () => {

@@ -6,10 +6,11 @@
  * by Node itself after the answer, so the connection stays usable.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { getRequestListener, type HttpBindings } from "@hono/node-server";
 import { answerRefusal, plainRefusal } from "../../funnel/refusal-answers.ts";
 import type { BodyFailure, HotAnswer, HotRequest } from "../../funnel/request.ts";
+import type { Clock } from "../../ports/clock.ts";
 import {
   HEADER_BYTES_MAX,
   HEADERS_DEADLINE_MS,
@@ -25,6 +26,8 @@ import {
 /** How often Node looks for requests that are too late; its own default of 30 s would void both deadlines. */
 const DEADLINE_CHECK_INTERVAL_MS = 1_000;
 const BACKLOG_CONNECTIONS_MAX = 4_096;
+/** How often a server that ends looks for connections that have become idle. */
+const IDLE_LOOK_INTERVAL_MS = 50;
 
 class NodeHotRequest implements HotRequest {
   readonly saleId: string;
@@ -118,11 +121,16 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       void answerApp(incoming, outgoing);
     },
   );
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
   await bind(server, options);
 
   return {
     port: (server.address() as AddressInfo).port,
-    stop: ({ drainMs }) => stop(server, () => options.clock.setTimer(drainMs, () => server.closeAllConnections())),
+    stop: ({ drainMs }) => stop(server, sockets, options.clock, drainMs),
   };
 }
 
@@ -144,13 +152,24 @@ function bind(server: Server, options: ListenOptions): Promise<void> {
   });
 }
 
-function stop(server: Server, startCutTimer: () => () => void): Promise<void> {
+/**
+ * Ends the server when its requests are answered. Connections that have nothing to say are closed again and again: after
+ * their last answer they become idle, and Node does not count as idle a connection that a browser opened in advance.
+ */
+function stop(server: Server, sockets: ReadonlySet<Socket>, clock: Clock, drainMs: number): Promise<void> {
   return new Promise((resolve) => {
-    const cancelCut = startCutTimer();
+    let cancelLook = (): void => undefined;
+    const closeIdle = (): void => {
+      server.closeIdleConnections();
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+      cancelLook = clock.setTimer(IDLE_LOOK_INTERVAL_MS, closeIdle);
+    };
+    const cancelCut = clock.setTimer(drainMs, () => server.closeAllConnections());
     server.close(() => {
+      cancelLook();
       cancelCut();
       resolve();
     });
-    server.closeIdleConnections();
+    closeIdle();
   });
 }

@@ -2,7 +2,7 @@
  * Sockets that stall, and a node that is told to go: those who behave get their answers.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { expectAccepted, expectRefusal } from "../../support/answers.ts";
+import { call, expectAccepted, expectRefusal } from "../../support/answers.ts";
 import { Buyer, freshKey, requestHeaders, reservationsPath } from "../../support/buyer-client.ts";
 import { SessionMint } from "../../support/minted-session.ts";
 import { NodeProcess, type Runtime } from "../../support/node-process.ts";
@@ -16,6 +16,8 @@ setDefaultTimeout(90_000);
 const HALF_OPEN = 600;
 const PATIENCE_MS = 45_000;
 const NORMAL_WITHIN_MS = 2_000;
+/** Half of what a node may take by default: idle and unused connections must not keep it. */
+const ENDS_WITHIN_MS = 5_000;
 const OPEN_LIMITS = { RATE_BUYER_PER_S: "0", RATE_BUYER_PER_MIN: "0", RATE_IP_PER_S: "0" };
 
 let cluster: PostgresCluster;
@@ -109,6 +111,8 @@ for (const runtime of ["bun", "node"] as const) {
         const idle = await Promise.all(range(20).map(async () => await RawConnection.open(node.buyerPort)));
         cluster.freeze();
         unfinished.write(`${begun.head}${begun.body}`);
+        // Whoever is answered after the attempt arrived tells us that the node has read the attempt.
+        for (const _ of range(5)) expect((await call(`${node.buyerUrl}/v1/time`)).status).toBe(200);
         node.signal("SIGTERM");
         await waitUntil("newcomers to hear that the node goes", async () => {
           const newcomer = idle.shift() as RawConnection;
@@ -121,9 +125,10 @@ for (const runtime of ["bun", "node"] as const) {
         });
         cluster.thaw();
         expectAccepted(await unfinished.answer());
-        const ended = await node.ended();
+        const ended = await node.ended(ENDS_WITHIN_MS);
         expect([ended.code, ended.signal], ended.output).toEqual([0, null]);
       } finally {
+        cluster.thaw();
         await node.kill();
       }
     });
