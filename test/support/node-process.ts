@@ -10,7 +10,6 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { takeFreePort } from "./ports.ts";
-import { waitUntil } from "./waiting.ts";
 
 export type Runtime = "bun" | "node";
 
@@ -277,9 +276,4 @@ export async function startNodes(all: readonly NodeOptions[]): Promise<NodeProce
   if (failure === undefined) return nodes;
   await Promise.all(nodes.map((node) => node.kill()));
   throw failure.reason;
-}
-
-/** Runs the program's command line until it ends. */
-export async function waitForOutput(node: NodeProcess, pattern: RegExp): Promise<void> {
-  await waitUntil(`the output to match ${pattern}`, () => pattern.test(node.output));
 }
