@@ -3,8 +3,8 @@
  */
 import { describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import type { BuyerId, SessionId } from "../src/domain/ids.ts";
-import { deriveKeys, signingKeyOf } from "../src/funnel/3-identity/keys.ts";
+import type { SessionId } from "../src/domain/ids.ts";
+import { deriveKeys, rawSigningKeyOf, signingKeyOf } from "../src/funnel/3-identity/keys.ts";
 import { checkSignature } from "../src/funnel/3-identity/signature.ts";
 import { contentDigestOf, randomToken, SigningKey } from "./sign.ts";
 
@@ -34,15 +34,9 @@ describe("signing", () => {
       "idempotency-key": idempotencyKey,
       "content-digest": contentDigest,
     };
-    const session = {
-      sessionId: SESSION_ID,
-      buyerId: "b" as BuyerId,
-      expiresAt: NOW_MS + 1,
-      level: 0,
-      accountCreatedAt: null,
-    };
+    const rawSigningKey = rawSigningKeyOf(KEYS, SESSION_ID);
     const request = { method, pathAndQuery, header: (name: string) => headers[name] ?? null };
-    expect(checkSignature({ keys: KEYS, session, request, signature, nowMs: NOW_MS })).toMatchObject({
+    expect(checkSignature({ rawSigningKey, request, signature, nowMs: NOW_MS })).toMatchObject({
       kind: "genuine",
     });
   });

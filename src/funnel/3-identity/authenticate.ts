@@ -13,7 +13,8 @@ import { keyedHash } from "../keyed-hash.ts";
 import { plainRefusal } from "../refusal-answers.ts";
 import type { Keys } from "./keys.ts";
 import { ReplayWindow } from "./replay-window.ts";
-import { type Session, verifySessionToken } from "./session-token.ts";
+import { SessionCache } from "./session-cache.ts";
+import type { Session } from "./session-token.ts";
 import { checkSignature } from "./signature.ts";
 
 /** The parts of a request that prove who sent it. */
@@ -55,6 +56,7 @@ function isBearer(authorization: string): boolean {
 export function createAuthenticator(parts: { keys: Keys; clock: Clock; random: Random }): Authenticator {
   const { keys, clock } = parts;
   const window = new ReplayWindow({ hash: keyedHash(parts.random) });
+  const sessions = new SessionCache(keys);
 
   return {
     authenticate(request, demands) {
@@ -62,14 +64,15 @@ export function createAuthenticator(parts: { keys: Keys; clock: Clock; random: R
       if (authorization === null) return plainRefusal("session_missing");
       if (!isBearer(authorization)) return plainRefusal("session_invalid");
       const nowMs = clock.nowMs();
-      const session = verifySessionToken(keys.session, authorization.slice(BEARER.length), nowMs);
-      if (typeof session === "string") return plainRefusal(session);
+      const known = sessions.find(authorization.slice(BEARER.length), nowMs);
+      if (typeof known === "string") return plainRefusal(known);
+      const { session } = known;
 
       const signature = request.header("x-signature");
       if (signature === null) {
         return demands.signature === "required" ? plainRefusal("signature_missing") : session;
       }
-      const checked = checkSignature({ keys, session, request, signature, nowMs });
+      const checked = checkSignature({ rawSigningKey: known.rawSigningKey, request, signature, nowMs });
       if (checked.kind === "refused") return plainRefusal(checked.reason);
       const use = window.remember({ sessionId: session.sessionId, nonce: checked.nonce, signature, nowMs });
       if (use === "reused" || (use === "repeated" && demands.replay === "refused")) {

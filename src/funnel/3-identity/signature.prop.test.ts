@@ -5,7 +5,7 @@ import { describe, expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
 import fc from "fast-check";
 import type { BuyerId, SessionId } from "../../domain/ids.ts";
-import { deriveKeys, signingKeyOf } from "./keys.ts";
+import { deriveKeys, rawSigningKeyOf, signingKeyOf } from "./keys.ts";
 import { canonicalForm, checkSignature, type SignedParts, TIMESTAMP_SKEW_MS_MAX } from "./signature.ts";
 
 const KEYS = deriveKeys("a secret");
@@ -46,7 +46,7 @@ function check(sent: SignedParts, signature: string, session = SESSION) {
   };
   const { method, pathAndQuery } = sent;
   const request = { method, pathAndQuery, header: (name: string) => headers[name] ?? null };
-  return checkSignature({ keys: KEYS, session, request, signature, nowMs: NOW_MS });
+  return checkSignature({ rawSigningKey: rawSigningKeyOf(KEYS, session.sessionId), request, signature, nowMs: NOW_MS });
 }
 
 describe("request signature", () => {

@@ -2,14 +2,12 @@
  * The request signature: one canonical text per request, framed by line feeds that no part can contain.
  *
  * The server rebuilds the text from the request as it was sent, never from parsed parts, so two different requests
- * cannot share one text. The key is the session's own, derived for this check and forgotten. docs/errors.md lists the
+ * cannot share one text. The key is the session's own (session-cache.ts). docs/errors.md lists the
  * four refusals; freshness is ±30 s of the server's clock. Replays are replay-window.ts's subject.
  */
 import { isIdempotencyKey } from "../../domain/ids.ts";
 import type { RefusalReason } from "../../domain/refusals.ts";
 import { isSameMac, signOnce } from "./hmac.ts";
-import { type Keys, rawSigningKeyOf } from "./keys.ts";
-import type { Session } from "./session-token.ts";
 
 /** How far a request's timestamp may be from the server's clock, either way. */
 export const TIMESTAMP_SKEW_MS_MAX = 30_000;
@@ -41,8 +39,8 @@ const STALE: CheckedSignature = { kind: "refused", reason: "signature_stale" };
 
 /** Checks the signature of a request whose session is already proven. */
 export function checkSignature(check: {
-  keys: Keys;
-  session: Session;
+  /** The session's, one byte per character. */
+  rawSigningKey: string;
   request: { method: string; pathAndQuery: string; header(name: string): string | null };
   signature: string;
   nowMs: number;
@@ -64,6 +62,6 @@ export function checkSignature(check: {
     idempotencyKey,
     contentDigest: request.header("content-digest") ?? "",
   });
-  const expected = signOnce(rawSigningKeyOf(check.keys, check.session.sessionId), text);
+  const expected = signOnce(check.rawSigningKey, text);
   return isSameMac(expected, check.signature) ? { kind: "genuine", nonce } : INVALID;
 }
