@@ -6,6 +6,7 @@
  */
 import { createHash, createHmac, randomBytes } from "node:crypto";
 import { type Answer, call } from "./answers.ts";
+import { waitUntil } from "./waiting.ts";
 
 /** What a session grants. */
 export interface Session {
@@ -174,6 +175,14 @@ export class Buyer {
   async checkout(rid: string): Promise<Answer> {
     return await this.send({ path: `/v1/reservations/${rid}/checkout`, idempotencyKey: freshKey() });
   }
+}
+
+/** Asks until the answer is final: `empty` may be a moment late when the last unit has just been paid. */
+export async function reserveUntilSoldOut(buyer: Buyer, item: { saleId: string; sku: string }): Promise<Answer> {
+  return await waitUntil("the sale to say that it is sold out", async () => {
+    const answer = await buyer.reserve(item);
+    return answer.json?.reason === "empty" ? null : answer;
+  });
 }
 
 /** The hot path of an item. */

@@ -3,7 +3,7 @@
  */
 import { expect, test } from "bun:test";
 import { type Answer, expectAccepted, expectRefusal } from "../../support/answers.ts";
-import { type Buyer, freshKey } from "../../support/buyer-client.ts";
+import { type Buyer, freshKey, reserveUntilSoldOut } from "../../support/buyer-client.ts";
 import type { GetDeployment } from "../../support/deployment.ts";
 import { seat, waitForState } from "../../support/operator-client.ts";
 import { payInSandbox } from "../../support/sandbox-checkout.ts";
@@ -62,7 +62,7 @@ export function describeIdempotency(deployment: GetDeployment): void {
     expectSame(await buyer.reserve(sale, { key }), first);
     await paid(buyer, first.rid);
     await waitForState(deployment().buyerUrl, sale.saleId, "sold_out");
-    for (const other of others) expectRefusal(await other.reserve(sale), "sold_out");
+    for (const other of others) expectRefusal(await reserveUntilSoldOut(other, sale), "sold_out");
     expectSame(await buyer.reserve(sale, { key }), first);
   });
 

@@ -7,7 +7,7 @@
  */
 import { expect, test } from "bun:test";
 import { type Answer, expectAccepted, expectRefusal, type Reason } from "../../support/answers.ts";
-import { Buyer, freshKey } from "../../support/buyer-client.ts";
+import { Buyer, freshKey, reserveUntilSoldOut } from "../../support/buyer-client.ts";
 import type { Deployment, GetDeployment } from "../../support/deployment.ts";
 import { seat, waitForState } from "../../support/operator-client.ts";
 import { payInSandbox } from "../../support/sandbox-checkout.ts";
@@ -132,7 +132,7 @@ const PROVOCATIONS: Record<Exclude<Reason, ProvokedElsewhere>, Provocation> = {
     retryAfter: false,
     provoke: async (deployment) => {
       const sale = await soldOutSale(deployment);
-      return await (await deployment.guest()).reserve(sale);
+      return await reserveUntilSoldOut(await deployment.guest(), sale);
     },
   },
   empty: {
@@ -187,7 +187,7 @@ const PROVOCATIONS: Record<Exclude<Reason, ProvokedElsewhere>, Provocation> = {
 };
 
 /** A sale of one unit that is paid for. */
-export async function soldOutSale(deployment: Deployment): Promise<{ saleId: string; sku: string }> {
+async function soldOutSale(deployment: Deployment): Promise<{ saleId: string; sku: string }> {
   const sale = await deployment.sale({ items: [seat({ stock: 1 })] });
   const buyer = await deployment.guest();
   const { rid } = expectAccepted(await buyer.reserve(sale));

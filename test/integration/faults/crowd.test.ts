@@ -5,7 +5,7 @@
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type Answer, expectAccepted, expectRefusal } from "../../support/answers.ts";
-import { Buyer, freshKey } from "../../support/buyer-client.ts";
+import { Buyer, freshKey, reserveUntilSoldOut } from "../../support/buyer-client.ts";
 import { SessionMint } from "../../support/minted-session.ts";
 import { type NodeProcess, startNodes } from "../../support/node-process.ts";
 import { Operator, seat, waitForState } from "../../support/operator-client.ts";
@@ -114,12 +114,7 @@ test("sells exactly 1,000 units to 20,000 buyers over 4 processes, and repeats e
   });
   for (const url of urls()) await waitForState(url, item.saleId, "sold_out");
   for (const url of urls()) {
-    await waitUntil(`${url} to say sold out`, async () => {
-      const answer = await new Buyer(url, mint.mint()).reserve(item);
-      if (answer.json.reason === "empty") return false;
-      expectRefusal(answer, "sold_out", { retryAfter: false });
-      return true;
-    });
+    expectRefusal(await reserveUntilSoldOut(new Buyer(url, mint.mint()), item), "sold_out", { retryAfter: false });
   }
   await proveAll();
   expect(await operator.audit(item.saleId)).toMatchObject({ balanced: true, violations: [], items: [{ sold: UNITS }] });
