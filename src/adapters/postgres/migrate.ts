@@ -12,6 +12,8 @@ import type { Database, SqlConnection } from "../../ports/database.ts";
 
 /** Any number will do, as long as nobody else in the database uses it: "door" in ASCII. */
 const MIGRATION_LOCK = 0x646f6f72;
+/** The table that remembers what was applied. */
+const OWN_LIST = "schema_migration";
 
 export interface Migration {
   readonly number: number;
@@ -33,15 +35,24 @@ export async function readMigrations(
   );
 }
 
-/** Applies what is missing and answers the names of what it applied. Throws MIGRATION_MISMATCH. */
-export async function migrate(database: Database, migrations: readonly Migration[]): Promise<readonly string[]> {
+/**
+ * Applies what is missing and answers the names of what it applied. Throws MIGRATION_MISMATCH. `schema` null = the
+ * product's own tables; otherwise a schema with a list of its own, made when it is not there.
+ */
+export async function migrate(
+  database: Database,
+  migrations: readonly Migration[],
+  schema: "sandbox" | null = null,
+): Promise<readonly string[]> {
+  const list = schema === null ? OWN_LIST : `${schema}.${OWN_LIST}`;
   return database.transaction(async (connection) => {
     await connection.query({ text: `SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})` });
+    if (schema !== null) await connection.query({ text: `CREATE SCHEMA IF NOT EXISTS ${schema}` });
     await connection.query({
-      text: `CREATE TABLE IF NOT EXISTS schema_migration (
+      text: `CREATE TABLE IF NOT EXISTS ${list} (
         number integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, applied_at timestamptz DEFAULT now())`,
     });
-    const applied = await appliedMigrations(connection);
+    const applied = await appliedMigrations(connection, list);
     const fresh: string[] = [];
     for (const migration of migrations) {
       const known = applied.get(migration.number);
@@ -50,7 +61,7 @@ export async function migrate(database: Database, migrations: readonly Migration
       }
       if (known !== undefined) continue;
       await connection.query({ text: migration.sql });
-      await connection.query({ text: "INSERT INTO schema_migration (number, name, checksum) VALUES ($1, $2, $3)" }, [
+      await connection.query({ text: `INSERT INTO ${list} (number, name, checksum) VALUES ($1, $2, $3)` }, [
         migration.number,
         migration.name,
         migration.checksum,
@@ -70,13 +81,13 @@ export async function pendingMigrations(
     text: "SELECT to_regclass('schema_migration')::text AS found",
   });
   if (exists[0]?.found == null) return migrations.map((migration) => migration.name);
-  const applied = await appliedMigrations(database);
+  const applied = await appliedMigrations(database, OWN_LIST);
   return migrations.filter((migration) => !applied.has(migration.number)).map((migration) => migration.name);
 }
 
-async function appliedMigrations(connection: SqlConnection): Promise<Map<number, string>> {
+async function appliedMigrations(connection: SqlConnection, list: string): Promise<Map<number, string>> {
   const rows = await connection.query<{ number: number; checksum: string }>({
-    text: "SELECT number, checksum FROM schema_migration",
+    text: `SELECT number, checksum FROM ${list}`,
   });
   return new Map(rows.map((row) => [row.number, row.checksum]));
 }
