@@ -186,7 +186,16 @@ export class PostgresCluster {
     const parent = this.#server?.pid;
     if (parent === undefined) throw new Error("the server is not running");
     process.kill(parent, signal);
-    for (const child of childrenOf(parent)) process.kill(child, signal);
+    for (const child of childrenOf(parent)) signalIfAlive(child, signal);
+  }
+}
+
+/** A backend may end between our looking and the signal; that is as good as a signal that it got. */
+function signalIfAlive(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
 }
 
