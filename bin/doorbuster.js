@@ -13,7 +13,9 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR2"];
 
 function launch() {
   const [command, flags] = runtimeCommand(process.env.DOORBUSTER_RUNTIME || "bun");
-  const child = spawn(command, [...flags, join(ROOT, "src/main.ts"), ...process.argv.slice(2)], { stdio: "inherit" });
+  // The channel says nothing; its end tells the program that the launcher is gone, however it went.
+  const stdio = ["inherit", "inherit", "inherit", "ipc"];
+  const child = spawn(command, [...flags, join(ROOT, "src/main.ts"), ...process.argv.slice(2)], { stdio });
   for (const signal of SIGNALS) {
     process.on(signal, () => {
       if (signal !== "SIGINT" || !process.stdin.isTTY) child.kill(signal);

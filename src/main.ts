@@ -1,7 +1,8 @@
 /**
  * Where the program starts: hands the command line, the process and the composition root to cli/.
  *
- * The first SIGINT, SIGTERM or SIGHUP lets the running command end in order; a second one ends the process at once.
+ * The first SIGINT, SIGTERM or SIGHUP lets the running command end in order; a second one ends the process at once. The end
+ * of the launcher (bin/doorbuster.js), seen by its channel, counts as a SIGTERM: nobody else could stop us then.
  */
 import { migrateDatabase } from "./app/migrate.ts";
 import { startNode } from "./app/node.ts";
@@ -28,6 +29,9 @@ function untilToldToStop(): Promise<string> {
     }
   });
 }
+
+process.on("disconnect", () => process.kill(process.pid, "SIGTERM"));
+process.channel?.unref();
 
 const exitCode = await runCommandLine(process.argv.slice(2), {
   env: process.env,

@@ -10,7 +10,7 @@ import { readSettings } from "../config/load.ts";
 import { CommandFailure } from "./failure.ts";
 
 const ANSWER_MS_MAX = 30_000;
-const UNSPECIFIED_HOSTS = ["0.0.0.0", "::"];
+export const UNSPECIFIED_HOSTS = ["0.0.0.0", "::"];
 
 /** How a command was told to reach the node. */
 export interface Target {
@@ -72,7 +72,7 @@ export function connectOperator(target: Target, env: Readonly<Record<string, str
   const token = target.token ?? (env["ADMIN_TOKEN"] || keptToken(settings.dataDir));
   if (token === null) {
     throw new CommandFailure(
-      "No operator token: give --token, or set ADMIN_TOKEN to the one the node was started with.",
+      "No operator token: give --token, or set ADMIN_TOKEN (or DATA_DIR, ADMIN_PORT) to what the node was started with.",
     );
   }
   return new OperatorClient({ url, token });

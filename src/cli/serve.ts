@@ -9,7 +9,7 @@ import { type Config, loadConfig } from "../config/load.ts";
 import { colorsFor } from "./colors.ts";
 import { createDemoSale } from "./demo-sale.ts";
 import { CommandFailure } from "./failure.ts";
-import { hostInUrl, OperatorClient } from "./operator-client.ts";
+import { hostInUrl, OperatorClient, UNSPECIFIED_HOSTS } from "./operator-client.ts";
 import { parseRoles, ROLES, type Role } from "./roles.ts";
 import type { RunningNode, Surroundings } from "./surroundings.ts";
 
@@ -71,13 +71,19 @@ function describeNode(parts: {
   const colors = colorsFor(surroundings);
   const operators = operatorUrl(config, node.adminPort);
   const lines: string[] = [];
-  if (node.buyerPort !== null) lines.push(`  Buyers     ${colors.cyan(buyerUrl(config, node.buyerPort))}`);
+  if (node.buyerPort !== null)
+    lines.push(`  Buyers     ${colors.cyan(buyerUrl(config, node.buyerPort))}${reach(config.host)}`);
   if (roles.includes("admin")) {
     lines.push(`  Operators  ${colors.cyan(operators)}`, `  Token      ${describeToken(config, surroundings)}`);
   } else {
     lines.push(`  Health     ${colors.cyan(`${operators}/readyz`)}`);
   }
   return `\n${lines.join("\n")}\n\n`;
+}
+
+/** The printed address is this machine's own; that others reach the port too should be said. */
+function reach(host: string): string {
+  return UNSPECIFIED_HOSTS.includes(host) ? `  (HOST is ${host}: every network of this machine reaches it)` : "";
 }
 
 function describeToken(config: Config, surroundings: Surroundings): string {

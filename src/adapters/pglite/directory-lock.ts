@@ -12,6 +12,8 @@ const LOCK_FILE = "node.lock";
 /** The embedded database needs about this much for an empty cluster and its first segments. */
 const FREE_BYTES_MIN = 128 * 1024 * 1024;
 const TAKEOVER_TRIES_MAX = 3;
+/** Zombie and dead, as proc(5) spells them. */
+const ENDED_STATES = ["Z", "X", "x"];
 
 interface Holder {
   readonly processId: number;
@@ -114,11 +116,16 @@ function isAlive(holder: Holder): boolean {
   return startOf(holder.processId) === holder.startedAt;
 }
 
-/** The start time of a process in clock ticks (proc(5), stat field 22). */
+/**
+ * The start time of a process in clock ticks (proc(5), stat field 22). "ended" for one that was killed and whose parent
+ * has not taken notice yet: it still answers to its number, and holds nothing any more.
+ */
 function startOf(processId: number): string {
   try {
     const stat = readFileSync(`/proc/${processId}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const [state = ""] = fields;
+    return ENDED_STATES.includes(state) ? "ended" : (fields[19] ?? "");
   } catch (error) {
     if (error instanceof Error && "code" in error) return "";
     throw error;

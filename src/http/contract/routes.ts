@@ -79,9 +79,15 @@ const SIGNATURE_HEADERS = z.object({
   "content-digest": z.string().optional().openapi({ description: "RFC 9530: `sha-256=:<base64>:`." }),
   "x-timestamp": z.string().optional().openapi({ description: "Milliseconds since the epoch." }),
   "x-nonce": z.string().min(16).max(64).optional(),
-  "x-signature": z.string().optional().openapi({
-    description: "base64url(HMAC-SHA256(signingKey, canonical)); see the documentation of the contract.",
-  }),
+  "x-signature": z
+    .string()
+    .optional()
+    .openapi({
+      description:
+        "base64url(HMAC-SHA256(base64url-decode(signingKey), canonical)), where canonical is seven lines joined by a line feed: " +
+        "`v1`, METHOD, path-and-query, X-Timestamp, X-Nonce, Idempotency-Key, Content-Digest (absent ones are empty lines). " +
+        "These four headers are required unless the sale's `signature` is `optional`; a signature that is sent is always checked.",
+    }),
 });
 
 const REPLAYED_HEADER = z.object({
