@@ -28,6 +28,8 @@ const DEADLINE_CHECK_INTERVAL_MS = 1_000;
 const BACKLOG_CONNECTIONS_MAX = 4_096;
 /** How often a server that ends looks for connections that have become idle. */
 const IDLE_LOOK_INTERVAL_MS = 50;
+/** How long a connection without an unanswered request may finish what it is sending while the server ends. */
+const UNFINISHED_GRACE_MS = 500;
 
 class NodeHotRequest implements HotRequest {
   readonly saleId: string;
@@ -95,6 +97,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     { overrideGlobalObjects: false },
   );
 
+  const answering = new Set<Socket>();
   const server = createServer(
     {
       maxHeaderSize: HEADER_BYTES_MAX,
@@ -105,6 +108,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       noDelay: true,
     },
     (incoming, outgoing) => {
+      answering.add(incoming.socket);
+      outgoing.once("close", () => answering.delete(incoming.socket));
       if (funnel !== null && incoming.method === "POST") {
         const path = matchHotPath(incoming.url ?? "");
         if (path !== null) {
@@ -130,7 +135,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
 
   return {
     port: (server.address() as AddressInfo).port,
-    stop: ({ drainMs }) => stop(server, sockets, options.clock, drainMs),
+    stop: ({ drainMs }) => stop({ server, sockets, answering, clock: options.clock, drainMs }),
   };
 }
 
@@ -154,14 +159,27 @@ function bind(server: Server, options: ListenOptions): Promise<void> {
 
 /**
  * Ends the server when its requests are answered. Connections that have nothing to say are closed again and again: after
- * their last answer they become idle, and Node does not count as idle a connection that a browser opened in advance.
+ * their last answer they become idle, and Node does not count as idle a connection that a browser opened in advance, nor
+ * one whose request was answered before its body was there: those are cut after a short grace.
  */
-function stop(server: Server, sockets: ReadonlySet<Socket>, clock: Clock, drainMs: number): Promise<void> {
+function stop(parts: {
+  server: Server;
+  sockets: ReadonlySet<Socket>;
+  /** Sockets with a request that is not answered yet. */
+  answering: ReadonlySet<Socket>;
+  clock: Clock;
+  drainMs: number;
+}): Promise<void> {
+  const { server, sockets, answering, clock, drainMs } = parts;
   return new Promise((resolve) => {
     let cancelLook = (): void => undefined;
+    const graceEndsMs = clock.monotonicMs() + Math.min(drainMs, UNFINISHED_GRACE_MS);
     const closeIdle = (): void => {
       server.closeIdleConnections();
-      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+      const isGraceOver = clock.monotonicMs() >= graceEndsMs;
+      for (const socket of sockets) {
+        if (socket.bytesRead === 0 || (isGraceOver && !answering.has(socket))) socket.destroy();
+      }
       cancelLook = clock.setTimer(IDLE_LOOK_INTERVAL_MS, closeIdle);
     };
     const cancelCut = clock.setTimer(drainMs, () => server.closeAllConnections());
