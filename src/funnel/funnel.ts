@@ -60,8 +60,6 @@ export interface Funnel {
   stop(): Promise<void>;
   /** Attempts past stage 6 without an answer yet. */
   inFlight(): number;
-  /** Attempts that may be on their way to the ledger, as the adaptive limit has it now. */
-  inFlightMax(): number;
   /** How late the event loop is, smoothed, in milliseconds. */
   eventLoopDelayMs(): number;
   /** The newest stock of an item that this process has heard of; null before the first. At most seconds old. */
@@ -211,10 +209,6 @@ class SevenStages implements Funnel {
 
   inFlight(): number {
     return this.#shed.admitted;
-  }
-
-  inFlightMax(): number {
-    return this.#limit.limit;
   }
 
   eventLoopDelayMs(): number {
