@@ -14,6 +14,14 @@ export function checkTogether(values: SettingValues): readonly string[] {
     if (values.secret === null) problems.push(`SECRET ${REQUIRED_TEXT}.`);
     if (values.adminToken === null) problems.push(`ADMIN_TOKEN ${REQUIRED_TEXT}.`);
   }
+  if (values.redisUrl !== null && values.databaseUrl === null) {
+    problems.push(
+      "REDIS_URL is set and DATABASE_URL is not; accepted: both, because Redis only lends what PostgreSQL owns.",
+    );
+  }
+  if (values.redisUrl !== null && values.edgeRedisUrl !== null && values.redisUrl.includes(values.edgeRedisUrl)) {
+    problems.push("EDGE_REDIS_URL is the same server as REDIS_URL; accepted: another one, because it may evict.");
+  }
   if (values.secret !== null && values.secret === values.adminToken) {
     problems.push("ADMIN_TOKEN is the same as SECRET; accepted: two different secrets, since operators see the token.");
   }

@@ -105,6 +105,28 @@ export function url(
   };
 }
 
+/** One URL or several, comma-separated, each with one of the protocols and a host. Null when not set. */
+export function urls(
+  protocols: readonly string[],
+  options: { readonly text: string; readonly secret: "no" | "password" },
+): Setting<readonly string[] | null> {
+  const isAccepted = (value: string): boolean => {
+    const parsed = URL.canParse(value) ? new URL(value) : null;
+    return parsed !== null && protocols.includes(parsed.protocol) && parsed.host !== "";
+  };
+  return {
+    schema: z
+      .string()
+      .transform((value) => value.split(",").map((part) => part.trim()))
+      .refine((parts) => parts.every(isAccepted)),
+    accepted: `URLs that start with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}, comma-separated`,
+    byDefault: null,
+    unit: null,
+    text: options.text,
+    secret: options.secret,
+  };
+}
+
 /** Networks in CIDR notation or single addresses, comma-separated. */
 export function networks(options: { readonly text: string }): Setting<readonly string[]> {
   return {

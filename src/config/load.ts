@@ -94,7 +94,7 @@ function unknownNames(env: ConfigSources["env"]): string[] {
   for (const [name, value] of Object.entries(env)) {
     if (value === undefined || value === "") continue;
     if (UNAVAILABLE_SETTINGS.includes(name)) {
-      problems.push(`${name} is set, but this version has only the solo and postgres modes; accepted: not set.`);
+      problems.push(`${name} is set, but this version has no such mode; accepted: not set.`);
     }
     if (name.startsWith(OWN_PREFIX) && !(name in SETTINGS)) {
       const plain = name.slice(OWN_PREFIX.length);

@@ -5,7 +5,7 @@
  * store. docs/configuration.md is generated from this table and a tidy test holds them equal. Rules between two settings
  * are in check.ts.
  */
-import { integer, networks, oneOf, pattern, type Setting, secret, url } from "./kinds.ts";
+import { integer, networks, oneOf, pattern, type Setting, secret, url, urls } from "./kinds.ts";
 
 const HOST_PATTERN = /^[A-Za-z0-9.:_-]{1,253}$/;
 const HOST_ACCEPTED = "an IP address or a host name";
@@ -61,6 +61,32 @@ export const SETTINGS = {
     unit: "connections",
     text: "Connections of this node to PostgreSQL. Solo mode always has exactly one.",
   }),
+  REDIS_URL: urls(["redis:", "rediss:"], {
+    secret: "password",
+    text: "The ledger's Redis (7.0 or newer) or Valkey; several nodes of a Cluster comma-separated. Needs DATABASE_URL. Without it PostgreSQL alone decides about stock.",
+  }),
+  LEDGER_DURABILITY: oneOf(["always", "everysec"], {
+    byDefault: "always",
+    text: "What the ledger's Redis must promise: always = on disk before any answer. everysec accepts that a power cut loses the last second of 202 answers (never of 201), and says so on the operator's page, in /readyz and in each 202.",
+  }),
+  LEDGER_DWELL_MS: integer({
+    min: 0,
+    max: 86_400_000,
+    byDefault: 60_000,
+    unit: "ms",
+    text: "How long Redis must have been well before a sale that fell back to PostgreSQL returns to it.",
+  }),
+  LEDGER_RAMP_MS: integer({
+    min: 0,
+    max: 600_000,
+    byDefault: 30_000,
+    unit: "ms",
+    text: "Over how long a node goes from 5 to 100 % of its attempts in flight after the ledger came back.",
+  }),
+  EDGE_REDIS_URL: url(["redis:", "rediss:"], {
+    secret: "password",
+    text: "A second Redis or Valkey that may evict: limits, replay windows and bans shared between nodes. Without it each node keeps its own.",
+  }),
   UNIT: pattern(/^[A-Za-z0-9_-]{1,64}$/, "1 to 64 letters, digits, _ or -", {
     byDefault: null,
     text: "The name of this deployment among several with stock of their own; shown in the public sale document.",
@@ -113,7 +139,7 @@ export const SETTINGS = {
     max: 10_000,
     byDefault: 250,
     unit: "ms",
-    text: "How long an answer waits for the commit before it is a 202. Without effect here: the postgres ledger commits first.",
+    text: "How long an answer of the redis ledger waits for the commit before it is a 202. The postgres ledger always commits first.",
   }),
   DRAIN_MS: integer({
     min: 0,
@@ -135,7 +161,7 @@ export const SETTINGS = {
 export type SettingName = keyof typeof SETTINGS;
 
 /** Names of the contract that belong to modes this version does not have: refused, because ignoring them would mislead. */
-export const UNAVAILABLE_SETTINGS: readonly string[] = ["REDIS_URL", "EDGE_REDIS_URL", "KAFKA_BROKERS"];
+export const UNAVAILABLE_SETTINGS: readonly string[] = ["KAFKA_BROKERS"];
 
 type Camel<Name extends string> = Name extends `${infer Head}_${infer Tail}`
   ? `${Lowercase<Head>}${Capitalize<Camel<Tail>>}`

@@ -16,12 +16,22 @@ export const FAULTS = {
   LEDGER_UNAVAILABLE: {
     whose: "dependency",
     retryable: true,
-    text: "The ledger gave no answer; the outcome is unknown. Check that PostgreSQL runs and is reachable.",
+    text: "The ledger gave no answer; the outcome is unknown. Check that PostgreSQL (and Redis, where it is used) runs and is reachable.",
   },
   LEDGER_FENCED: {
     whose: "dependency",
     retryable: true,
     text: "This node acted on an old epoch of the sale's ledger; it refreshes its catalogue and tries again.",
+  },
+  LEDGER_BUCKET_MISSING: {
+    whose: "dependency",
+    retryable: true,
+    text: "Redis does not have the bucket: it lost its memory or was never prepared. The conductor moves the sale to PostgreSQL and back.",
+  },
+  LEDGER_UNSAFE: {
+    whose: "config",
+    retryable: false,
+    text: "Redis may forget what it promised. Set appendonly yes, appendfsync always and maxmemory-policy noeviction, or accept less with LEDGER_DURABILITY=everysec.",
   },
   LEDGER_OVERLOADED: {
     whose: "capacity",
@@ -59,6 +69,11 @@ export const FAULTS = {
     text: "A migration that was applied differs from the file of the same number. Deploy the matching version.",
   },
   CONFIG_INVALID: { whose: "config", retryable: false, text: "The configuration is not valid." },
+  EDGE_UNAVAILABLE: {
+    whose: "dependency",
+    retryable: true,
+    text: "The edge Redis gave no answer. Limits hold per process until it does. Check EDGE_REDIS_URL and the server.",
+  },
   PROVIDER_UNAVAILABLE: {
     whose: "dependency",
     retryable: true,

@@ -57,6 +57,8 @@ export interface Sale {
   readonly signature: SignatureRule;
   readonly eligibility: Eligibility;
   readonly mode: LedgerMode;
+  /** Into how many buckets the redis ledger splits each item's stock; 1 unless one server is really too slow. */
+  readonly buckets: number;
   /** The fencing number of the sale's ledger; only ever grows. */
   readonly epoch: number;
   /** Grows with every change of the sale's own row, so that an older copy never replaces a newer one. */

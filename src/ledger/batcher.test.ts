@@ -237,7 +237,7 @@ describe("batcher", () => {
     await clock.advance(GATHER_MS);
     await outcome;
     expect(seen).toEqual([1]);
-    expect(reports[0]?.answer?.stock.free).toBe(999);
+    expect(reports[0]?.answer?.stock?.free).toBe(999);
     expect(reports[0]?.latencyMs).toBe(GATHER_MS);
   });
 });

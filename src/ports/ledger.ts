@@ -41,8 +41,27 @@ export type AttemptOutcome =
       readonly holdUntil: number;
       /** True when the rid was accepted by an earlier call. */
       readonly replayed: boolean;
+      /**
+       * Only with "queued": how it stands in Postgres as soon as that is known, null when waiting any longer is not worth
+       * it. Never rejects. Shared by all attempts that were accepted together.
+       */
+      readonly confirmation?: Promise<Confirmation | null>;
     }
   | { readonly kind: "refused"; readonly reason: LedgerRefusal };
+
+/** What Postgres says about an acceptance that was queued. */
+export interface Confirmation {
+  readonly status: ReservationStatus;
+  readonly holdUntil: number;
+}
+
+/** A reservation that a ledger accepted and Postgres does not have yet. */
+export interface QueuedReservation extends Attempt {
+  readonly saleId: SaleId;
+  readonly itemId: number;
+  readonly acceptedAtMs: number;
+  readonly holdUntil: number;
+}
 
 /** The stock of an item at the end of a transaction. `total = free + granted + held + sold`, always. */
 export interface Stock {
@@ -54,7 +73,7 @@ export interface Stock {
   readonly sold: number;
   /** Grows whenever units come back or are added, never otherwise: the latch compares it. */
   readonly version: number;
-  /** How many reservations the item's current epoch has accepted. */
+  /** How many reservations the item's current epoch has accepted, those not yet committed included. */
   readonly seq: number;
   readonly epoch: number;
 }
@@ -62,7 +81,8 @@ export interface Stock {
 export interface BatchOutcome {
   /** In the order of the attempts. */
   readonly outcomes: readonly AttemptOutcome[];
-  readonly stock: Stock;
+  /** Null: the answer says nothing certain about the whole item's stock; ask `readStock`. */
+  readonly stock: Stock | null;
 }
 
 /** A buyer who ever had a reservation of an item, as the latch needs to know. */
@@ -83,4 +103,7 @@ export interface Ledger {
    * `seq` of any stock that was read before the call.
    */
   readHolders(request: { itemId: number; cursor: string; rowsMax: number }): Promise<HoldersPage>;
+
+  /** The buyer's reservation that is accepted but not yet in Postgres; null when there is none. */
+  findQueued(request: { rid: Rid; buyerId: BuyerId }): Promise<QueuedReservation | null>;
 }

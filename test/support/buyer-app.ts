@@ -72,6 +72,7 @@ export function makeSale(changes: Partial<Sale> = {}): Sale {
     signature: "required",
     eligibility: { blocklist: ["somebody-else"] },
     mode: "postgres",
+    buckets: 1,
     epoch: 7,
     revision: 1,
     createdAt: NOW_MS - 86_400_000,

@@ -44,6 +44,7 @@ export function saleAt(nowMs: number, changes: Partial<Sale> = {}): Sale {
     signature: "optional",
     eligibility: {},
     mode: "postgres",
+    buckets: 1,
     epoch: 1,
     revision: 1,
     createdAt: nowMs - HOUR_MS,

@@ -94,6 +94,10 @@ export class MemoryLedger implements Ledger {
     return answer;
   }
 
+  async findQueued(): Promise<null> {
+    return null;
+  }
+
   async readStock(itemIds: readonly number[]): Promise<readonly Stock[]> {
     this.readStockCount += 1;
     return itemIds.filter((itemId) => this.items.has(itemId)).map((itemId) => this.stock(itemId));

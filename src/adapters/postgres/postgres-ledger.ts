@@ -107,6 +107,11 @@ export class PostgresLedger implements Ledger {
     };
   }
 
+  /** Nothing is ever queued here: an acceptance is its commit. */
+  findQueued(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
   /** A conflict was rolled back for certain, so the same rids go again; anything else is the batcher's decision. */
   async #reserveRow(batch: ReserveBatch): Promise<ReserveRow> {
     const values = [

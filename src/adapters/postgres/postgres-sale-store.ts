@@ -65,6 +65,7 @@ interface SaleRow {
   readonly signature: Sale["signature"];
   readonly eligibility: Sale["eligibility"];
   readonly mode: Sale["mode"];
+  readonly buckets: number;
   readonly epoch: number;
   readonly revision: number;
   readonly created_at: number;
@@ -302,6 +303,7 @@ function toSale(row: SaleRow): Sale {
     signature: row.signature,
     eligibility: row.eligibility,
     mode: row.mode,
+    buckets: row.buckets,
     epoch: row.epoch,
     revision: row.revision,
     createdAt: row.created_at,

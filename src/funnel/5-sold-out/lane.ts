@@ -99,5 +99,5 @@ function tellLatch(latch: SoldOutLatch, report: FlushReport): void {
   for (const [index, attempt] of report.attempts.entries()) {
     if (report.answer.outcomes[index]?.kind === "accepted") latch.holders.add(attempt.buyerId);
   }
-  latch.observe(report.answer.stock, report.askedAtMs);
+  if (report.answer.stock !== null) latch.observe(report.answer.stock, report.askedAtMs);
 }
