@@ -35,6 +35,8 @@ export const BUCKET_VERDICTS = {
   paused: -4,
   bad_quantity: -5,
   key_reused: -6,
+  /** A repeat of what was loaded from Postgres after the bucket was prepared: it has no number in this epoch. */
+  known: -7,
   ended: -8,
 } as const;
 
@@ -47,7 +49,7 @@ export interface BucketReserve extends BucketEpoch {
 export interface BucketAnswer {
   /** In the order of the attempts: a sequence number, or one of {@link BUCKET_VERDICTS}. */
   readonly verdicts: readonly number[];
-  /** Verdicts above this are fresh; an acceptance at or below it is a repeat. */
+  /** Verdicts above this are fresh; a positive one at or below it is a repeat, as `known` is. */
   readonly seqBefore: number;
   /** Units of the bucket that nobody has, leased ones included. */
   readonly left: number;
