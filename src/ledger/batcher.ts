@@ -132,21 +132,23 @@ export class Batcher {
   /** Takes a batch to its end: every attempt of it is settled or failed when this resolves. Never rejects. */
   async #fly(batch: readonly PendingAttempt[]): Promise<void> {
     const endsAtMs = this.#parts.clock.monotonicMs() + FLIGHT_MS_MAX;
+    let waiting = batch;
     let failure: unknown = null;
     for (let tries = 1; tries <= TRIES_MAX; tries += 1) {
       const askedAtMs = this.#parts.clock.monotonicMs();
       if (tries > 1 && askedAtMs >= endsAtMs) break;
       try {
-        this.#settle(batch, await this.#call(batch), askedAtMs);
-        return;
+        const unknown = this.#settle(waiting, await this.#call(waiting), askedAtMs);
+        if (unknown.pending.length === 0) return;
+        waiting = unknown.pending;
+        failure = unknown.fault;
       } catch (error) {
         failure = error;
-        if (isFault(error) && !error.retryable) break;
-        if (!isFault(error)) break;
-        if (tries < TRIES_MAX) await this.#prepareNextTry(error);
       }
+      if (!isFault(failure) || !failure.retryable) break;
+      if (tries < TRIES_MAX) await this.#prepareNextTry(failure);
     }
-    await this.#abandon(batch, failure);
+    await this.#abandon(waiting, failure);
   }
 
   /** One call, answered or given up in time. An answer that comes later is not used: the same rids are asked again. */
@@ -186,13 +188,26 @@ export class Batcher {
     });
   }
 
-  #settle(batch: readonly PendingAttempt[], answer: BatchOutcome, askedAtMs: number): void {
+  /** Gives everybody his answer; what the ledger does not know about comes back, to be asked again. */
+  #settle(
+    batch: readonly PendingAttempt[],
+    answer: BatchOutcome,
+    askedAtMs: number,
+  ): { pending: readonly PendingAttempt[]; fault: Fault | null } {
     if (answer.outcomes.length !== batch.length) throw new Error("The ledger answered another number of attempts.");
     this.#report(batch, answer, askedAtMs);
+    const unknown: { pending: PendingAttempt[]; fault: Fault | null } = { pending: [], fault: null };
     for (const [index, pending] of batch.entries()) {
       const outcome = answer.outcomes[index];
-      if (outcome !== undefined) this.#queue.settle(pending, outcome);
+      if (outcome === undefined) continue;
+      if (outcome.kind !== "unknown") {
+        this.#queue.settle(pending, outcome);
+      } else {
+        unknown.pending.push(pending);
+        unknown.fault = outcome.fault;
+      }
     }
+    return unknown;
   }
 
   /** The tries are used up, or the ledger refused the batch as such: then the bad attempt is found by halving. */

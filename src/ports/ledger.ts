@@ -1,14 +1,15 @@
 /**
  * Port: the ledger, the only one who decides about stock while a sale runs.
  *
- * Promises. A batch is atomic: either every "held" in the answer is durable, or the call throws and nothing is known
- * (LEDGER_UNAVAILABLE: resend the same rids, never compensate). A rid that was accepted once is answered the same way
- * for ever, before window, limit and stock are looked at. Units move, they are never copied: P1, U1, U2, E1, S1–S4 of
- * docs/spec/ledger.md.
+ * Promises. A batch is atomic: either every acceptance in the answer is durable, or the call throws and nothing is known
+ * (LEDGER_UNAVAILABLE: resend the same rids, never compensate); a ledger that splits a batch says for which attempts it
+ * knows nothing. A rid that was accepted once is answered the same way for ever, before window, limit and stock are
+ * looked at. Units move, they are never copied: P1, U1, U2, E1, S1–S4 of docs/spec/ledger.md.
  *
  * Does not promise fairness inside a batch beyond its order, nor an answer in time: the batcher owns deadlines. The
  * adapter owns its connections. LEDGER_FENCED means that the epoch of the batch is not the sale's: refresh, resend.
  */
+import type { Fault } from "../domain/faults.ts";
 import type { BuyerId, Rid, SaleId } from "../domain/ids.ts";
 import type { RefusalReason } from "../domain/refusals.ts";
 import type { ReservationStatus } from "../domain/reservation.ts";
@@ -78,9 +79,15 @@ export interface Stock {
   readonly epoch: number;
 }
 
+/** Others of the batch have their answer, this attempt has none: it may be accepted or not. Ask again, same rid. */
+export interface UnknownOutcome {
+  readonly kind: "unknown";
+  readonly fault: Fault;
+}
+
 export interface BatchOutcome {
   /** In the order of the attempts. */
-  readonly outcomes: readonly AttemptOutcome[];
+  readonly outcomes: readonly (AttemptOutcome | UnknownOutcome)[];
   /** Null: the answer says nothing certain about the whole item's stock; ask `readStock`. */
   readonly stock: Stock | null;
 }
@@ -106,4 +113,10 @@ export interface Ledger {
 
   /** The buyer's reservation that is accepted but not yet in Postgres; null when there is none. */
   findQueued(request: { rid: Rid; buyerId: BuyerId }): Promise<QueuedReservation | null>;
+
+  /**
+   * While the ledger owes answers for longer than it should: how many units of the item are certain to be this node's
+   * all the same, so that no more attempts than that are kept waiting. Null, or no such method: no reason to turn away.
+   */
+  certainUnits?(itemId: number): number | null;
 }

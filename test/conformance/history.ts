@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import type { Rid } from "../../src/domain/ids.ts";
 import type { Sale } from "../../src/domain/sale.ts";
-import type { AttemptOutcome } from "../../src/ports/ledger.ts";
+import type { BatchOutcome } from "../../src/ports/ledger.ts";
 import { buyerOf, itemIdOf, type LedgerFixture, present, ridOf } from "./ledger-fixture.ts";
 import { LedgerModel } from "./model.ts";
 
@@ -221,7 +221,8 @@ export class History {
   }
 }
 
-function wordOf(outcome: AttemptOutcome): string {
+function wordOf(outcome: BatchOutcome["outcomes"][number]): string {
+  if (outcome.kind === "unknown") return outcome.kind;
   if (outcome.kind === "refused") return outcome.reason;
   return outcome.replayed ? "known" : outcome.status;
 }

@@ -6,7 +6,7 @@ import { after, before, describe, test } from "node:test";
 import { isFault } from "../../src/domain/faults.ts";
 import type { BuyerId } from "../../src/domain/ids.ts";
 import type { Sale } from "../../src/domain/sale.ts";
-import type { AttemptOutcome, Stock } from "../../src/ports/ledger.ts";
+import type { BatchOutcome, Stock } from "../../src/ports/ledger.ts";
 import { buyerOf, itemIdOf, type LedgerFixture, openSale, present, ridOf } from "./ledger-fixture.ts";
 
 /** One attempt alone in its batch; answers "held", "known" or the reason of the refusal. */
@@ -24,7 +24,8 @@ async function attempt(
   return word(present(outcomes[0]));
 }
 
-function word(outcome: AttemptOutcome): string {
+function word(outcome: BatchOutcome["outcomes"][number]): string {
+  if (outcome.kind === "unknown") return outcome.kind;
   if (outcome.kind === "refused") return outcome.reason;
   return outcome.replayed ? "known" : outcome.status;
 }
