@@ -28,11 +28,11 @@ export function findPostgresPrograms(): string {
   return `${VERSIONS_FOLDER}/${newest}/bin`;
 }
 
-/** Prefixes a command so that it runs as the postgres user when we are root. The pid stays the command's own. */
+/** Prefixes a command so that it runs as the postgres user when we are root. It keeps its pid, and dies with us. */
 function asPostgresUser(command: readonly string[]): [string, string[]] {
   const isRoot = process.getuid?.() === 0;
   const full = isRoot
-    ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--", ...command]
+    ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--pdeathsig=QUIT", "--", ...command]
     : [...command];
   return [full[0] as string, full.slice(1)];
 }

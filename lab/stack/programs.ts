@@ -1,0 +1,52 @@
+/**
+ * Where the servers of a full deployment are installed on this machine, or what has to be installed.
+ *
+ * PostgreSQL is looked for by test/support/postgres-cluster.ts, which also starts it. Everything that is missing is
+ * named in one text, so that nobody installs three things in three attempts.
+ */
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { findPostgresPrograms } from "../../test/support/postgres-cluster.ts";
+
+/** Where a distribution keeps servers that are in nobody's PATH. */
+const SYSTEM_FOLDERS = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/usr/bin"];
+
+/** The programs' paths. */
+export interface ServerPrograms {
+  readonly redis: string;
+  readonly nginx: string;
+}
+
+/** Something that the deployment needs is not installed; the text says how to get it. */
+export class MissingServersError extends Error {}
+
+/** Finds the servers. Throws {@link MissingServersError} naming all that are missing. */
+export function findServerPrograms(searchPath: string): ServerPrograms {
+  const redis = findProgram(["redis-server", "valkey-server"], searchPath);
+  const nginx = findProgram(["nginx"], searchPath);
+  const missing = [
+    ...(redis === null ? [{ what: "redis-server 7.0 or newer (or valkey-server)", package: "redis-server" }] : []),
+    ...(nginx === null ? [{ what: "nginx", package: "nginx" }] : []),
+    ...(hasPostgres() ? [] : [{ what: "PostgreSQL 15 or newer (in /usr/lib/postgresql)", package: "postgresql" }]),
+  ];
+  if (redis !== null && nginx !== null && missing.length === 0) return { redis, nginx };
+  throw new MissingServersError(
+    `This needs servers that are not installed: ${missing.map(({ what }) => what).join(", ")}.\n` +
+      `On Debian or Ubuntu: sudo apt-get install ${missing.map((one) => one.package).join(" ")}`,
+  );
+}
+
+function findProgram(names: readonly string[], searchPath: string): string | null {
+  const folders = [...searchPath.split(delimiter).filter((folder) => folder !== ""), ...SYSTEM_FOLDERS];
+  return names.flatMap((name) => folders.map((folder) => join(folder, name))).find((path) => existsSync(path)) ?? null;
+}
+
+function hasPostgres(): boolean {
+  try {
+    findPostgresPrograms();
+    return true;
+  } catch (error) {
+    if (error instanceof Error && error.message.includes("PostgreSQL")) return false;
+    throw error;
+  }
+}
