@@ -1,0 +1,383 @@
+/**
+ * Postgres in memory, as the redis ledger needs it: the books, with the orders and the postgres ledger over the same rows.
+ *
+ * The one thing to know: each method is one transaction, decided at once before its promise is returned, so whoever holds
+ * the model decides whether an answer (or the news of a COMMIT) gets lost. `snapshot` and `restore` are a database that
+ * was restored from a backup. Locks are not modelled, because nothing runs between the steps of a transaction here.
+ */
+import type { SaleId } from "../../../src/domain/ids.ts";
+import { isActive } from "../../../src/domain/reservation.ts";
+import type { Sale } from "../../../src/domain/sale.ts";
+import type {
+  BookedItem,
+  BookedSale,
+  Books,
+  CommitBatch,
+  CommitOutcome,
+  CommitRow,
+  CommitVerdict,
+  Grant,
+  LedgerState,
+  NodeReport,
+  PendingNote,
+  VoidReason,
+} from "../../../src/ports/books.ts";
+import type { BucketEpoch } from "../../../src/ports/bucket-store.ts";
+import { bookItem, isCountedGrant, isInBucket } from "./books-sums.ts";
+import { type BooksRules, copyTables, type GrantRow, type OrderRow, Tables, type TablesData } from "./books-tables.ts";
+import { OrdersModel } from "./orders-model.ts";
+import { ReserveModel } from "./reserve-model.ts";
+
+/** A promise made by a bucket is kept exactly when it is this close to what the database would have promised. */
+export const PROMISE_SKEW_MS_MAX = 5_000;
+const REPORT_AGE_MS_MAX = 30_000;
+
+export interface BooksModelOptions {
+  /** The database's clock, milliseconds since the epoch. */
+  readonly nowMs: () => number;
+  /** Only for mutants. */
+  readonly rules?: Partial<BooksRules>;
+}
+
+/** See the head of this file. */
+export class BooksModel implements Books {
+  readonly orders: OrdersModel;
+  /** The postgres ledger. */
+  readonly ledger: ReserveModel;
+  readonly tables: Tables;
+
+  constructor(options: BooksModelOptions) {
+    this.tables = new Tables(options.nowMs, options.rules ?? {});
+    this.orders = new OrdersModel(this.tables);
+    this.ledger = new ReserveModel(this.tables);
+  }
+
+  /** The sale as it stands, its items with that many free units each. */
+  addSale(sale: Sale, stocks: readonly number[]): void {
+    const modeSinceMs = this.tables.nowMs();
+    this.tables.data.sales.set(sale.id, { sale, modeSinceMs, modeReason: "created", entries: 0 });
+    for (const [index, { itemId }] of sale.items.entries()) {
+      const total = stocks[index] ?? 0;
+      const row = { itemId, saleId: sale.id, total, free: total, granted: 0, held: 0, sold: 0, version: 1, seq: 0 };
+      this.tables.data.stock.set(itemId, row);
+    }
+  }
+
+  /** What an operator changes: phase, window, limits. Raises the revision. */
+  patchSale(saleId: string, patch: Partial<Sale>): void {
+    const row = this.tables.saleRow(saleId);
+    const sale = { ...row.sale, ...patch, revision: row.sale.revision + 1 };
+    this.tables.data.sales.set(saleId, { ...row, sale });
+    this.tables.onAnnounce("catalogue");
+  }
+
+  /** Adds free units, or takes them away; throws when that would cut what is granted, held or sold. */
+  adjustStock(itemId: number, units: number): void {
+    this.tables.shift(itemId, { total: units, free: units });
+  }
+
+  snapshot(): TablesData {
+    return copyTables(this.tables.data);
+  }
+
+  restore(snapshot: TablesData): void {
+    this.tables.data = copyTables(snapshot);
+  }
+
+  async commitBatch(batch: CommitBatch): Promise<CommitOutcome> {
+    const { sale } = this.tables.saleRow(batch.saleId);
+    if (this.tables.rules.checksEpoch && sale.epoch !== batch.epoch) return { kind: "fenced" };
+    const verdicts = batch.rows.map((row) => this.#verdict(batch, row));
+    const fresh = batch.rows.filter((_, index) => verdicts[index] === "committed");
+    this.#checkHolds(batch.itemId, fresh);
+    const units = fresh.reduce((sum, row) => sum + row.quantity, 0);
+    if (units > 0) this.tables.shift(batch.itemId, { granted: -units, held: units });
+    for (const row of fresh) {
+      this.#putRow(batch, row, { status: "held", holdUntil: this.#keepPromise(sale, row.promisedUntil), reason: null });
+      this.tables.addHold(batch.itemId, row.buyerId, row.quantity);
+    }
+    const holdUntil = batch.rows.map((row, index) =>
+      verdicts[index] === "seq_taken" ? 0 : (this.tables.data.orders.get(row.rid)?.holdUntil ?? 0),
+    );
+    return { kind: "done", verdicts, holdUntil };
+  }
+
+  async voidRow(
+    request: BucketEpoch & { readonly saleId: SaleId; readonly row: CommitRow; readonly reason: VoidReason },
+  ): Promise<void> {
+    const { row, reason, itemId } = request;
+    if (this.tables.saleRow(request.saleId).sale.epoch !== request.epoch) return;
+    if (this.#verdict(request, row) !== "committed") return;
+    const comesHome = reason === "limit" || reason === "poison";
+    if (comesHome) this.tables.shift(itemId, { granted: -row.quantity, free: row.quantity });
+    const status = reason === "lost" ? "lost" : "void";
+    const order = this.#putRow(request, row, { status, holdUntil: row.promisedUntil, reason });
+    if (comesHome) this.tables.note("ended", order);
+  }
+
+  async voidSeq(
+    request: BucketEpoch & { readonly saleId: SaleId; readonly seq: number; readonly quantity: number },
+  ): Promise<void> {
+    const { itemId, epoch, bucket, seq, quantity } = request;
+    if (this.tables.saleRow(request.saleId).sale.epoch !== epoch) return;
+    if (this.tables.ridAt(request, seq) !== undefined) return;
+    this.tables.shift(itemId, { granted: -quantity, free: quantity });
+    const row = { seq, rid: `lost-${itemId}-${epoch}-${bucket}-${seq}`, buyerId: "nobody", quantity };
+    this.#putRow(request, { ...row, promisedUntil: 0 }, { status: "lost", holdUntil: 0, reason: "lost" });
+  }
+
+  async recordLost(
+    request: BucketEpoch & { readonly saleId: SaleId; readonly rows: readonly CommitRow[] },
+  ): Promise<number> {
+    let recorded = 0;
+    for (const row of request.rows) {
+      if (this.tables.data.orders.has(row.rid)) continue;
+      // Its number may be another one's by now; the row is kept all the same.
+      const isTaken = this.tables.ridAt(request, row.seq) !== undefined;
+      const seq = isTaken ? -1 - this.tables.data.orders.size : row.seq;
+      this.#putRow(request, { ...row, seq }, { status: "lost", holdUntil: row.promisedUntil, reason: "lost" });
+      recorded += 1;
+    }
+    return recorded;
+  }
+
+  async recordDeadLetter(
+    request: BucketEpoch & { readonly seq: number | null; readonly text: string; readonly error: string },
+  ): Promise<void> {
+    this.tables.data.deadLetters.push({ seq: request.seq, text: request.text, error: request.error });
+  }
+
+  async placeGrant(
+    request: BucketEpoch & { readonly saleId: SaleId; readonly grantId: string; readonly units: number },
+  ): Promise<Grant | null> {
+    const known = this.#knownGrant(request);
+    if (known !== undefined) return known;
+    if (!this.#mayGrant(request)) return null;
+    const units = Math.min(request.units, this.tables.stockRow(request.itemId).free);
+    if (units <= 0) return null;
+    this.tables.shift(request.itemId, { free: -units, granted: units });
+    return this.#addGrant(request, units);
+  }
+
+  async askBack(
+    request: BucketEpoch & { readonly saleId: SaleId; readonly grantId: string; readonly units: number },
+  ): Promise<Grant | null> {
+    const known = this.#knownGrant(request);
+    if (known !== undefined) return known;
+    return this.#mayGrant(request) ? this.#addGrant(request, -request.units) : null;
+  }
+
+  async listUnsettledGrants(request: { readonly saleId: SaleId; readonly epoch: number }): Promise<readonly Grant[]> {
+    return [...this.tables.data.grants.values()]
+      .filter((row) => row.saleId === request.saleId && row.state === "new")
+      .filter((row) => row.epoch === request.epoch || !this.tables.rules.fenceVoidsGrants)
+      .map(toGrant);
+  }
+
+  async settleGrant(request: { readonly grantId: string; readonly movedUnits: number }): Promise<void> {
+    const row = this.tables.data.grants.get(request.grantId);
+    if (row?.state !== "new") return;
+    const units = row.units < 0 ? request.movedUnits : row.units;
+    if (row.units < 0 && units < 0) this.tables.shift(row.itemId, { granted: units, free: -units });
+    this.tables.data.grants.set(row.grantId, { ...row, units, state: "settled" });
+  }
+
+  async listNotes(request: {
+    readonly saleId: SaleId;
+    readonly epoch: number;
+    readonly rowsMax: number;
+  }): Promise<readonly PendingNote[]> {
+    return [...this.tables.data.notes.values()]
+      .filter((note) => note.saleId === request.saleId && note.epoch === request.epoch)
+      .slice(0, request.rowsMax);
+  }
+
+  async deleteNotes(noteIds: readonly number[]): Promise<void> {
+    for (const noteId of noteIds) this.tables.data.notes.delete(noteId);
+  }
+
+  async fence(request: Parameters<Books["fence"]>[0]): Promise<boolean> {
+    const { data, rules } = this.tables;
+    const row = this.tables.saleRow(request.saleId);
+    if (row.sale.epoch !== request.seenEpoch) return false;
+    for (const { itemId } of row.sale.items) {
+      const stock = this.tables.stockRow(itemId);
+      const home = rules.fenceBringsHome ? stock.granted : 0;
+      const version = stock.version + 1;
+      data.stock.set(itemId, { ...stock, free: stock.free + home, granted: stock.granted - home, seq: 0, version });
+      this.tables.onAnnounce(`stock:${itemId}`);
+    }
+    for (const grant of data.grants.values()) {
+      if (grant.saleId !== request.saleId || !rules.fenceVoidsGrants) continue;
+      data.grants.set(grant.grantId, { ...grant, state: "void" });
+    }
+    for (const note of data.notes.values()) if (note.saleId === request.saleId) data.notes.delete(note.noteId);
+    this.#setMode({ ...request, to: request.mode, epoch: row.sale.epoch + 1, isEntry: false });
+    return true;
+  }
+
+  async changeMode(request: Parameters<Books["changeMode"]>[0]): Promise<boolean> {
+    const { sale } = this.tables.saleRow(request.saleId);
+    if (sale.epoch !== request.epoch || sale.mode !== request.from) return false;
+    this.#setMode({ ...request, isEntry: request.to === "redis" });
+    return true;
+  }
+
+  async readLedgerStates(saleIds: readonly SaleId[]): Promise<readonly LedgerState[]> {
+    return saleIds.flatMap((saleId) => {
+      const row = this.tables.data.sales.get(saleId);
+      if (row === undefined) return [];
+      const { modeSinceMs, modeReason, sale } = row;
+      const flips = Math.max(0, row.entries - 1);
+      const { mode, epoch, buckets } = sale;
+      return [{ saleId, mode, epoch, buckets, flips, modeSinceMs, modeReason, nowMs: this.tables.nowMs() }];
+    });
+  }
+
+  async readBuyerHolds(request: Parameters<Books["readBuyerHolds"]>[0]): ReturnType<Books["readBuyerHolds"]> {
+    const rows = [...this.tables.data.holds.values()]
+      .filter((row) => row.itemId === request.itemId && row.quantity > 0 && row.buyerId > request.cursor)
+      .sort((left, right) => (left.buyerId < right.buyerId ? -1 : 1));
+    const buyers = rows.slice(0, request.rowsMax).map(({ buyerId, quantity }) => ({ buyerId, quantity }));
+    return { buyers, next: rows.length > request.rowsMax ? (buyers.at(-1)?.buyerId ?? null) : null };
+  }
+
+  async readReservations(request: Parameters<Books["readReservations"]>[0]): ReturnType<Books["readReservations"]> {
+    const rows = [...this.tables.data.orders.values()]
+      .filter((row) => row.itemId === request.itemId && row.status !== "lost" && row.rid > request.cursor)
+      .sort((left, right) => (left.rid < right.rid ? -1 : 1));
+    const reservations = rows.slice(0, request.rowsMax).map(({ rid, buyerId, quantity, status }) => {
+      return { rid, buyerId, quantity, hasEnded: !isActive(status) };
+    });
+    return { reservations, next: rows.length > request.rowsMax ? (reservations.at(-1)?.rid ?? null) : null };
+  }
+
+  async readBooks(request: Parameters<Books["readBooks"]>[0]): Promise<BookedSale | null> {
+    const row = this.tables.data.sales.get(request.saleId);
+    if (row === undefined) return null;
+    const { mode, epoch } = row.sale;
+    const items: BookedItem[] = row.sale.items.map((item) => bookItem(this.tables.data, row.sale, item, request));
+    return { saleId: request.saleId, mode, epoch, takenAtMs: this.tables.nowMs(), items };
+  }
+
+  async sumOrders(
+    request: BucketEpoch & { readonly afterSeq: number; readonly throughSeq: number },
+  ): Promise<{ readonly orders: number; readonly units: number }> {
+    let orders = 0;
+    let units = 0;
+    for (const row of this.tables.data.orders.values()) {
+      if (!isInBucket(row, request) || row.seq <= request.afterSeq || row.seq > request.throughSeq) continue;
+      orders += 1;
+      units += row.quantity;
+    }
+    return { orders, units };
+  }
+
+  async missingSeqs(
+    request: BucketEpoch & { readonly afterSeq: number; readonly throughSeq: number; readonly rowsMax: number },
+  ): Promise<readonly number[]> {
+    const missing: number[] = [];
+    for (let seq = request.afterSeq + 1; seq <= request.throughSeq && missing.length < request.rowsMax; seq += 1) {
+      if (this.tables.ridAt(request, seq) === undefined) missing.push(seq);
+    }
+    return missing;
+  }
+
+  async hintEvents(): Promise<void> {
+    this.tables.onAnnounce("events");
+  }
+
+  async reportNode(report: Omit<NodeReport, "ageMs">): Promise<void> {
+    this.tables.data.nodes.set(report.nodeId, { ...report, atMs: this.tables.nowMs() });
+  }
+
+  async listNodeReports(): Promise<readonly NodeReport[]> {
+    return [...this.tables.data.nodes.values()]
+      .map(({ atMs, ...report }) => ({ ...report, ageMs: this.tables.nowMs() - atMs }))
+      .filter((report) => report.ageMs <= REPORT_AGE_MS_MAX);
+  }
+
+  /** "committed" here means: would be. A rid that was lost is as good as unknown to the one who asked for the same. */
+  #verdict(address: BucketEpoch, row: CommitRow): CommitVerdict {
+    const known = this.tables.data.orders.get(row.rid);
+    const isRevival =
+      known?.status === "lost" &&
+      known.itemId === address.itemId &&
+      known.buyerId === row.buyerId &&
+      known.quantity === row.quantity;
+    if (known !== undefined && !isRevival) return this.tables.rules.commitsOnce ? "known" : "committed";
+    const taken = this.tables.ridAt(address, row.seq);
+    return taken === undefined || taken === row.rid ? "committed" : "seq_taken";
+  }
+
+  #checkHolds(itemId: number, rows: readonly CommitRow[]): void {
+    const units = new Map<string, number>();
+    for (const row of rows) units.set(row.buyerId, (units.get(row.buyerId) ?? 0) + row.quantity);
+    for (const [buyerId, quantity] of units) this.tables.checkHold(itemId, buyerId, quantity);
+  }
+
+  #keepPromise(sale: Sale, promisedUntil: number): number {
+    const ownPromise = this.tables.nowMs() + sale.holdMs;
+    return Math.abs(promisedUntil - ownPromise) <= PROMISE_SKEW_MS_MAX ? promisedUntil : ownPromise;
+  }
+
+  #putRow(
+    address: BucketEpoch & { readonly saleId: SaleId },
+    row: CommitRow,
+    state: Pick<OrderRow, "status" | "holdUntil" | "reason">,
+  ): OrderRow {
+    const { itemId, bucket, epoch, saleId } = address;
+    const { rid, buyerId, quantity, seq } = row;
+    const nowMs = this.tables.nowMs();
+    const times = { lookAt: 0, createdAt: nowMs, updatedAt: nowMs };
+    const order = { rid, itemId, saleId, buyerId, quantity, epoch, bucket, seq, paymentId: null, ...state, ...times };
+    this.tables.putOrder(order);
+    return order;
+  }
+
+  #mayGrant(request: BucketEpoch & { readonly saleId: SaleId }): boolean {
+    const { epoch, mode } = this.tables.saleRow(request.saleId).sale;
+    return epoch === request.epoch && (mode === "redis" || mode === "warming");
+  }
+
+  #knownGrant(request: BucketEpoch & { readonly grantId: string }): Grant | null | undefined {
+    const row = this.tables.data.grants.get(request.grantId);
+    if (row === undefined) return undefined;
+    return row.state !== "void" && row.epoch === request.epoch ? toGrant(row) : null;
+  }
+
+  #addGrant(request: BucketEpoch & { readonly saleId: SaleId; readonly grantId: string }, units: number): Grant {
+    const { grantId, saleId, itemId, bucket, epoch } = request;
+    const row: GrantRow = { grantId, saleId, itemId, bucket, epoch, units, state: "new" };
+    this.tables.data.grants.set(grantId, row);
+    return toGrant(row);
+  }
+
+  #setMode(change: {
+    readonly saleId: SaleId;
+    readonly to: Sale["mode"];
+    readonly epoch: number;
+    readonly reason: string;
+    readonly isEntry: boolean;
+  }): void {
+    const row = this.tables.saleRow(change.saleId);
+    const sale = { ...row.sale, mode: change.to, epoch: change.epoch, revision: row.sale.revision + 1 };
+    const entries = row.entries + (change.isEntry ? 1 : 0);
+    const modeSinceMs = this.tables.nowMs();
+    this.tables.data.sales.set(change.saleId, { sale, modeSinceMs, modeReason: change.reason, entries });
+    this.tables.onAnnounce("catalogue");
+  }
+}
+
+function toGrant({ grantId, saleId, itemId, bucket, epoch, units }: GrantRow): Grant {
+  return { grantId, saleId: saleId as SaleId, itemId, bucket, epoch, units };
+}
+
+/** Σ over the grant log that counts towards P2 and X1. */
+export function grantedUnits(data: TablesData, address: { readonly itemId: number; readonly epoch: number }): number {
+  let units = 0;
+  for (const row of data.grants.values()) {
+    if (row.itemId === address.itemId && row.epoch === address.epoch && isCountedGrant(row)) units += row.units;
+  }
+  return units;
+}

@@ -1,0 +1,49 @@
+/**
+ * The sums that an audit asks the books for, added up from the rows themselves.
+ */
+import type { Item, Sale } from "../../../src/domain/sale.ts";
+import type { BookedBucket, BookedItem, Books } from "../../../src/ports/books.ts";
+import type { BucketEpoch } from "../../../src/ports/bucket-store.ts";
+import type { GrantRow, OrderRow, TablesData } from "./books-tables.ts";
+
+/** A recall counts only when the bucket has answered it: until then its units are still there. */
+export function isCountedGrant(row: GrantRow): boolean {
+  return row.state === "settled" || (row.state === "new" && row.units > 0);
+}
+
+export function isInBucket(row: OrderRow, address: BucketEpoch): boolean {
+  return row.itemId === address.itemId && row.epoch === address.epoch && row.bucket === address.bucket;
+}
+
+/** One item with its buckets, orders counted above the number that the request names. */
+export function bookItem(
+  data: TablesData,
+  sale: Sale,
+  item: Item,
+  request: Pick<Parameters<Books["readBooks"]>[0], "aboveSeq">,
+): BookedItem {
+  const { itemId, sku } = item;
+  const stock = data.stock.get(itemId) ?? { total: 0, free: 0, granted: 0, held: 0, sold: 0, version: 0 };
+  const { total, free, granted, held, sold, version } = stock;
+  const buckets = Array.from({ length: sale.buckets }, (_, bucket) => {
+    const aboveSeq = request.aboveSeq({ itemId, bucket });
+    return bookBucket(data, { itemId, bucket, epoch: sale.epoch }, aboveSeq);
+  });
+  return { itemId, sku, total, free, granted, held, sold, version, buckets };
+}
+
+function bookBucket(data: TablesData, address: BucketEpoch, aboveSeq: number): BookedBucket {
+  const sums = { grantedUnits: 0, orders: 0, units: 0, seqMax: 0 };
+  for (const row of data.grants.values()) {
+    const isHere = row.itemId === address.itemId && row.bucket === address.bucket && row.epoch === address.epoch;
+    if (isHere && isCountedGrant(row)) sums.grantedUnits += row.units;
+  }
+  for (const row of data.orders.values()) {
+    if (!isInBucket(row, address)) continue;
+    sums.seqMax = Math.max(sums.seqMax, row.seq);
+    if (row.seq <= aboveSeq) continue;
+    sums.orders += 1;
+    sums.units += row.quantity;
+  }
+  return { bucket: address.bucket, ...sums };
+}
