@@ -51,6 +51,12 @@ export class KeyedHash {
 }
 
 const WORD_RANGE = 4_294_967_296;
+const HEX_PER_WORD = 8;
+
+/** Two words as sixteen hexadecimal digits: how hashed names are written outside the process. */
+export function hexOfWords(words: { readonly high: number; readonly low: number }): string {
+  return words.high.toString(16).padStart(HEX_PER_WORD, "0") + words.low.toString(16).padStart(HEX_PER_WORD, "0");
+}
 
 /** A hash with a key of this process's own, drawn from the injected randomness. */
 export function keyedHash(random: Random): KeyedHash {

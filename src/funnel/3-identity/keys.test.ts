@@ -24,6 +24,8 @@ describe("keys", () => {
     const key = signingKeyOf(deriveKeys("one"), SESSION);
     expect(signingKeyOf(deriveKeys("one"), SESSION)).toBe(key);
     expect(signingKeyOf(deriveKeys("two"), SESSION)).not.toBe(key);
+    expect(deriveKeys("one").sharedHash).toEqual(deriveKeys("one").sharedHash);
+    expect(deriveKeys("two").sharedHash).not.toEqual(deriveKeys("one").sharedHash);
   });
 
   test("no two purposes share a key, nor two sessions", () => {
@@ -37,6 +39,7 @@ describe("keys", () => {
       signingKeyOf(keys, SESSION),
       signingKeyOf(keys, "session-two" as SessionId),
       Buffer.from(keys.eventCursor).toString("base64url"),
+      `${keys.sharedHash.word0}.${keys.sharedHash.word1}`,
     ];
     expect(new Set(codes).size).toBe(codes.length);
   });

@@ -25,6 +25,8 @@ export interface Keys {
   readonly eventCursor: Uint8Array;
   /** Signs page cursors of lists. */
   readonly pageCursor: HmacKey;
+  /** Hashes the names of what nodes share through the edge: equal on all nodes, unknown outside. */
+  readonly sharedHash: { readonly word0: number; readonly word1: number };
 }
 
 /** HKDF-Expand for one block: all our keys are one digest long. */
@@ -35,6 +37,7 @@ function expand(root: Uint8Array, purpose: string): Uint8Array {
 /** All keys of a secret. The secret's own strength is the configuration's concern. */
 export function deriveKeys(secret: string): Keys {
   const root = createHmac("sha256", EXTRACT_SALT).update(secret).digest();
+  const shared = new DataView(Uint8Array.from(expand(root, "doorbuster/shared-hash/v1")).buffer);
   return {
     session: new HmacKey(expand(root, "doorbuster/session/v1")),
     signatureRoot: new HmacKey(root),
@@ -42,6 +45,7 @@ export function deriveKeys(secret: string): Keys {
     eventTicket: new HmacKey(expand(root, "doorbuster/event-ticket/v1")),
     eventCursor: expand(root, "doorbuster/event-cursor/v1"),
     pageCursor: new HmacKey(expand(root, "doorbuster/page-cursor/v1")),
+    sharedHash: { word0: shared.getUint32(0), word1: shared.getUint32(4) },
   };
 }
 

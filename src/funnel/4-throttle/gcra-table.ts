@@ -4,9 +4,11 @@
  * Each key has one theoretical arrival time per limit, in typed arrays made once. A key hashes to a set of eight slots;
  * a full set gives up the slot that is closest to unlimited, which under attack is nearly always one that has nothing
  * to remember. An attacker with endless keys therefore costs no memory and frees nobody who is limited hard. The hash
- * is keyed per process, so nobody can aim at another's slot.
+ * is keyed and its key a secret, so nobody can aim at another's slot. A table whose keys are hashed alike on all nodes can
+ * record what was used and learn what others used (limit-exchange.ts); it only ever learns that more was used.
  */
-import type { KeyedHash } from "../keyed-hash.ts";
+import { hexOfWords, type KeyedHash } from "../keyed-hash.ts";
+import { type SlotUses, UseRecord } from "./use-record.ts";
 
 /** `count` requests per `periodMs`, all of which may come at once. */
 export interface RateLimit {
@@ -28,9 +30,18 @@ export class GcraTable {
   readonly #aheadMs: Float64Array;
   readonly #keys: Uint32Array;
   readonly #arrivalMs: Float64Array;
+  readonly #uses: UseRecord | null;
 
-  /** `entriesMax` is rounded up to a power of two. Limits of 0 are left out: they are switched off. */
-  constructor(options: { hash: KeyedHash; limits: readonly RateLimit[]; entriesMax: number }) {
+  /**
+   * `entriesMax` is rounded up to a power of two. Limits of 0 are left out: they are switched off. `recordsUses` is for
+   * tables that take part in the exchange: their hash must be the deployment's.
+   */
+  constructor(options: {
+    hash: KeyedHash;
+    limits: readonly RateLimit[];
+    entriesMax: number;
+    recordsUses?: boolean;
+  }) {
     const limits = options.limits.filter((limit) => limit.count > 0);
     const sets = 2 ** Math.ceil(Math.log2(Math.max(1, options.entriesMax / WAYS)));
     this.#hash = options.hash;
@@ -40,6 +51,7 @@ export class GcraTable {
     this.#aheadMs = Float64Array.from(limits, (limit) => limit.periodMs - limit.periodMs / limit.count);
     this.#keys = new Uint32Array(sets * WAYS * 2);
     this.#arrivalMs = new Float64Array(sets * WAYS * limits.length);
+    this.#uses = options.recordsUses === true && limits.length > 0 ? new UseRecord(sets * WAYS) : null;
   }
 
   /** True when no limit is on: then nothing is stored either. */
@@ -68,6 +80,7 @@ export class GcraTable {
     keys[victim * 2] = first;
     keys[victim * 2 + 1] = low;
     this.#arrivalMs.fill(Number.NEGATIVE_INFINITY, victim * this.#limitCount, (victim + 1) * this.#limitCount);
+    this.#uses?.forget(victim);
     return victim;
   }
 
@@ -87,6 +100,47 @@ export class GcraTable {
       const index = slot * this.#limitCount + limit;
       this.#arrivalMs[index] = Math.max(nowMs, this.#arrivalMs[index] ?? 0) + (this.#costMs[limit] ?? 0);
     }
+    this.#uses?.note(slot, nowMs);
+  }
+
+  /** What one request costs of each limit, as time. */
+  get costsMs(): readonly number[] {
+    return [...this.#costMs];
+  }
+
+  /** No key runs further ahead than its whole allowance and the longest wait on top. */
+  get aheadMsMax(): number {
+    return Math.max(0, ...this.#aheadMs) + WAIT_MS_MAX;
+  }
+
+  /** The keys that were charged since the last call, the biggest users first, with the names all nodes know them by. */
+  takeUses(keysMax: number): SlotUses & { readonly keys: readonly string[] } {
+    const uses = this.#uses?.takeBiggest(keysMax) ?? { slots: [], counts: [], sinceMs: [] };
+    return { ...uses, keys: uses.slots.map((slot) => this.#keyOf(slot)) };
+  }
+
+  /** Nobody is there to be told. */
+  forgetUses(): void {
+    this.#uses?.forgetAll();
+  }
+
+  /**
+   * Learns how far ahead of `atMs` a key is on all nodes together, limit by limit, uses before `atMs` included. Nothing is
+   * ever taken back: a lower figure than ours means that somebody forgot.
+   */
+  learn(request: { slot: number; key: string; aheadMs: readonly number[]; atMs: number }): void {
+    const { slot, key, aheadMs, atMs } = request;
+    if (this.#keyOf(slot) !== key) return;
+    const usedSince = this.#uses?.countOf(slot) ?? 0;
+    for (let limit = 0; limit < this.#limitCount; limit += 1) {
+      const index = slot * this.#limitCount + limit;
+      const knownMs = atMs + (aheadMs[limit] ?? 0) + usedSince * (this.#costMs[limit] ?? 0);
+      this.#arrivalMs[index] = Math.max(this.#arrivalMs[index] ?? 0, knownMs);
+    }
+  }
+
+  #keyOf(slot: number): string {
+    return hexOfWords({ high: this.#keys[slot * 2] ?? 0, low: this.#keys[slot * 2 + 1] ?? 0 });
   }
 
   /** How much of its allowance a slot has used, as time; 0 = nothing to remember. */

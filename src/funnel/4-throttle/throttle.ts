@@ -1,9 +1,10 @@
 /**
  * Stage 4, throttle: is this buyer, or this network, too fast or banned?
  *
- * Limits hold per process, before anything shared is asked, so they also hold when everything else is down. A request is
- * charged only when all its limits let it pass: hammering does not postpone the next chance. Bans come from the
- * catalogue. Waits are spread by nobody here: the client adds its own jitter.
+ * Limits hold per process, before anything shared is asked, so they also hold when everything else is down; what other
+ * nodes let through is learnt in the background (limit-exchange.ts). A request is charged only when all its limits let it
+ * pass: hammering does not postpone the next chance. Bans come from the catalogue. Waits are spread by nobody here: the
+ * client adds its own jitter.
  */
 import type { BuyerId } from "../../domain/ids.ts";
 import type { Refusal } from "../../domain/refusals.ts";
@@ -13,6 +14,7 @@ import { keyedHash } from "../keyed-hash.ts";
 import { plainRefusal, refusalWithWait } from "../refusal-answers.ts";
 import { type AddressedRequest, type ClientAddress, createClientAddress } from "./client-address.ts";
 import { GcraTable } from "./gcra-table.ts";
+import type { LimitExchange } from "./limit-exchange.ts";
 
 /** Requests allowed; 0 switches a limit off. */
 export interface ThrottleLimits {
@@ -33,6 +35,13 @@ export interface ThrottleParts {
   readonly bans: BanList;
   readonly clock: Clock;
   readonly random: Random;
+  /** Where all nodes enforce these limits together. `name` is the same on all nodes, and no other throttle's. */
+  readonly shared?: SharedThrottle | null;
+}
+
+export interface SharedThrottle {
+  readonly exchange: Pick<LimitExchange, "createHash" | "join">;
+  readonly name: "attempts" | "sessions" | "reads";
 }
 
 const SECOND_MS = 1_000;
@@ -52,11 +61,15 @@ export class Throttle {
 
   constructor(parts: ThrottleParts) {
     const { limits } = parts;
+    const shared = parts.shared ?? null;
+    const createHash = () => shared?.exchange.createHash() ?? keyedHash(parts.random);
+    const recordsUses = shared !== null;
     this.#clientAddress = createClientAddress(parts.trustedProxies);
     this.#bans = parts.bans;
     this.#clock = parts.clock;
     this.#buyers = new GcraTable({
-      hash: keyedHash(parts.random),
+      hash: createHash(),
+      recordsUses,
       limits: [
         { count: limits.buyerPerS, periodMs: SECOND_MS },
         { count: limits.buyerPerMin, periodMs: MINUTE_MS },
@@ -64,10 +77,13 @@ export class Throttle {
       entriesMax: BUYERS_MAX,
     });
     this.#networks = new GcraTable({
-      hash: keyedHash(parts.random),
+      hash: createHash(),
+      recordsUses,
       limits: [{ count: limits.ipPerS, periodMs: SECOND_MS }],
       entriesMax: NETWORKS_MAX,
     });
+    shared?.exchange.join(`${shared.name}.buyer`, this.#buyers);
+    shared?.exchange.join(`${shared.name}.network`, this.#networks);
   }
 
   /** Null when the request may go on. `buyerId` null = nobody has said who he is: only the address counts. */
