@@ -1,0 +1,97 @@
+/**
+ * Commits what is left in the streams of a sale whose gates are closed, so that as few acceptances as possible are lost.
+ *
+ * It reads the streams themselves from the last number known to be committed, pending or not, so it waits for no
+ * worker and needs nobody's share. Bounded in time: what is not committed then is lost to the fence, never oversold.
+ */
+import type { Sale } from "../domain/sale.ts";
+import type { BucketStore, StreamEntry } from "../ports/bucket-store.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Log } from "../ports/telemetry.ts";
+import type { BatchCommitter } from "./batch-committer.ts";
+import { forEachBounded } from "./bounded.ts";
+import type { LaneAddress } from "./commit-lane.ts";
+import { takeBatch } from "./entry-rows.ts";
+
+/** A drain takes at most this long: buyers wait for its end. */
+export const DRAIN_MS_MAX = 5_000;
+const BUCKETS_IN_FLIGHT_MAX = 4;
+const ENTRIES_PER_READ = 128;
+
+export interface StreamDrainParts {
+  readonly store: Pick<BucketStore, "audit" | "readFrom" | "acknowledge">;
+  readonly committer: BatchCommitter;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly onCommitted: () => void;
+}
+
+/** See the head of this file. */
+export class StreamDrain {
+  readonly #parts: StreamDrainParts;
+
+  constructor(parts: StreamDrainParts) {
+    this.#parts = parts;
+  }
+
+  async run(sale: Sale): Promise<void> {
+    const { clock, log } = this.#parts;
+    const startedAtMs = clock.monotonicMs();
+    const isInTime = (): boolean => clock.monotonicMs() - startedAtMs < DRAIN_MS_MAX;
+    const addresses: LaneAddress[] = sale.items.flatMap(({ itemId }) =>
+      Array.from({ length: sale.buckets }, (_, bucket) => ({ saleId: sale.id, itemId, bucket, epoch: sale.epoch })),
+    );
+    let rows = 0;
+    await forEachBounded(addresses, BUCKETS_IN_FLIGHT_MAX, async (address) => {
+      rows += await this.#drainBucket(address, isInTime);
+    });
+    const tookMs = Math.round(clock.monotonicMs() - startedAtMs);
+    log.info({ saleId: sale.id, epoch: sale.epoch, rows, tookMs, isComplete: isInTime() }, "streams were drained");
+  }
+
+  async #drainBucket(address: LaneAddress, isInTime: () => boolean): Promise<number> {
+    const { store } = this.#parts;
+    const audit = await store.audit(address);
+    // A bucket that is gone has nothing to say from where on; one of another epoch has nothing of ours.
+    if (audit !== null && audit.epoch !== address.epoch) return 0;
+    let afterSeq = audit?.committedSeq ?? 0;
+    let rows = 0;
+    while (isInTime()) {
+      const entries = await store.readFrom({ ...address, afterSeq, entriesMax: ENTRIES_PER_READ });
+      const last = entries.at(-1);
+      if (last === undefined) return rows;
+      const done = await this.#commit(address, entries, isInTime);
+      if (done === null) return rows;
+      rows += done;
+      afterSeq = last.lastSeq;
+    }
+    return rows;
+  }
+
+  /** Null: the epoch is over. */
+  async #commit(
+    address: LaneAddress,
+    entries: readonly StreamEntry[],
+    isInTime: () => boolean,
+  ): Promise<number | null> {
+    const { store, committer, onCommitted } = this.#parts;
+    const waiting = [...entries];
+    let rows = 0;
+    while (waiting.length > 0) {
+      const batch = takeBatch(waiting);
+      const fates = await committer.commit({ ...address, rows: batch.rows, isWanted: isInTime });
+      if (fates.some((fate) => fate.kind === "fenced")) return null;
+      onCommitted();
+      rows += batch.rows.length;
+      const decided = batch.entries.filter(isReadable);
+      if (fates.some((fate) => fate.kind === "seq_taken") || decided.length === 0) continue;
+      await store.acknowledge({ ...address, lastSeqs: decided.map((entry) => entry.lastSeq) });
+    }
+    return rows;
+  }
+}
+
+/** Entries with rows that cannot be read are left to the lanes, which know what to do with them. */
+function isReadable(entry: StreamEntry): boolean {
+  return entry.unreadable.length === 0;
+}
