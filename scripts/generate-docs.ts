@@ -46,7 +46,12 @@ ${rows.join("")}
 
 Without \`DATABASE_URL\` a node runs in **solo** mode: an embedded PostgreSQL and the missing secrets live in \`DATA_DIR\`, which one
 process at a time may use. With \`DATABASE_URL\` it runs in **postgres** mode; \`SECRET\` and \`ADMIN_TOKEN\` are then required and equal
-on all nodes. \`doorbuster keys new\` makes them.
+on all nodes. \`doorbuster keys new\` makes them. With \`REDIS_URL\` as well it runs in **redis** mode: Redis decides quickly about
+units that PostgreSQL lent it, and a sale goes on in PostgreSQL alone, by itself, while Redis is away.
+
+\`EDGE_REDIS_URL\` is independent of the mode. It must be another server than the ledger's, because it may forget: give it a
+\`maxmemory\` and \`maxmemory-policy volatile-ttl\`, and no persistence. Everything in it expires by itself. While it is away, limits
+and replay windows hold per process.
 
 These belong to modes that this version does not have, and stop the start when they are set: ${UNAVAILABLE_SETTINGS.map((name) => `\`${name}\``).join(", ")}.
 `;

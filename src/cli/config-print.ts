@@ -5,7 +5,7 @@
  */
 import type { Command } from "commander";
 import { readSettings, type Settings } from "../config/load.ts";
-import { MASK, maskedUrl } from "../config/masking.ts";
+import { MASK, maskedUrls } from "../config/masking.ts";
 import { fieldOf, SETTINGS, type SettingName } from "../config/settings.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { renderTable } from "./table.ts";
@@ -44,6 +44,6 @@ function shownValue(settings: Settings, name: SettingName): string {
     return isMadeLater ? "(kept in DATA_DIR)" : "(not set)";
   }
   if (SETTINGS[name].secret === "whole") return MASK;
-  if (SETTINGS[name].secret === "password") return maskedUrl(String(value)) ?? MASK;
-  return Array.isArray(value) ? value.join(",") : String(value);
+  const text = Array.isArray(value) ? value.join(",") : String(value);
+  return SETTINGS[name].secret === "password" ? (maskedUrls(text) ?? MASK) : text;
 }

@@ -19,7 +19,7 @@ export function checkTogether(values: SettingValues): readonly string[] {
       "REDIS_URL is set and DATABASE_URL is not; accepted: both, because Redis only lends what PostgreSQL owns.",
     );
   }
-  if (values.redisUrl !== null && values.edgeRedisUrl !== null && values.redisUrl.includes(values.edgeRedisUrl)) {
+  if (values.edgeRedisUrl !== null && values.redisUrl?.map(serverOf).includes(serverOf(values.edgeRedisUrl))) {
     problems.push("EDGE_REDIS_URL is the same server as REDIS_URL; accepted: another one, because it may evict.");
   }
   if (values.secret !== null && values.secret === values.adminToken) {
@@ -37,4 +37,12 @@ export function checkTogether(values: SettingValues): readonly string[] {
     );
   }
   return problems;
+}
+
+const REDIS_PORT = "6379";
+
+/** Which server a URL leads to: other databases or users of one server share its memory and its policy. */
+function serverOf(url: string): string {
+  const { hostname, port } = new URL(url);
+  return `${hostname}:${port === "" ? REDIS_PORT : port}`;
 }

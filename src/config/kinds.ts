@@ -87,16 +87,19 @@ export function secret(options: { readonly bytesMin: number; readonly text: stri
   };
 }
 
+/** A URL with one of the protocols and one host: a comma would be a list, and hide what follows it from masking. */
+function isUrl(value: string, protocols: readonly string[]): boolean {
+  const parsed = URL.canParse(value) ? new URL(value) : null;
+  return parsed !== null && protocols.includes(parsed.protocol) && parsed.host !== "" && !parsed.host.includes(",");
+}
+
 /** A URL with one of the protocols and a host. */
 export function url(
   protocols: readonly string[],
   options: { readonly text: string; readonly secret: "no" | "password" },
 ): Setting<string | null> {
   return {
-    schema: z.string().refine((value) => {
-      const parsed = URL.canParse(value) ? new URL(value) : null;
-      return parsed !== null && protocols.includes(parsed.protocol) && parsed.host !== "";
-    }),
+    schema: z.string().refine((value) => isUrl(value, protocols)),
     accepted: `a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`,
     byDefault: null,
     unit: null,
@@ -110,15 +113,11 @@ export function urls(
   protocols: readonly string[],
   options: { readonly text: string; readonly secret: "no" | "password" },
 ): Setting<readonly string[] | null> {
-  const isAccepted = (value: string): boolean => {
-    const parsed = URL.canParse(value) ? new URL(value) : null;
-    return parsed !== null && protocols.includes(parsed.protocol) && parsed.host !== "";
-  };
   return {
     schema: z
       .string()
       .transform((value) => value.split(",").map((part) => part.trim()))
-      .refine((parts) => parts.every(isAccepted)),
+      .refine((parts) => parts.every((part) => isUrl(part, protocols))),
     accepted: `URLs that start with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}, comma-separated`,
     byDefault: null,
     unit: null,

@@ -12,6 +12,7 @@ import { SETTINGS, type SettingName } from "./settings.ts";
 const SECRET = "s".repeat(32);
 const TOKEN = "t".repeat(16);
 const DATABASE_URL = "postgres://shop:hunter2@db.internal/doorbuster";
+const SHARED = { DATABASE_URL, SECRET, ADMIN_TOKEN: TOKEN };
 
 function problemsOf(env: ConfigSources["env"]): string {
   try {
@@ -39,6 +40,15 @@ describe("reading settings", () => {
 
   test("an empty variable counts as not set", () => {
     expect(readSettings({ env: { PORT: "", DATABASE_URL: "" } })).toMatchObject({ port: 8080, mode: "solo" });
+  });
+
+  test("where the settings lead, the mode follows", () => {
+    expect(readSettings({ env: SHARED }).mode).toBe("postgres");
+    const settings = readSettings({ env: { ...SHARED, REDIS_URL: "redis://one:6379, rediss://two:6380" } });
+    expect(settings).toMatchObject({ mode: "redis", redisUrl: ["redis://one:6379", "rediss://two:6380"] });
+    expect(settings).toMatchObject({ ledgerDurability: "always", ledgerDwellMs: 60_000, ledgerRampMs: 30_000 });
+    expect(Object.isFrozen(settings.redisUrl)).toBe(true);
+    expect(readSettings({ env: { ...SHARED, LEDGER_DURABILITY: "everysec" } }).ledgerDurability).toBe("everysec");
   });
 
   test("every default is a value that its own setting accepts", () => {
@@ -74,6 +84,18 @@ describe("refusing settings", () => {
     ["PUBLIC_URL", "javascript:alert(1)", "https://"],
     ["UNIT", "north west", "letters"],
     ["DOORBUSTER_RUNTIME", "deno", "bun, node"],
+    ["REDIS_URL", "one:6379", "redis:// or rediss://, comma-separated"],
+    ["REDIS_URL", "redis://one,two", "redis:// or rediss://, comma-separated"],
+    ["REDIS_URL", "redis://one,,redis://two", "comma-separated"],
+    ["REDIS_URL", "redis://one,http://two", "comma-separated"],
+    ["REDIS_URL", "unix:///run/redis.sock", "redis://"],
+    ["EDGE_REDIS_URL", "redis://one,redis://two", "a URL that starts with redis:// or rediss://"],
+    ["EDGE_REDIS_URL", "edge", "redis://"],
+    ["LEDGER_DURABILITY", "never", "always, everysec"],
+    ["LEDGER_DURABILITY", "no", "always, everysec"],
+    ["LEDGER_DWELL_MS", "-1", "a whole number from 0 to 86400000"],
+    ["LEDGER_DWELL_MS", "60s", "a whole number"],
+    ["LEDGER_RAMP_MS", "600001", "a whole number from 0 to 600000"],
   ];
   test.each(refused)("%s=%s is refused and the text says what is accepted", (name, value, accepted) => {
     const problems = problemsOf({ [name]: value });
@@ -87,6 +109,26 @@ describe("refusing settings", () => {
     expect(problemsOf({ DATABASE_URL: "mysql://shop:hunter2@db/x" })).not.toContain("hunter2");
   });
 
+  test("no password of a list is repeated, wherever in the list the mistake is", () => {
+    const lists = [
+      "http://:hunter2@one",
+      "redis://:hunter2@one,http://two",
+      "http://one,redis://:hunter2@two",
+      "redis://:hun,ter2@one,two",
+      "redis://one,redis://:hunter2@two,x",
+    ];
+    for (const name of ["REDIS_URL", "EDGE_REDIS_URL"]) {
+      for (const list of lists) {
+        const problems = problemsOf({ [name]: list });
+        expect(problems).toContain(`${name} is `);
+        expect(problems).not.toContain("ter2");
+      }
+    }
+    expect(problemsOf({ REDIS_URL: "redis://:hunter2@one,http://two" })).toContain(
+      '"redis://:********@one,http://two/"',
+    );
+  });
+
   test("all problems are told at once", () => {
     expect(problemsOf({ PORT: "x", LOG_LEVEL: "y" }).split("\n")).toHaveLength(2);
   });
@@ -97,7 +139,7 @@ describe("refusing settings", () => {
   });
 
   test("a variable of a mode that does not exist yet is refused, not ignored", () => {
-    expect(problemsOf({ REDIS_URL: "redis://r" })).toContain("REDIS_URL");
+    expect(problemsOf({ KAFKA_BROKERS: "broker:9092" })).toContain("KAFKA_BROKERS");
   });
 
   test("a SECRET of 31 bytes is refused and one of 32 is accepted", () => {
@@ -118,6 +160,23 @@ describe("refusing settings", () => {
     expect(problemsOf({ SECRET, ADMIN_TOKEN: SECRET })).toContain("two different secrets");
     expect(problemsOf({ SESSION_GUESTS: "off" })).toContain("SESSION_GUESTS is off");
     expect(problemsOf({ SESSION_JWKS_URL: "https://shop/keys", SESSION_JWT_SECRET: SECRET })).toContain("one of them");
+  });
+
+  test("Redis without PostgreSQL is refused: it only lends what PostgreSQL owns", () => {
+    expect(problemsOf({ REDIS_URL: "redis://r" })).toContain("REDIS_URL is set and DATABASE_URL is not");
+    expect(problemsOf({ ...SHARED, REDIS_URL: "redis://r" })).toBe("");
+    expect(problemsOf({ EDGE_REDIS_URL: "redis://edge" })).toBe("");
+  });
+
+  test("the edge cannot be a server of the ledger, however it is written", () => {
+    const ledger = { ...SHARED, REDIS_URL: "redis://one:6379,redis://:hunter2@two:7000" };
+    for (const edge of ["redis://one", "redis://one:6379/3", "redis://:hunter3@two:7000", "rediss://app@two:7000/1"]) {
+      const problems = problemsOf({ ...ledger, EDGE_REDIS_URL: edge });
+      expect(problems).toContain("EDGE_REDIS_URL is the same server as REDIS_URL");
+      expect(problems).not.toContain("hunter");
+    }
+    expect(problemsOf({ ...ledger, EDGE_REDIS_URL: "redis://one:6380" })).toBe("");
+    expect(problemsOf({ ...ledger, EDGE_REDIS_URL: "redis://three" })).toBe("");
   });
 });
 

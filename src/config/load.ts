@@ -6,7 +6,7 @@
  */
 import { Fault } from "../domain/faults.ts";
 import { checkTogether } from "./check.ts";
-import { maskedUrl } from "./masking.ts";
+import { maskedUrls } from "./masking.ts";
 import { readOrMakeSecrets } from "./secrets.ts";
 import { fieldOf, SETTINGS, type SettingName, type SettingValues, UNAVAILABLE_SETTINGS } from "./settings.ts";
 
@@ -17,8 +17,8 @@ export type Origin = "default" | "environment" | "flag" | "data directory" | "ma
 
 /** Checked settings, with the secrets as far as they were given. */
 export interface Settings extends SettingValues {
-  /** "solo" runs on an embedded database, "postgres" on DATABASE_URL. */
-  readonly mode: "solo" | "postgres";
+  /** "solo" runs on an embedded database, "postgres" on DATABASE_URL, "redis" on that and the ledger's Redis. */
+  readonly mode: "solo" | "postgres" | "redis";
   readonly origins: Readonly<Record<SettingName, Origin>>;
 }
 
@@ -63,8 +63,13 @@ export function readSettings(sources: ConfigSources): Settings {
   }
   if (problems.length === 0) problems.push(...checkTogether(values as unknown as SettingValues));
   if (problems.length > 0) throw new Fault("CONFIG_INVALID", { internal: problems.join("\n") });
-  const mode = values["databaseUrl"] === null ? "solo" : "postgres";
+  const mode = modeOf(values as unknown as SettingValues);
   return freeze({ ...values, mode, origins } as unknown as Settings);
+}
+
+function modeOf({ databaseUrl, redisUrl }: SettingValues): Settings["mode"] {
+  if (databaseUrl === null) return "solo";
+  return redisUrl === null ? "postgres" : "redis";
 }
 
 function rawValue(name: SettingName, sources: ConfigSources): [string | null, Origin] {
@@ -85,7 +90,7 @@ function parse(name: SettingName, text: string, problems: string[]): unknown {
 
 function shownText(secret: "no" | "whole" | "password", text: string): string {
   if (secret === "no") return JSON.stringify(text);
-  const masked = secret === "password" ? maskedUrl(text) : null;
+  const masked = secret === "password" ? maskedUrls(text) : null;
   return masked === null ? "not acceptable (not shown)" : JSON.stringify(masked);
 }
 

@@ -62,7 +62,26 @@ const WRONG: Readonly<Record<string, WrongValue>> = {
   },
   "guests off and no login": { env: { SESSION_GUESTS: "off" }, says: [/SESSION_GUESTS/, /SESSION_JW/] },
   "a variable that does not exist": { env: { DOORBUSTER_COLOUR: "blue" }, says: [/DOORBUSTER_COLOUR/] },
-  "a mode that is not there yet": { env: { REDIS_URL: "redis://localhost" }, says: [/REDIS_URL/] },
+  "a mode that is not there yet": { env: { KAFKA_BROKERS: "localhost:9092" }, says: [/KAFKA_BROKERS/] },
+  "a ledger's Redis without the database that owns the stock": {
+    env: { REDIS_URL: "redis://:hunter2secret@localhost" },
+    says: [/REDIS_URL/, /DATABASE_URL/, /PostgreSQL/],
+    hides: "hunter2secret",
+  },
+  "a list of Redis servers with one that is none": {
+    env: { ...DATABASE, REDIS_URL: "redis://:hunter2secret@one,http://two" },
+    says: [/REDIS_URL/, /redis:\/\/:\*+@one,http:\/\/two/, /comma-separated/],
+    hides: "hunter2secret",
+  },
+  "an edge that is the ledger": {
+    env: { ...DATABASE, REDIS_URL: "redis://one,redis://two", EDGE_REDIS_URL: "redis://:hunter2secret@two:6379/1" },
+    says: [/EDGE_REDIS_URL/, /REDIS_URL/, /another/],
+    hides: "hunter2secret",
+  },
+  "a promise that Redis cannot make": {
+    env: { LEDGER_DURABILITY: "no" },
+    says: [/LEDGER_DURABILITY/, /always, everysec/],
+  },
 };
 
 async function serve(
@@ -125,9 +144,19 @@ test("says that a port is taken, and which", async () => {
 });
 
 test("prints the effective configuration with the origin of each value and no secret", async () => {
-  const env = { ...DATABASE, DATABASE_URL: "postgres://shop:hunter2secret@127.0.0.1:1/none", RATE_IP_PER_S: "77" };
+  const env = {
+    ...DATABASE,
+    DATABASE_URL: "postgres://shop:hunter2secret@127.0.0.1:1/none",
+    REDIS_URL: "redis://one:7000,redis://:hunter2secret@two:7001",
+    EDGE_REDIS_URL: "redis://edge:hunter2secret@three",
+    RATE_IP_PER_S: "77",
+  };
   const ended = await runToEnd({ runtime: "bun", args: ["config", "print"], env });
   expect(ended.code, ended.output).toBe(0);
+  expect(ended.output).toContain("Mode: redis");
+  expect(ended.output).toContain("redis://one:7000,redis://:********@two:7001");
+  expect(ended.output).toMatch(/EDGE_REDIS_URL +redis:\/\/edge:\*+@three +environment/);
+  expect(ended.output).toMatch(/LEDGER_DURABILITY +always +default/);
   expect(ended.output).toMatch(/RATE_IP_PER_S.*77/);
   expect(ended.output).toMatch(/RATE_BUYER_PER_S.*5/);
   for (const secret of [SECRETS.SECRET, SECRETS.ADMIN_TOKEN, "hunter2secret"])
