@@ -23,7 +23,7 @@ import type {
   VoidReason,
 } from "../../../src/ports/books.ts";
 import type { BucketEpoch } from "../../../src/ports/bucket-store.ts";
-import { bookItem, isCountedGrant, isInBucket } from "./books-sums.ts";
+import { bookItem, isInBucket } from "./books-sums.ts";
 import { type BooksRules, copyTables, type GrantRow, type OrderRow, Tables, type TablesData } from "./books-tables.ts";
 import { OrdersModel } from "./orders-model.ts";
 import { ReserveModel } from "./reserve-model.ts";
@@ -86,12 +86,13 @@ export class BooksModel implements Books {
 
   async commitBatch(batch: CommitBatch): Promise<CommitOutcome> {
     const { sale } = this.tables.saleRow(batch.saleId);
-    if (this.tables.rules.checksEpoch && sale.epoch !== batch.epoch) return { kind: "fenced" };
+    if (!this.#isCommitting(batch)) return { kind: "fenced" };
     const verdicts = batch.rows.map((row) => this.#verdict(batch, row));
     const fresh = batch.rows.filter((_, index) => verdicts[index] === "committed");
     this.#checkHolds(batch.itemId, fresh);
     const units = fresh.reduce((sum, row) => sum + row.quantity, 0);
     if (units > 0) this.tables.shift(batch.itemId, { granted: -units, held: units });
+    this.tables.countNumbers(batch.itemId, fresh.length);
     for (const row of fresh) {
       this.#putRow(batch, row, { status: "held", holdUntil: this.#keepPromise(sale, row.promisedUntil), reason: null });
       this.tables.addHold(batch.itemId, row.buyerId, row.quantity);
@@ -106,24 +107,25 @@ export class BooksModel implements Books {
     request: BucketEpoch & { readonly saleId: SaleId; readonly row: CommitRow; readonly reason: VoidReason },
   ): Promise<void> {
     const { row, reason, itemId } = request;
-    if (this.tables.saleRow(request.saleId).sale.epoch !== request.epoch) return;
-    if (this.#verdict(request, row) !== "committed") return;
-    const comesHome = reason === "limit" || reason === "poison";
-    if (comesHome) this.tables.shift(itemId, { granted: -row.quantity, free: row.quantity });
-    const status = reason === "lost" ? "lost" : "void";
-    const order = this.#putRow(request, row, { status, holdUntil: row.promisedUntil, reason });
-    if (comesHome) this.tables.note("ended", order);
+    if (!this.#isCommitting(request) || this.tables.ridAt(request, row.seq) !== undefined) return;
+    const known = this.tables.data.orders.get(row.rid);
+    const isRevival = known?.status === "lost" && known.itemId === itemId && known.buyerId === row.buyerId;
+    if (known !== undefined && !isRevival) return;
+    if (reason !== "over_issue") this.tables.shift(itemId, { granted: -row.quantity, free: row.quantity });
+    this.tables.countNumbers(itemId, 1);
+    const order = this.#putRow(request, row, { status: "void", holdUntil: row.promisedUntil, reason });
+    this.tables.note("ended", order);
   }
 
   async voidSeq(
     request: BucketEpoch & { readonly saleId: SaleId; readonly seq: number; readonly quantity: number },
   ): Promise<void> {
     const { itemId, epoch, bucket, seq, quantity } = request;
-    if (this.tables.saleRow(request.saleId).sale.epoch !== epoch) return;
-    if (this.tables.ridAt(request, seq) !== undefined) return;
+    if (!this.#isCommitting(request) || this.tables.ridAt(request, seq) !== undefined) return;
     this.tables.shift(itemId, { granted: -quantity, free: quantity });
-    const row = { seq, rid: `lost-${itemId}-${epoch}-${bucket}-${seq}`, buyerId: "nobody", quantity };
-    this.#putRow(request, { ...row, promisedUntil: 0 }, { status: "lost", holdUntil: 0, reason: "lost" });
+    this.tables.countNumbers(itemId, 1);
+    const row = { seq, rid: `lost.${itemId}.${epoch}.${bucket}.${seq}`, buyerId: "", quantity, promisedUntil: 0 };
+    this.#putRow(request, row, { status: "lost", holdUntil: 0, reason: "lost" });
   }
 
   async recordLost(
@@ -132,10 +134,10 @@ export class BooksModel implements Books {
     let recorded = 0;
     for (const row of request.rows) {
       if (this.tables.data.orders.has(row.rid)) continue;
-      // Its number may be another one's by now; the row is kept all the same.
-      const isTaken = this.tables.ridAt(request, row.seq) !== undefined;
-      const seq = isTaken ? -1 - this.tables.data.orders.size : row.seq;
-      this.#putRow(request, { ...row, seq }, { status: "lost", holdUntil: row.promisedUntil, reason: "lost" });
+      this.tables.data.lastLostNumber += 1;
+      const numbered = { ...row, seq: this.tables.data.lastLostNumber };
+      const state = { status: "lost" as const, holdUntil: row.promisedUntil, reason: "lost" };
+      this.#putRow({ ...request, epoch: 0 }, numbered, state);
       recorded += 1;
     }
     return recorded;
@@ -177,9 +179,12 @@ export class BooksModel implements Books {
   async settleGrant(request: { readonly grantId: string; readonly movedUnits: number }): Promise<void> {
     const row = this.tables.data.grants.get(request.grantId);
     if (row?.state !== "new") return;
-    const units = row.units < 0 ? request.movedUnits : row.units;
-    if (row.units < 0 && units < 0) this.tables.shift(row.itemId, { granted: units, free: -units });
-    this.tables.data.grants.set(row.grantId, { ...row, units, state: "settled" });
+    const { sale } = this.tables.saleRow(row.saleId);
+    if (this.tables.rules.fenceVoidsGrants && sale.epoch !== row.epoch) return;
+    const moved = Math.sign(row.units) * Math.abs(request.movedUnits);
+    const unitsHome = Math.max(row.units, 0) - moved;
+    if (unitsHome > 0) this.tables.shift(row.itemId, { granted: -unitsHome, free: unitsHome });
+    this.tables.data.grants.set(row.grantId, { ...row, units: moved, state: "settled" });
   }
 
   async listNotes(request: {
@@ -208,7 +213,7 @@ export class BooksModel implements Books {
       this.tables.onAnnounce(`stock:${itemId}`);
     }
     for (const grant of data.grants.values()) {
-      if (grant.saleId !== request.saleId || !rules.fenceVoidsGrants) continue;
+      if (grant.saleId !== request.saleId || grant.state !== "new" || !rules.fenceVoidsGrants) continue;
       data.grants.set(grant.grantId, { ...grant, state: "void" });
     }
     for (const note of data.notes.values()) if (note.saleId === request.saleId) data.notes.delete(note.noteId);
@@ -218,7 +223,8 @@ export class BooksModel implements Books {
 
   async changeMode(request: Parameters<Books["changeMode"]>[0]): Promise<boolean> {
     const { sale } = this.tables.saleRow(request.saleId);
-    if (sale.epoch !== request.epoch || sale.mode !== request.from) return false;
+    const isKnownMove = request.to === (request.from === "redis" ? "draining" : "redis");
+    if (sale.epoch !== request.epoch || sale.mode !== request.from || !isKnownMove) return false;
     this.#setMode({ ...request, isEntry: request.to === "redis" });
     return true;
   }
@@ -297,16 +303,22 @@ export class BooksModel implements Books {
       .filter((report) => report.ageMs <= REPORT_AGE_MS_MAX);
   }
 
+  /** Acceptances of the epoch may still become orders. */
+  #isCommitting(request: BucketEpoch & { readonly saleId: SaleId }): boolean {
+    if (!this.tables.rules.checksEpoch) return true;
+    const { epoch, mode } = this.tables.saleRow(request.saleId).sale;
+    return epoch === request.epoch && (mode === "redis" || mode === "draining");
+  }
+
   /** "committed" here means: would be. A rid that was lost is as good as unknown to the one who asked for the same. */
   #verdict(address: BucketEpoch, row: CommitRow): CommitVerdict {
     const known = this.tables.data.orders.get(row.rid);
-    const isRevival =
-      known?.status === "lost" &&
-      known.itemId === address.itemId &&
-      known.buyerId === row.buyerId &&
-      known.quantity === row.quantity;
-    if (known !== undefined && !isRevival) return this.tables.rules.commitsOnce ? "known" : "committed";
     const taken = this.tables.ridAt(address, row.seq);
+    if (known !== undefined && !isRevival(known, address, row)) {
+      const isElsewhere = known.epoch === address.epoch && (known.seq !== row.seq || known.bucket !== address.bucket);
+      if (known.status === "lost" || isElsewhere) return "seq_taken";
+      return this.tables.rules.commitsOnce ? "known" : "committed";
+    }
     return taken === undefined || taken === row.rid ? "committed" : "seq_taken";
   }
 
@@ -369,15 +381,11 @@ export class BooksModel implements Books {
   }
 }
 
-function toGrant({ grantId, saleId, itemId, bucket, epoch, units }: GrantRow): Grant {
-  return { grantId, saleId: saleId as SaleId, itemId, bucket, epoch, units };
+function isRevival(known: OrderRow, address: BucketEpoch, row: CommitRow): boolean {
+  const isSame = known.itemId === address.itemId && known.buyerId === row.buyerId && known.quantity === row.quantity;
+  return known.status === "lost" && isSame;
 }
 
-/** Σ over the grant log that counts towards P2 and X1. */
-export function grantedUnits(data: TablesData, address: { readonly itemId: number; readonly epoch: number }): number {
-  let units = 0;
-  for (const row of data.grants.values()) {
-    if (row.itemId === address.itemId && row.epoch === address.epoch && isCountedGrant(row)) units += row.units;
-  }
-  return units;
+function toGrant({ grantId, saleId, itemId, bucket, epoch, units }: GrantRow): Grant {
+  return { grantId, saleId: saleId as SaleId, itemId, bucket, epoch, units };
 }

@@ -77,6 +77,7 @@ export interface TablesData {
   readonly deadLetters: { readonly seq: number | null; readonly text: string; readonly error: string }[];
   readonly nodes: Map<string, Omit<NodeReport, "ageMs"> & { readonly atMs: number }>;
   lastNoteId: number;
+  lastLostNumber: number;
 }
 
 /** What a mutant takes away. Everything is true in the real schema. */
@@ -150,6 +151,12 @@ export class Tables {
     if (comesBack) this.onAnnounce(`stock:${itemId}`);
   }
 
+  /** Numbers that were used up, by orders and by what can become none. */
+  countNumbers(itemId: number, numbers: number): void {
+    const row = this.stockRow(itemId);
+    this.data.stock.set(itemId, { ...row, seq: row.seq + numbers });
+  }
+
   heldUnits(itemId: number, buyerId: string): number {
     return this.data.holds.get(holdKey(itemId, buyerId))?.quantity ?? 0;
   }
@@ -201,6 +208,7 @@ export function emptyTables(): TablesData {
     deadLetters: [],
     nodes: new Map(),
     lastNoteId: 0,
+    lastLostNumber: 0,
   };
 }
 
@@ -218,6 +226,7 @@ export function copyTables(data: TablesData): TablesData {
     deadLetters: [...data.deadLetters],
     nodes: new Map(data.nodes),
     lastNoteId: data.lastNoteId,
+    lastLostNumber: data.lastLostNumber,
   };
 }
 

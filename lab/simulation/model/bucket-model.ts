@@ -120,7 +120,8 @@ export class BucketModel implements BucketStore {
   async prepare(request: PrepareRequest): Promise<boolean> {
     const { itemId, bucket, epoch, saleId, settings } = request;
     const known = this.#server.buckets.get(bucketKey(request));
-    if (known !== undefined && (known.epoch > epoch || (known.epoch === epoch && known.isOpen))) return false;
+    if (known !== undefined && known.epoch > epoch) return false;
+    if (known?.epoch === epoch && (known.isOpen || known.seq > 0)) return false;
     this.#server.streams.delete(streamKey(request));
     this.#server.buckets.set(
       bucketKey(request),

@@ -71,7 +71,7 @@ export class ReserveModel implements Ledger {
     tables.shift(itemId, { free: -quantity, held: quantity });
     tables.addHold(itemId, buyerId, quantity);
     const seq = stock.seq + 1;
-    tables.data.stock.set(itemId, { ...tables.stockRow(itemId), seq });
+    tables.countNumbers(itemId, 1);
     const holdUntil = nowMs + sale.holdMs;
     tables.putOrder({
       ...{ rid, itemId, saleId: sale.id, buyerId, quantity, epoch: sale.epoch, bucket: 0, seq, holdUntil },
