@@ -1,0 +1,91 @@
+/**
+ * The streams of the buckets: how acceptances reach the workers. Part of the redis BucketStore.
+ *
+ * One group of readers a stream. An entry stays pending until it is acknowledged and stays in the stream until it is
+ * trimmed; the two are independent. None of this is fenced: whether an entry still counts is Postgres's decision. A
+ * stream that does not exist has no entries.
+ */
+import { ErrorReply } from "@redis/client";
+import type { BucketEpoch, ClaimedEntries, StreamEntry } from "../../ports/bucket-store.ts";
+import type { LedgerKeys } from "./keys.ts";
+import { parseEntries, toLedgerFault } from "./ledger-replies.ts";
+import type { RedisServers } from "./redis-servers.ts";
+
+const CLAIM_ROUNDS_MAX = 50;
+
+/** See the file comment. */
+export class BucketStreams {
+  static readonly GROUP = "workers";
+  readonly #keys: LedgerKeys;
+  readonly #servers: Pick<RedisServers, "call">;
+
+  constructor(keys: LedgerKeys, servers: Pick<RedisServers, "call">) {
+    this.#keys = keys;
+    this.#servers = servers;
+  }
+
+  async readNew(
+    request: BucketEpoch & { readonly consumerId: string; readonly entriesMax: number },
+  ): Promise<readonly StreamEntry[]> {
+    const group = ["GROUP", BucketStreams.GROUP, request.consumerId, "COUNT", String(request.entriesMax)];
+    const reply = await this.#call(request, (key) => ["XREADGROUP", ...group, "STREAMS", key, ">"]);
+    const [streamReply] = (reply ?? []) as readonly (readonly [string, unknown])[];
+    return parseEntries(streamReply?.[1]);
+  }
+
+  /** Goes through all that is pending, because what live workers hold comes in between. */
+  async claimStale(
+    request: BucketEpoch & { readonly consumerId: string; readonly idleMsMin: number; readonly entriesMax: number },
+  ): Promise<ClaimedEntries> {
+    const entries: StreamEntry[] = [];
+    const lostLastSeqs: number[] = [];
+    let cursor = "0-0";
+    for (let round = 0; round < CLAIM_ROUNDS_MAX; round += 1) {
+      const room = request.entriesMax - entries.length - lostLastSeqs.length;
+      if (room <= 0) break;
+      const rest = [String(request.idleMsMin), cursor, "COUNT", String(room)];
+      const reply = await this.#call(request, (key) => [
+        ...["XAUTOCLAIM", key, BucketStreams.GROUP, request.consumerId],
+        ...rest,
+      ]);
+      if (reply === null) break;
+      const [next, claimed, deleted] = reply as [string, unknown, string[] | undefined];
+      entries.push(...parseEntries(claimed));
+      for (const id of deleted ?? []) lostLastSeqs.push(Number.parseInt(id, 10));
+      cursor = next;
+      if (cursor === "0-0") break;
+    }
+    return { entries, lostLastSeqs };
+  }
+
+  async acknowledge(request: BucketEpoch & { readonly lastSeqs: readonly number[] }): Promise<void> {
+    if (request.lastSeqs.length === 0) return;
+    const ids = request.lastSeqs.map((lastSeq) => `${lastSeq}-0`);
+    await this.#call(request, (key) => ["XACK", key, BucketStreams.GROUP, ...ids]);
+  }
+
+  async readFrom(
+    request: BucketEpoch & { readonly afterSeq: number; readonly entriesMax: number },
+  ): Promise<readonly StreamEntry[]> {
+    const { afterSeq, entriesMax } = request;
+    const reply = await this.#call(request, (key) => [
+      ...["XRANGE", key, `${afterSeq + 1}-0`, "+", "COUNT", String(entriesMax)],
+    ]);
+    return parseEntries(reply);
+  }
+
+  async trim(request: BucketEpoch & { readonly throughSeq: number }): Promise<void> {
+    await this.#call(request, (key) => ["XTRIM", key, "MINID", `${request.throughSeq + 1}-0`]);
+  }
+
+  /** Null: there is no such stream, or no group of readers. */
+  async #call(request: BucketEpoch, build: (key: string) => string[]): Promise<unknown> {
+    const { slot } = this.#keys.of(request);
+    try {
+      return await this.#servers.call(slot, build(this.#keys.streamOf(request, request.epoch)));
+    } catch (error) {
+      if (error instanceof ErrorReply && error.message.startsWith("NOGROUP")) return null;
+      throw toLedgerFault(error);
+    }
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * Hints of commits over Redis pub/sub. `implements CommitFeed`.
+ *
+ * Two connections of its own, so that a slow listener cannot hold up the ledger's calls. Messages are sent once and
+ * forgotten; while a connection is lost, so are the hints, and who waits for one has a deadline.
+ */
+import type { CommitFeed, CommitHint } from "../../ports/commit-feed.ts";
+import type { Log } from "../../ports/telemetry.ts";
+import { LedgerKeys } from "./keys.ts";
+import { RedisConnection } from "./redis-connection.ts";
+
+const ANSWER_TIMEOUT_MS = 2_000;
+/** itemId bucket epoch firstSeq lastSeq holdUntil, the last one "-" when there is none. */
+const HINT = /^(\d{1,15}) (\d{1,4}) (\d{1,15}) (\d{1,15}) (\d{1,15}) (\d{1,15}|-)$/;
+
+/** See the file comment. */
+export class RedisCommitFeed implements CommitFeed {
+  readonly #channel: string;
+  readonly #publisher: RedisConnection;
+  readonly #subscriber: RedisConnection;
+  readonly #listeners = new Set<(hint: CommitHint) => void>();
+
+  constructor(options: { readonly urls: readonly string[]; readonly deployment: string; readonly log: Log }) {
+    const [url = "", ...others] = options.urls;
+    this.#channel = new LedgerKeys(options.deployment).commitChannel;
+    const common = {
+      urls: [url, ...others] as const,
+      answerTimeoutMs: ANSWER_TIMEOUT_MS,
+      faultCode: "LEDGER_UNAVAILABLE",
+      setTimer: startTimer,
+      log: options.log,
+    } as const;
+    this.#publisher = new RedisConnection(common);
+    this.#subscriber = new RedisConnection({
+      ...common,
+      subscription: { channel: this.#channel, onMessage: (text) => this.#tell(text) },
+    });
+  }
+
+  /** Begins to connect; hints flow as soon as that worked. */
+  async start(): Promise<void> {
+    this.#publisher.open();
+    this.#subscriber.open();
+  }
+
+  async stop(): Promise<void> {
+    this.#publisher.close();
+    this.#subscriber.close();
+  }
+
+  publish(hints: readonly CommitHint[]): void {
+    if (hints.length === 0 || !this.#publisher.isReady) return;
+    const text = hints.map(formatHint).join("\n");
+    // A hint that is lost costs its waiters a 202 instead of a 201; the connection reports why.
+    this.#publisher.call(["PUBLISH", this.#channel, text]).catch(() => undefined);
+  }
+
+  subscribe(listener: (hint: CommitHint) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  #tell(text: string): void {
+    for (const line of text.split("\n")) {
+      const hint = parseHint(line);
+      if (hint === null) continue;
+      for (const listener of this.#listeners) listener(hint);
+    }
+  }
+}
+
+function formatHint({ itemId, bucket, epoch, firstSeq, lastSeq, holdUntil }: CommitHint): string {
+  return `${itemId} ${bucket} ${epoch} ${firstSeq} ${lastSeq} ${holdUntil ?? "-"}`;
+}
+
+/** Anybody who may write to the channel could say anything; what has not our form is no hint. */
+function parseHint(line: string): CommitHint | null {
+  const match = HINT.exec(line);
+  if (match === null) return null;
+  return {
+    itemId: Number(match[1]),
+    bucket: Number(match[2]),
+    epoch: Number(match[3]),
+    firstSeq: Number(match[4]),
+    lastSeq: Number(match[5]),
+    holdUntil: match[6] === "-" ? null : Number(match[6]),
+  };
+}
+
+function startTimer(delayMs: number, callback: () => void): () => void {
+  const timer = setTimeout(callback, delayMs);
+  return () => clearTimeout(timer);
+}
