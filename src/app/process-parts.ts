@@ -46,7 +46,7 @@ export async function openProcessParts(config: Config): Promise<ProcessParts> {
     const feed = new PostgresChangeFeed();
     await feed.start(database.general);
     const counters = createFunnelCounters();
-    const catalogue = new Catalogue({ saleStore: stores.sales, feed, clock, log });
+    const catalogue = new Catalogue({ saleStore: stores.sales, feed, clock, random, log });
     return {
       config,
       clock,

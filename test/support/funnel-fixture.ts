@@ -141,7 +141,7 @@ export class FunnelFixture {
     const { clock, random, ledger, feed, log, keys } = this;
     this.store.sales = [saleAt(clock.nowMs(), options.sale)];
     for (const { itemId } of this.store.sales[0]?.items ?? []) ledger.addItem(itemId, 10);
-    this.catalogue = new Catalogue({ saleStore: this.store, feed, clock, log });
+    this.catalogue = new Catalogue({ saleStore: this.store, feed, clock, random: evenRandom(), log });
     this.funnel = createFunnel({
       ledger,
       catalogue: this.catalogue,

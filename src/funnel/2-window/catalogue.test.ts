@@ -4,16 +4,16 @@
 import { describe, expect, test } from "bun:test";
 import { ManualFeed, MemorySaleStore, SALE_ID, saleAt } from "../../../test/support/funnel-fixture.ts";
 import { ManualClock, settle } from "../../../test/support/manual-clock.ts";
-import { RecordingLog } from "../../../test/support/recording-log.ts";
-import { Catalogue, POLL_INTERVAL_MS } from "./catalogue.ts";
+import { evenRandom, RecordingLog } from "../../../test/support/recording-log.ts";
+import { Catalogue, POLL_INTERVAL_MS, POLL_JITTER_FRACTION } from "./catalogue.ts";
 
-function setting() {
+function setting(random = evenRandom()) {
   const clock = new ManualClock();
   const store = new MemorySaleStore();
   const feed = new ManualFeed();
   const log = new RecordingLog();
   store.sales = [saleAt(clock.nowMs())];
-  return { clock, store, feed, log, catalogue: new Catalogue({ saleStore: store, feed, clock, log }) };
+  return { clock, store, feed, log, catalogue: new Catalogue({ saleStore: store, feed, clock, random, log }) };
 }
 
 describe("catalogue", () => {
@@ -38,6 +38,31 @@ describe("catalogue", () => {
     store.change(SALE_ID, { phase: "scheduled" });
     await clock.advance(POLL_INTERVAL_MS);
     expect(catalogue.findSale(SALE_ID)?.phase).toBe("scheduled");
+  });
+
+  test("polls of nodes that started together drift apart, within a fifth of the interval", async () => {
+    for (const [fraction, dueMs] of [
+      [0, POLL_INTERVAL_MS * (1 - POLL_JITTER_FRACTION)],
+      [0.999_999, POLL_INTERVAL_MS * (1 + POLL_JITTER_FRACTION)],
+    ] as const) {
+      const { clock, store, catalogue } = setting({ id: () => "id", fraction: () => fraction });
+      await catalogue.start();
+      const before = store.listCount;
+      await clock.advance(dueMs - 1);
+      expect(store.listCount).toBe(before);
+      await clock.advance(1);
+      expect(store.listCount).toBe(before + 1);
+      await catalogue.stop();
+    }
+  });
+
+  test("any number of names that do not exist costs the store nothing: the copy is complete", async () => {
+    const { store, catalogue } = setting();
+    await catalogue.start();
+    const before = store.listCount;
+    for (let count = 0; count < 100_000; count += 1) expect(catalogue.findSale(`no-such-${count}`)).toBeNull();
+    await settle();
+    expect(store.listCount).toBe(before);
   });
 
   test("turns a thousand hints during a refresh into one more refresh", async () => {

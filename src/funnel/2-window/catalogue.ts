@@ -1,8 +1,8 @@
 /**
  * The catalogue: this process's own copy of every sale that matters, so that no attempt asks the store about one.
  *
- * Refreshed when the change feed hints and once a second in any case, never twice at the same time. When the store does
- * not answer, the last copy stays in force: the ledger checks epoch, window and limits again in its own transaction, so
+ * Refreshed when the change feed hints and about once a second in any case, never twice at the same time; polls are
+ * jittered, so that nodes which started together do not ask together. When the store does not answer, the last copy stays in force: the ledger checks epoch, window and limits again in its own transaction, so
  * an old copy can refuse late but never sell wrongly.
  */
 import { Fault } from "../../domain/faults.ts";
@@ -10,12 +10,15 @@ import type { SaleId } from "../../domain/ids.ts";
 import type { Item, Sale } from "../../domain/sale.ts";
 import type { ChangeFeed } from "../../ports/change-feed.ts";
 import type { Clock } from "../../ports/clock.ts";
+import type { Random } from "../../ports/random.ts";
 import type { Ban, SaleStore } from "../../ports/sale-store.ts";
 import type { Log } from "../../ports/telemetry.ts";
 import { ipKeyOf } from "../4-throttle/ip-address.ts";
 
 /** A poll finds what a lost hint did not tell. */
 export const POLL_INTERVAL_MS = 1_000;
+/** How far a poll may be off its interval, either way. */
+export const POLL_JITTER_FRACTION = 0.2;
 /** Newest sales that a node keeps; older ones are history and live in the store. */
 export const SALES_MAX = 1_000;
 /** A refresh that takes longer is given up; the next one starts anew. */
@@ -40,6 +43,7 @@ export interface CatalogueParts {
   readonly saleStore: Pick<SaleStore, "listSales" | "listBans" | "readAllowlist">;
   readonly feed: ChangeFeed;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Log;
 }
 
@@ -212,7 +216,8 @@ export class Catalogue {
 
   #schedulePoll(): void {
     if (this.#isStopped) return;
-    this.#cancelTimer = this.#parts.clock.setTimer(POLL_INTERVAL_MS, () => {
+    const jitter = 1 + POLL_JITTER_FRACTION * (2 * this.#parts.random.fraction() - 1);
+    this.#cancelTimer = this.#parts.clock.setTimer(POLL_INTERVAL_MS * jitter, () => {
       void this.#refreshQuietly().then(() => this.#schedulePoll());
     });
   }

@@ -3,16 +3,19 @@
  *
  * The hot route and every other buyer route share one authenticator, so that a nonce used on one is known on all.
  * Everything is decided from headers; whether the body is the one that was signed is checked where it is read
- * (content-digest.ts). Leaves to others: whether this session may do what it asks.
+ * (content-digest.ts). Other nodes' nonces are only asked about where a replay would do harm: the hot route is idempotent
+ * and waits for nobody. Leaves to others: whether this session may do what it asks.
  */
+import { isFault } from "../../domain/faults.ts";
 import type { Refusal } from "../../domain/refusals.ts";
 import type { SignatureRule } from "../../domain/sale.ts";
 import type { Clock } from "../../ports/clock.ts";
+import type { EdgeState } from "../../ports/edge-state.ts";
 import type { Random } from "../../ports/random.ts";
-import { keyedHash } from "../keyed-hash.ts";
+import { hexOfWords, KeyedHash, keyedHash } from "../keyed-hash.ts";
 import { plainRefusal } from "../refusal-answers.ts";
 import type { Keys } from "./keys.ts";
-import { ReplayWindow } from "./replay-window.ts";
+import { GENERATION_MS, ReplayWindow } from "./replay-window.ts";
 import { SessionCache } from "./session-cache.ts";
 import type { Session } from "./session-token.ts";
 import { checkSignature } from "./signature.ts";
@@ -38,6 +41,12 @@ export interface AuthenticationDemands {
 export interface Authenticator {
   /** The session, or the refusal of stage identity. Never throws, never waits. */
   authenticate(request: AuthenticatedRequest, demands: AuthenticationDemands): Session | Refusal;
+  /**
+   * For calls that a replay would repeat, after `authenticate` with "refused" and after the throttle: null, or
+   * `signature_replayed` when the nonce was used on another node. Waits for the edge as long as that may take, a fraction
+   * of a second; without an edge, or with a dead one, this node's own window has already decided.
+   */
+  claimNonce(request: AuthenticatedRequest, session: Session): Promise<Refusal | null>;
 }
 
 /** Tells the two answers of an authenticator apart. */
@@ -52,11 +61,21 @@ function isBearer(authorization: string): boolean {
   return authorization.startsWith(BEARER) || authorization.slice(0, BEARER.length).toLowerCase() === "bearer ";
 }
 
-/** One per process. `random` seeds the fingerprints of the replay window. */
-export function createAuthenticator(parts: { keys: Keys; clock: Clock; random: Random }): Authenticator {
+export interface AuthenticatorParts {
+  readonly keys: Keys;
+  readonly clock: Clock;
+  /** Seeds the fingerprints of the replay window. */
+  readonly random: Random;
+  /** Where nodes share used nonces; absent or null = each has its own. */
+  readonly edge?: Pick<EdgeState, "claimNonce"> | null;
+}
+
+/** One per process. */
+export function createAuthenticator(parts: AuthenticatorParts): Authenticator {
   const { keys, clock } = parts;
   const window = new ReplayWindow({ hash: keyedHash(parts.random) });
   const sessions = new SessionCache(keys);
+  const claims = new NonceClaims(parts);
 
   return {
     authenticate(request, demands) {
@@ -80,5 +99,41 @@ export function createAuthenticator(parts: { keys: Keys; clock: Clock; random: R
       }
       return session;
     },
+
+    async claimNonce(request, session) {
+      const nonce = request.header("x-nonce");
+      // An unsigned request, where it is allowed at all, has nothing to be recognised by.
+      if (request.header("x-signature") === null || nonce === null) return null;
+      const isFirst = await claims.claim({ sessionId: session.sessionId, nonce });
+      return isFirst ? null : plainRefusal("signature_replayed");
+    },
   };
+}
+
+/** Nonces that this node has not seen, claimed among all nodes. */
+class NonceClaims {
+  readonly #edge: Pick<EdgeState, "claimNonce"> | null;
+  readonly #hash: KeyedHash;
+
+  constructor(parts: AuthenticatorParts) {
+    this.#edge = parts.edge ?? null;
+    this.#hash = new KeyedHash(parts.keys.sharedHash);
+  }
+
+  /** True when nobody who answers has seen it. */
+  async claim({ sessionId, nonce }: { sessionId: string; nonce: string }): Promise<boolean> {
+    if (this.#edge === null) return true;
+    const names = { sessionKey: this.#nameOf(sessionId), nonceKey: this.#nameOf(nonce) };
+    try {
+      return await this.#edge.claimNonce({ ...names, ttlMs: GENERATION_MS });
+    } catch (error) {
+      if (isFault(error, "EDGE_UNAVAILABLE")) return true;
+      throw error;
+    }
+  }
+
+  #nameOf(text: string): string {
+    this.#hash.update(text);
+    return hexOfWords(this.#hash);
+  }
 }

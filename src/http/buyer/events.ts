@@ -15,6 +15,7 @@ import {
   refuse,
   refuseMalformed,
   requireSession,
+  requireSessionOnce,
 } from "./request-context.ts";
 
 const STREAM_HEADERS = {
@@ -52,7 +53,7 @@ export function createEventHandlers(
     },
 
     async createEventTicket(context) {
-      const session = requireSession(context, dependencies, "refused");
+      const session = await requireSessionOnce(context, dependencies);
       if (session instanceof Response) return session;
       const body = await readBody(context, dependencies, { schema: EmptyBodySchema, whenEmpty: {} });
       if (body instanceof Response) return body;

@@ -8,7 +8,11 @@ import type { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { Refusal } from "../../domain/refusals.ts";
 import { parseStrictJson } from "../../domain/strict-json.ts";
-import { type AuthenticationDemands, isRefusal } from "../../funnel/3-identity/authenticate.ts";
+import {
+  type AuthenticatedRequest,
+  type AuthenticationDemands,
+  isRefusal,
+} from "../../funnel/3-identity/authenticate.ts";
 import { compareDigest } from "../../funnel/3-identity/content-digest.ts";
 import type { Session } from "../../funnel/3-identity/session-token.ts";
 import type { ConnectionContext } from "../listen/listener.ts";
@@ -54,18 +58,31 @@ export function requireSession(
   dependencies: BuyerAppDependencies,
   replay: AuthenticationDemands["replay"] = "harmless",
 ): Session | Response {
-  const { headers } = context.req.raw;
-  const answer = dependencies.authenticator.authenticate(
-    {
-      method: context.req.method,
-      pathAndQuery: pathAndQueryOf(context.req.url),
-      header: (name) => headers.get(name),
-    },
-    { signature: "optional", replay },
-  );
+  const request = authenticatedRequest(context);
+  const answer = dependencies.authenticator.authenticate(request, { signature: "optional", replay });
   if (isRefusal(answer)) return refuse(answer);
   const limited = dependencies.readThrottle.admit(throttledRequest(context), answer.buyerId);
   return limited === null ? answer : refuse(limited);
+}
+
+/** The same for calls that a replay would repeat: a request that any node has seen is refused. */
+export async function requireSessionOnce(
+  context: BuyerContext,
+  dependencies: BuyerAppDependencies,
+): Promise<Session | Response> {
+  const session = requireSession(context, dependencies, "refused");
+  if (session instanceof Response) return session;
+  const replayed = await dependencies.authenticator.claimNonce(authenticatedRequest(context), session);
+  return replayed === null ? session : refuse(replayed);
+}
+
+function authenticatedRequest(context: BuyerContext): AuthenticatedRequest {
+  const { headers } = context.req.raw;
+  return {
+    method: context.req.method,
+    pathAndQuery: pathAndQueryOf(context.req.url),
+    header: (name) => headers.get(name),
+  };
 }
 
 /** The parsed body, or the response that ends the request. `whenEmpty` stands for a body of no bytes. */
