@@ -20,7 +20,7 @@ import type { Catalogue } from "./2-window/catalogue.ts";
 import { judgeWindow } from "./2-window/window.ts";
 import { type Authenticator, isRefusal } from "./3-identity/authenticate.ts";
 import type { Keys } from "./3-identity/keys.ts";
-import { Throttle, type ThrottleLimits } from "./4-throttle/throttle.ts";
+import { type SharedThrottle, Throttle, type ThrottleLimits } from "./4-throttle/throttle.ts";
 import { Lanes } from "./5-sold-out/lane.ts";
 import { LatchKeeper } from "./5-sold-out/latch-keeper.ts";
 import { Admission } from "./6-admission/admission.ts";
@@ -43,6 +43,8 @@ export interface FunnelDependencies {
   readonly telemetry: FunnelTelemetry;
   readonly keys: Keys;
   readonly limits: ThrottleLimits;
+  /** Where nodes enforce the limits together; absent or null = each its own. Started by whoever made it. */
+  readonly limitExchange?: SharedThrottle["exchange"] | null;
   /** Address ranges (CIDR) whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[];
   readonly challengeGate?: ChallengeGate;
@@ -89,7 +91,9 @@ class SevenStages implements Funnel {
     this.#parts = parts;
     this.#loopDelay = new EventLoopDelay(clock);
     this.#shed = new Shed({ limit: this.#limit, loopDelay: this.#loopDelay });
-    this.#throttle = new Throttle({ limits, trustedProxies, bans: catalogue, clock, random });
+    const exchange = parts.limitExchange ?? null;
+    const shared = exchange === null ? null : { exchange, name: "attempts" as const };
+    this.#throttle = new Throttle({ limits, trustedProxies, bans: catalogue, clock, random, shared });
     this.#lanes = new Lanes({
       ledger,
       catalogue,
