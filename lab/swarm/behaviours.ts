@@ -13,8 +13,10 @@ import {
   expectedRid,
   hasPassedIdentity,
   press,
+  readAcceptance,
   readProblem,
   type ShopContext,
+  send,
   sendAttempt,
   signAttempt,
 } from "./shopper.ts";
@@ -108,8 +110,9 @@ async function pressAndReplay(context: ShopContext, buyer: Buyer, start: Start):
   const withOtherKey = signAttempt(context, buyer, attempt, { idempotencyKey: otherKey });
   const forged = { idempotencyKey: otherKey, scheduledAtMs: context.clock.nowMs() };
   await sendForged(context, buyer, { ...forged, bytes: withOtherKey, how: "captured_with_other_key" });
-  // A request that was shed twice never showed its nonce, so there would be nothing to reuse.
-  if (!hasPassedIdentity(again)) return;
+  // A request that was shed twice never showed its nonce, so there would be nothing to reuse. Nor is there on another
+  // node, which remembers its own nonces: an attempt like any other there.
+  if (!hasPassedIdentity(again) || context.nodeCount > 1) return;
   const nonceAgain = signAttempt(context, buyer, { ...attempt, idempotencyKey: otherKey });
   await sendForged(context, buyer, { ...forged, bytes: nonceAgain, how: "nonce_reused" });
 }
@@ -128,11 +131,11 @@ async function askForTooMuch(context: ShopContext, buyer: Buyer, start: Start): 
   await press(context, buyer, { idempotencyKey, quantity: tooMany, scheduledAtMs: context.clock.nowMs() });
 }
 
-/** Presses far above the rate limit, deaf to every answer; every second press with the same key. */
+/** Presses far above every node's rate limit, deaf to every answer; every second press with the same key. */
 async function hammer(context: ShopContext, buyer: Buyer, start: Start): Promise<void> {
   const inFlight: Promise<unknown>[] = [];
-  for (let request = 0; request < IMPATIENT_REQUESTS; request++) {
-    const scheduledAtMs = start.scheduledAtMs + request * IMPATIENT_INTERVAL_MS;
+  for (let request = 0; request < IMPATIENT_REQUESTS * context.nodeCount; request++) {
+    const scheduledAtMs = start.scheduledAtMs + (request * IMPATIENT_INTERVAL_MS) / context.nodeCount;
     const delayMs = scheduledAtMs - context.clock.nowMs();
     if (delayMs > 0) await wait(context.clock, delayMs);
     const idempotencyKey = idempotencyKeyOf(buyer, request % 2 === 0 ? 0 : request);
@@ -181,7 +184,7 @@ async function sendForged(
   buyer: Buyer,
   forged: { bytes: Uint8Array; how: ForgedHow; idempotencyKey: string; scheduledAtMs: number },
 ): Promise<void> {
-  const outcome = await context.client.send(forged.bytes);
+  const outcome = await send(context, forged.bytes);
   const nowMs = context.clock.nowMs();
   const facts = attemptFacts(context, buyer, { idempotencyKey: forged.idempotencyKey, quantity: buyer.plan.quantity });
   const rid = expectedRid(context, buyer, forged);
@@ -191,7 +194,7 @@ async function sendForged(
     return;
   }
   const { answer } = outcome;
-  const problem = answer.status <= 202 ? { stage: "reserve", reason: "accepted" } : readProblem(answer);
+  const problem = answer.status <= 202 ? readAcceptance(answer) : readProblem(answer);
   const { stage, reason } = problem;
   context.tally.answer({
     population: buyer.plan.population,

@@ -35,7 +35,7 @@ async function sellTo(buyerCount: number, lies: Lies = {}, stockFactor = 1): Pro
     const crowd = new Crowd({
       setup: {
         type: "setup",
-        shape: { seed: 11, items, rushMs: 300, thinkMsMax: 50 },
+        shape: { seed: 11, items, rushMs: 300, arrivals: "rush", thinkMsMax: 50 },
         buyerCount,
         workerIndex: 0,
         workerCount: 1,
@@ -44,6 +44,7 @@ async function sellTo(buyerCount: number, lies: Lies = {}, stockFactor = 1): Pro
         saleId: "fake",
         skus: ITEMS.map((item) => item.sku),
         perBuyerMax: ITEMS.map(() => PER_BUYER_MAX),
+        nodeCount: 1,
       },
       clock,
       observe: (observation) => observations.push(observation),

@@ -90,6 +90,7 @@ export class Crowd {
       saleId: setup.saleId,
       skus: setup.skus,
       perBuyerMax: setup.perBuyerMax,
+      nodeCount: setup.nodeCount,
       opensAtMs: rush.opensAtMs,
       patienceUntilMs: rush.patienceUntilMs,
       serverOffsetMs: rush.serverOffsetMs,

@@ -28,8 +28,19 @@ export interface Drop {
   readonly afterMs: number;
 }
 
-/** Why a request has no answer. Except for "queue_full" and "refused", the server may have acted on it. */
-export type NoAnswerCause = "dropped" | "reset" | "timeout" | "protocol" | "refused" | "queue_full" | "closed";
+/**
+ * Why a request has no answer. Except for "queue_full" and "refused", the server may have acted on it. "gateway": whoever
+ * stands in front of the shop answered in its place.
+ */
+export type NoAnswerCause =
+  | "dropped"
+  | "reset"
+  | "timeout"
+  | "protocol"
+  | "refused"
+  | "queue_full"
+  | "closed"
+  | "gateway";
 
 export type HttpOutcome =
   | { readonly kind: "answer"; readonly answer: HttpAnswer }

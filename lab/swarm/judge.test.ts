@@ -3,7 +3,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import { type Evidence, judge, type OrderRow, RULES, type Rule } from "./judge.ts";
-import type { AcceptedObservation, ForgedObservation } from "./observation.ts";
+import type { AcceptedObservation, ForgedObservation, RetractedObservation } from "./observation.ts";
 
 const OPENS_AT_MS = 1_000_000;
 
@@ -21,6 +21,7 @@ function accepted(fields: Partial<AcceptedObservation> = {}): AcceptedObservatio
     expectedRid: rid,
     answeredSku: "seat",
     answeredQuantity: quantity,
+    answeredStatus: "held",
     isReplay: false,
     answeredAtMs: OPENS_AT_MS + 5,
     ...fields,
@@ -72,9 +73,27 @@ function honest(changes: Partial<Evidence> = {}): Evidence {
   };
 }
 
+/** The honest sale with a third reservation that was answered as queued, and its order. */
+function queued(status: string): Pick<Evidence, "observations" | "orders"> {
+  const third = { rid: "rid-3", buyerId: "buyer-3", quantity: 1 };
+  const { observations, orders } = honest();
+  return {
+    observations: [...observations, accepted({ ...third, answeredStatus: "queued" })],
+    orders: [...orders, order({ ...third, status })],
+  };
+}
+
+function retracted(fields: Partial<RetractedObservation>): RetractedObservation {
+  const { population, buyerId, sku, idempotencyKey, quantity, rid } = accepted();
+  const facts = { population, buyerId, sku, idempotencyKey, quantity, rid };
+  return { kind: "retracted", ...facts, reason: "sold_out", wasQueued: false, ...fields };
+}
+
 function stockOf(units: { free: number; held: number; sold: number; total?: number }): Evidence["audit"] {
   return { balanced: true, items: [{ sku: "seat", total: 10, granted: 0, ...units }], violations: [] };
 }
+
+const HELD = order({ buyerId: "buyer-2", rid: "rid-2", quantity: 1, status: "held" });
 
 function brokenRules(evidence: Evidence): Rule[] {
   return judge(evidence).map((finding) => finding.rule);
@@ -102,6 +121,13 @@ describe("an honest sale", () => {
     const silent = forged({ status: 0, stage: "", reason: "reset" });
     const altered = forged({ how: "altered_body", status: 409, stage: "sold-out", reason: "empty" });
     expect(judge(honest({ observations: [...honest().observations, shed, silent, altered] }))).toEqual([]);
+  });
+
+  test("may tell somebody who was queued that it was lost, and refuse the key then", () => {
+    const { observations, orders } = queued("lost");
+    const facts = retracted({ rid: "rid-3", buyerId: "buyer-3", wasQueued: true });
+    const told = { kind: "decided" as const, rid: "rid-3", status: "lost" };
+    expect(judge(honest({ observations: [...observations, told, facts], orders }))).toEqual([]);
   });
 
   test("may be so small that nobody was hasty enough to be slowed down", () => {
@@ -159,8 +185,32 @@ describe("the judge finds", () => {
     nothing_taken_back: [
       [
         "an accepted key that was refused later",
-        honest({ observations: [...base.observations, { ...accepted(), kind: "retracted", reason: "sold_out" }] }),
+        honest({ observations: [...base.observations, retracted({ wasQueued: false })] }),
       ],
+      [
+        "a queued key that was refused although its order stands",
+        honest({ observations: [...base.observations, retracted({ wasQueued: true })] }),
+      ],
+    ],
+    held_is_kept: [
+      ["a hold that was answered and is recorded as lost", honest({ orders: [order({ status: "lost" }), HELD] })],
+      [
+        "a queued reservation that was found held and then voided",
+        honest({
+          observations: [...queued("void").observations, { kind: "decided", rid: "rid-3", status: "held" }],
+          orders: queued("void").orders,
+        }),
+      ],
+    ],
+    queued_is_decided: [
+      [
+        "a queued reservation of which nobody ever heard more",
+        honest({
+          ...queued("held"),
+          observations: [...queued("held").observations, { kind: "decided", rid: "rid-3", status: "queued" }],
+        }),
+      ],
+      ["an order that is still queued", honest(queued("queued"))],
     ],
     not_before_opening: [
       ["an acceptance before the opening", honest({ observations: [accepted({ answeredAtMs: OPENS_AT_MS - 1 })] })],

@@ -5,11 +5,13 @@
  * orders and the stock figures alone, and adds everything up itself. Each rule has a test that shows it turn red. A
  * finding names the rule, how often it was broken and a few examples; no findings means that the sale was correct.
  */
-import type { AcceptedObservation, ForgedObservation, Observation } from "./observation.ts";
+import type { AcceptedObservation, ForgedObservation, Observation, RetractedObservation } from "./observation.ts";
 
 const EXAMPLES_MAX = 5;
 /** Units of these orders belong to a buyer. */
 const ACTIVE_STATUSES = new Set(["queued", "held", "expiring", "paid"]);
+/** Acceptances that never became a hold, recorded as such so that whoever asks is told. */
+const LOST_STATUSES = new Set(["lost", "void"]);
 /** How long after its end a hold may still be waiting for the sweeper before its units count as stranded. */
 const HOLD_END_GRACE_MS = 10_000;
 const UNAUTHORIZED = 401;
@@ -63,6 +65,8 @@ export const RULES = {
   same_key_same_rid: "the same key always got the same reservation",
   limit_kept: "no buyer holds more than the limit",
   nothing_taken_back: "no accepted key was refused afterwards",
+  held_is_kept: "nobody who was told of a hold lost it to anything but time",
+  queued_is_decided: "every queued answer was decided",
   not_before_opening: "nobody got anything before the opening",
   forgeries_refused: "every forged or tampered request was turned away",
   no_forged_order: "no order came from a forged request",
@@ -115,6 +119,8 @@ interface Facts {
   readonly accepted: readonly AcceptedObservation[];
   readonly forged: readonly ForgedObservation[];
   readonly paidRids: ReadonlySet<string>;
+  /** Reservations that somebody was told are held. */
+  readonly heldRids: ReadonlySet<string>;
   /** Reservations that an honest request may have made: accepted, or sent without hearing the answer. */
   readonly possibleRids: ReadonlySet<string>;
   readonly ordersByRid: ReadonlyMap<string, OrderRow>;
@@ -125,14 +131,17 @@ function gather(evidence: Evidence): Facts {
   const forged: ForgedObservation[] = [];
   const paidRids = new Set<string>();
   const possibleRids = new Set<string>();
+  const heldRids = new Set<string>();
   for (const observation of evidence.observations) {
     if (observation.kind === "accepted") accepted.push(observation);
+    if (observation.kind === "accepted" && observation.answeredStatus !== "queued") heldRids.add(observation.rid);
+    if (observation.kind === "decided" && observation.status === "held") heldRids.add(observation.rid);
     if (observation.kind === "accepted" || observation.kind === "unknown") possibleRids.add(observation.rid);
     if (observation.kind === "forged") forged.push(observation);
     if (observation.kind === "paid") paidRids.add(observation.rid);
   }
   const ordersByRid = new Map(evidence.orders.map((order) => [order.rid, order]));
-  return { accepted, forged, paidRids, possibleRids, ordersByRid };
+  return { accepted, forged, paidRids, heldRids, possibleRids, ordersByRid };
 }
 
 function checkOrders(evidence: Evidence, facts: Facts, findings: Findings): void {
@@ -175,10 +184,14 @@ function checkAnswers(evidence: Evidence, facts: Facts, findings: Findings): voi
     }
   }
   for (const observation of evidence.observations) {
-    if (observation.kind === "retracted") {
+    if (observation.kind === "retracted" && !isToldLoss(facts, observation)) {
       findings.add("nothing_taken_back", `${observation.rid}: ${observation.reason}`);
     }
+    if (observation.kind === "decided" && observation.status === "queued") {
+      findings.add("queued_is_decided", observation.rid);
+    }
   }
+  checkHolds(facts, findings);
   const { answeredCount, throttledCount } = evidence.hasty;
   if (answeredCount >= HASTY_ANSWERS_MIN && throttledCount === 0) {
     findings.add("haste_is_throttled", `${answeredCount} answers, none of them throttled`);
@@ -186,6 +199,22 @@ function checkAnswers(evidence: Evidence, facts: Facts, findings: Findings): voi
   if (evidence.internalErrorCount > 0) {
     findings.add("no_internal_errors", `${evidence.internalErrorCount} answers`);
   }
+}
+
+/** A loss is told as one: the order says so. Whoever had heard of a hold may not be told so. */
+function checkHolds(facts: Facts, findings: Findings): void {
+  for (const rid of facts.heldRids) {
+    const status = facts.ordersByRid.get(rid)?.status ?? "";
+    if (LOST_STATUSES.has(status)) findings.add("held_is_kept", `${rid} is ${status}`);
+  }
+  for (const order of facts.ordersByRid.values()) {
+    if (order.status === "queued") findings.add("queued_is_decided", order.rid);
+  }
+}
+
+/** Refusing a key that was only ever queued takes nothing back when its order says that it was lost. */
+function isToldLoss(facts: Facts, retracted: RetractedObservation): boolean {
+  return retracted.wasQueued && LOST_STATUSES.has(facts.ordersByRid.get(retracted.rid)?.status ?? "");
 }
 
 function checkForgeries(facts: Facts, findings: Findings): void {

@@ -28,6 +28,8 @@ export interface AcceptedObservation extends AttemptFacts {
   readonly expectedRid: string;
   readonly answeredSku: string;
   readonly answeredQuantity: number;
+  /** As answered: "queued" is accepted and not yet an order. */
+  readonly answeredStatus: string;
   readonly isReplay: boolean;
   /** By the server's clock as the crowd knows it. */
   readonly answeredAtMs: number;
@@ -54,6 +56,15 @@ export interface RetractedObservation extends AttemptFacts {
   readonly kind: "retracted";
   readonly rid: string;
   readonly reason: string;
+  /** True while the buyer had only heard "queued". */
+  readonly wasQueued: boolean;
+}
+
+/** What a buyer who had heard "queued" found when asking; "queued" = nothing, for as long as anybody would ask. */
+export interface DecidedObservation {
+  readonly kind: "decided";
+  readonly rid: string;
+  readonly status: string;
 }
 
 /** The payment provider took the buyer's money. */
@@ -73,5 +84,6 @@ export type Observation =
   | UnknownObservation
   | ForgedObservation
   | RetractedObservation
+  | DecidedObservation
   | PaidObservation
   | SoldOutObservation;

@@ -31,6 +31,15 @@ export interface Audit {
   readonly violations: readonly unknown[];
 }
 
+/** A sale at a glance: who decides about it, and how much of it is taken. */
+export interface SaleReading {
+  readonly mode: string;
+  readonly epoch: number;
+  readonly totalUnits: number;
+  /** Held and sold. */
+  readonly takenUnits: number;
+}
+
 /** An operator signed in at one node. */
 export class OperatorClient {
   private readonly address: string;
@@ -51,6 +60,22 @@ export class OperatorClient {
 
   async warmUp(saleId: string): Promise<void> {
     await this.call("POST", `/v1/admin/sales/${saleId}/warm-up`, null);
+  }
+
+  async readSale(saleId: string): Promise<SaleReading> {
+    const sale = (await this.call("GET", `/v1/admin/sales/${saleId}`, null)) as {
+      mode: string;
+      epoch: number;
+      items: readonly StockRow[];
+    };
+    const sum = (unitsOf: (item: StockRow) => number): number =>
+      sale.items.reduce((units, item) => units + unitsOf(item), 0);
+    return {
+      mode: sale.mode,
+      epoch: sale.epoch,
+      totalUnits: sum((item) => item.total),
+      takenUnits: sum((item) => item.held + item.sold),
+    };
   }
 
   async audit(saleId: string): Promise<Audit> {

@@ -5,6 +5,7 @@
  * provider's word; a hold that ended first is "too late", which is legal and counted. Whether the money turned into a
  * paid order is for the judge to find out in the database.
  */
+import { followQueued } from "./follower.ts";
 import { type HttpAnswer, headerOf } from "./http-answer.ts";
 import type { HttpClient } from "./http-client.ts";
 import { type Buyer, parseObject, readProblem, retryDelayMs, type ShopContext } from "./shopper.ts";
@@ -16,6 +17,7 @@ const RETRYABLE = new Set(["busy", "draining", "throttled", "unavailable", "inte
 const NOTIFIED_TWICE_SHARE = 0.1;
 const NOTIFIED_REVERSED_SHARE = 0.05;
 const NOTIFIED_LATE_SHARE = 0.1;
+const LOST_STATUSES = new Set(["lost", "void"]);
 const FORM = "application/x-www-form-urlencoded";
 
 /**
@@ -44,9 +46,12 @@ export class Tills {
   }
 }
 
-/** Thinks, then pays as planned for everything the buyer has won. Never rejects for what the shop answers. */
+/**
+ * Waits for what is only queued, thinks, then pays as planned for everything the buyer has. Never rejects for what the
+ * shop answers.
+ */
 export async function payForWins(context: ShopContext, tills: Tills, client: HttpClient, buyer: Buyer): Promise<void> {
-  const rids = new Set([...buyer.won.values()].map((win) => win.rid));
+  const rids = await listHeld(context, client, buyer);
   if (rids.size === 0) return;
   if (buyer.plan.payment === "abandons") {
     context.tally.payments.abandoned += rids.size;
@@ -54,6 +59,24 @@ export async function payForWins(context: ShopContext, tills: Tills, client: Htt
   }
   await wait(context.clock, buyer.plan.thinkMs);
   for (const rid of rids) await tills.pay(() => payFor(context, client, buyer, rid));
+}
+
+/** Reservations that the buyer has; a queued one counts once the shop has decided for it. */
+async function listHeld(context: ShopContext, client: HttpClient, buyer: Buyer): Promise<ReadonlySet<string>> {
+  const { payments } = context.tally;
+  const held = new Set<string>();
+  for (const { rid, isQueued } of buyer.won.values()) {
+    if (isQueued) {
+      const status = await followQueued(context, client, buyer, rid);
+      context.observe({ kind: "decided", rid, status });
+      payments.followed += 1;
+      if (LOST_STATUSES.has(status)) payments.lost += 1;
+      else if (status !== "held") payments.tooLate += 1;
+      if (status !== "held") continue;
+    }
+    held.add(rid);
+  }
+  return held;
 }
 
 async function payFor(context: ShopContext, client: HttpClient, buyer: Buyer, rid: string): Promise<void> {

@@ -12,6 +12,7 @@ const SHAPE: CrowdShape = {
     { stock: 1_000, perBuyerMax: 2 },
   ],
   rushMs: 10_000,
+  arrivals: "rush",
   thinkMsMax: 8_000,
 };
 const PLANS = Array.from({ length: 50_000 }, (_, index) => planBuyer(SHAPE, index));

@@ -58,6 +58,8 @@ export interface CrowdShape {
   readonly items: readonly { readonly stock: number; readonly perBuyerMax: number }[];
   /** The last arrival after the opening. */
   readonly rushMs: number;
+  /** "rush": most at the opening, none at the end. "even": as many in every second, for a sale that shall last. */
+  readonly arrivals: "rush" | "even";
   /** The longest a buyer thinks before paying. */
   readonly thinkMsMax: number;
 }
@@ -87,6 +89,8 @@ export function planBuyer(shape: CrowdShape, index: number): BuyerPlan {
   const payment = pickPayment(random.fraction());
   const thinkMs = random.fraction() * shape.thinkMsMax;
   const isEarly = population === "early_bird";
+  // A rush is a triangle: most at the opening, none at its end. Half have arrived after 30 % of it.
+  const lateness = shape.arrivals === "rush" ? 1 - Math.sqrt(1 - arrival) : arrival;
   const isPatient = random.fraction() < PATIENT_SHARE;
   return {
     index,
@@ -94,8 +98,7 @@ export function planBuyer(shape: CrowdShape, index: number): BuyerPlan {
     itemIndex,
     // Who waits for returned units takes any single one, so that an odd last unit finds a buyer.
     quantity: population === "greedy" ? perBuyerMax : wantsOne || isPatient ? 1 : wanted,
-    // A triangle: most at the opening, none at the end of the rush. Half have arrived after 30 % of it.
-    arrivalMs: isEarly ? -arrival * EARLY_MS_MAX : shape.rushMs * (1 - Math.sqrt(1 - arrival)),
+    arrivalMs: isEarly ? -arrival * EARLY_MS_MAX : shape.rushMs * lateness,
     isPatient,
     // Who waited so long for a unit does not let it go again.
     payment: isPatient ? "pays" : payment,

@@ -24,6 +24,8 @@ export interface SetupCommand {
   readonly saleId: string;
   readonly skus: readonly string[];
   readonly perBuyerMax: readonly number[];
+  /** How many nodes the address stands for. */
+  readonly nodeCount: number;
 }
 
 /** Everybody has a session: the opening is settled. Times by this machine's clock, ms since the epoch. */

@@ -8,7 +8,7 @@ import { STAGES } from "../../src/domain/refusals.ts";
 import type { Histogram } from "./histogram.ts";
 import { type Evidence, type Finding, RULES } from "./judge.ts";
 import { POPULATION_SHARES, type Population } from "./population.ts";
-import { countRows, NO_ANSWER_STAGE, type TallySum } from "./tally.ts";
+import { countAccepted, countRows, NO_ANSWER_STAGE, type TallySum } from "./tally.ts";
 
 /** What a run came to. */
 export interface RunResult {
@@ -72,7 +72,7 @@ export function decisionRates(answersPerSecond: readonly number[]): { best: numb
 function populationTable(result: RunResult): string {
   const lines = (Object.keys(POPULATION_SHARES) as Population[]).map((population) => {
     const answers = countRows(result.tally.rows, { population });
-    const accepted = countRows(result.tally.rows, { population, reason: "accepted" });
+    const accepted = countAccepted(result.tally.rows, { population });
     return [population.replace("_", " "), POPULATION_TEXTS[population], number(answers), number(accepted)];
   });
   return table(["population", "what they do", "requests", "accepted"], lines);
@@ -128,6 +128,11 @@ function paymentLine(result: RunResult): string {
     result.residentBytesPeak === 0 ? "not measured" : `${number(result.residentBytesPeak / 1_048_576)} MiB`;
   return [
     `Payments: ${number(payments.paid)} paid (${number(payments.declined)} after a declined try), ${number(payments.abandoned)} abandoned, ${number(payments.tooLate)} too late, ${number(payments.failed)} failed.`,
+    ...(payments.followed === 0
+      ? []
+      : [
+          `Queued: ${number(payments.followed)} were first told "queued" and asked until it was decided; ${number(payments.lost)} of them then heard that it was lost.`,
+        ]),
     `Orders: ${orders}.`,
     `Took ${(result.durationMs / 1_000).toFixed(1)} s; peak memory of all processes together ${memory}.`,
   ].join("\n");
@@ -139,7 +144,8 @@ function findingList(findings: readonly Finding[]): string {
     .join("\n");
 }
 
-function table(header: readonly string[], lines: readonly (readonly string[])[]): string {
+/** Columns as wide as they need to be, numbers to the right. */
+export function table(header: readonly string[], lines: readonly (readonly string[])[]): string {
   const widths = header.map((title, column) =>
     Math.max(title.length, ...lines.map((line) => line[column]?.length ?? 0)),
   );

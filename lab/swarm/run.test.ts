@@ -24,10 +24,10 @@ async function run(lies: Lies): Promise<{ result: RunResult; output: string }> {
       port,
       adminAddress: `http://127.0.0.1:${port}`,
       adminToken: "token",
-      shopPids: [],
+      shopPids: () => [],
       clock,
       progress,
-      timings: { preparationMs: 700, rushMs: 300, holdMs: 60_000, thinkMsMax: 50, patienceMs: 500 },
+      timings: { preparationMs: 700, rushMs: 300, arrivals: "rush", holdMs: 60_000, thinkMsMax: 50, patienceMs: 500 },
       startedAtMs: clock.monotonicMs(),
       settleWithinMs: 100,
     });

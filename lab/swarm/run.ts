@@ -14,7 +14,7 @@ import { MemoryWatch } from "./process-memory.ts";
 import type { Progress } from "./progress.ts";
 import type { RunResult } from "./report.ts";
 import { wait } from "./system-clock.ts";
-import { countHasty, countRows, sumTallies, type TallySum } from "./tally.ts";
+import { countAccepted, countHasty, countRows, sumTallies, type TallySum } from "./tally.ts";
 
 const WORKER_COUNT_MAX = 2;
 const PER_BUYER_MAX = 4;
@@ -36,6 +36,7 @@ export interface RunTimings {
   readonly preparationMs: number;
   /** From the opening to the last arrival. */
   readonly rushMs: number;
+  readonly arrivals: "rush" | "even";
   /** How long units wait for payment. */
   readonly holdMs: number;
   /** The longest a buyer thinks before paying. */
@@ -48,9 +49,28 @@ export interface RunTimings {
 export const RUN_TIMINGS: RunTimings = {
   preparationMs: 2_500,
   rushMs: 10_000,
+  arrivals: "rush",
   holdMs: 36_000,
   thinkMsMax: 8_000,
   patienceMs: 50_000,
+};
+
+/** Somebody who waits for the sale, or disturbs it. What rejects here fails the run. */
+export interface RunCompanion {
+  /** Before the opening is settled. */
+  beforeRush(saleId: string): Promise<void>;
+  /** From the opening on, beside the crowd; the run ends when both have. */
+  duringRush(sale: { saleId: string; opensAtMs: number }): Promise<void>;
+}
+
+/** A sale that lasts long enough for parts of the deployment to die and come back while it goes on. */
+export const DISTURBED_TIMINGS: RunTimings = {
+  preparationMs: 2_500,
+  rushMs: 30_000,
+  arrivals: "even",
+  holdMs: 36_000,
+  thinkMsMax: 8_000,
+  patienceMs: 55_000,
 };
 
 export interface RunOptions {
@@ -61,8 +81,12 @@ export interface RunOptions {
   readonly port: number;
   readonly adminAddress: string;
   readonly adminToken: string;
-  /** Processes of the shop, for the memory figure. */
-  readonly shopPids: readonly number[];
+  /** Processes of the shop now, for the memory figure. */
+  readonly shopPids: () => readonly number[];
+  /** How many nodes the address stands for; 1 when absent. */
+  readonly nodeCount?: number;
+  /** Who else has business with the sale while it runs. */
+  readonly companion?: RunCompanion;
   readonly clock: Clock;
   readonly progress: Progress;
   readonly timings: RunTimings;
@@ -76,14 +100,17 @@ export interface RunOptions {
 export async function runCrowd(options: RunOptions): Promise<RunResult & { readonly saleId: string }> {
   const operator = new OperatorClient({ address: options.adminAddress, token: options.adminToken });
   const processes: CrowdProcess[] = [];
-  const pids = (): number[] => [process.pid, ...options.shopPids, ...processes.flatMap((crowd) => crowd.pid ?? [])];
+  const pids = (): number[] => [process.pid, ...options.shopPids(), ...processes.flatMap((crowd) => crowd.pid ?? [])];
   const memory = new MemoryWatch(options.clock, pids);
   memory.start();
   try {
     const opening = await announce(options, operator);
     for (let index = 0; index < workerCount(options); index++) processes.push(new CrowdProcess());
     const opensAtMs = await prepareCrowd(options, operator, opening, processes);
-    await rushAndPay(options, operator, opening.saleId, opensAtMs, processes);
+    await Promise.all([
+      rushAndPay(options, operator, opening.saleId, opensAtMs, processes),
+      options.companion?.duringRush({ saleId: opening.saleId, opensAtMs }),
+    ]);
     const tally = tallyOf(processes);
     const evidence = await collectEvidence(options, operator, { ...opening, opensAtMs }, processes, tally);
     return {
@@ -153,6 +180,7 @@ async function prepareCrowd(
         seed: options.seed,
         items: sale.items,
         rushMs: options.timings.rushMs,
+        arrivals: options.timings.arrivals,
         thinkMsMax: options.timings.thinkMsMax,
       },
       buyerCount: options.buyerCount,
@@ -163,9 +191,11 @@ async function prepareCrowd(
       saleId,
       skus: sale.items.map((item) => item.sku),
       perBuyerMax: sale.items.map((item) => item.perBuyerMax),
+      nodeCount: options.nodeCount ?? 1,
     });
   });
   await Promise.all(processes.map((crowd) => crowd.until("ready")));
+  await options.companion?.beforeRush(saleId);
   const preparationMs = options.timings.preparationMs + options.buyerCount * PREPARATION_MS_PER_BUYER;
   opensAtMs = Math.round(clock.nowMs() + preparationMs);
   await operator.moveOpening(saleId, Math.round(opensAtMs + serverOffsetMs));
@@ -191,7 +221,7 @@ async function rushAndPay(
     if (sinceMs < 0) return `opens in ${(-sinceMs / 1_000).toFixed(1)} s · early birds are at the door`;
     const arrived = processes.reduce((sum, crowd) => sum + crowd.arrivedCount, 0);
     const active = processes.reduce((sum, crowd) => sum + crowd.activeCount, 0);
-    const accepted = countRows(rows, { reason: "accepted" });
+    const accepted = countAccepted(rows);
     return `+${(sinceMs / 1_000).toFixed(1)} s · ${count(arrived)} arrived, ${count(active)} active · ${count(countRows(rows, {}))} answers, ${count(accepted)} accepted · ${count(payments.paid)} paid`;
   });
   const finished = Promise.all(processes.map((crowd) => crowd.until("finished")));
@@ -213,11 +243,21 @@ async function sendHomeWhenSold(
   const isRunning = (): boolean => processes.some((crowd) => !crowd.hasReached("finished"));
   await wait(clock, opensAtMs + options.timings.rushMs - clock.nowMs());
   while (isRunning()) {
-    const audit = await operator.audit(saleId);
-    if (audit.items.every((item) => item.sold === item.total)) break;
+    const audit = await auditWhenPossible(operator, saleId);
+    if (audit?.items.every((item) => item.sold === item.total)) break;
     await wait(clock, SETTLE_POLL_MS * 2);
   }
   for (const crowd of processes) crowd.send({ type: "go_home" });
+}
+
+/** Null while the deployment is too disturbed to audit: there is a next time. */
+async function auditWhenPossible(operator: OperatorClient, saleId: string): Promise<Audit | null> {
+  try {
+    return await operator.audit(saleId);
+  } catch (error) {
+    if (error instanceof Error) return null;
+    throw error;
+  }
 }
 
 /** Waits until holds that ended are swept and everything paid has settled, then reads orders and stock. */

@@ -10,19 +10,23 @@
 import { deriveRid, parseBuyerId, parseSaleId } from "../../src/domain/ids.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import { type HttpAnswer, headerOf } from "./http-answer.ts";
-import type { Drop, HttpClient } from "./http-client.ts";
+import type { Drop, HttpClient, HttpOutcome } from "./http-client.ts";
 import type { Observation } from "./observation.ts";
 import type { BuyerPlan } from "./population.ts";
 import type { SeededRandom } from "./seeded-random.ts";
 import { type BuyerSession, buildSignedRequest, type Tampering } from "./signed-request.ts";
 import { wait } from "./system-clock.ts";
-import { ACCEPTED, type Tally } from "./tally.ts";
+import { ACCEPTED, QUEUED, type Tally } from "./tally.ts";
 
 /** Requests of one press that were refused for lack of capacity or answered by silence. */
 const RETRIES_MAX = 12;
 const RETRY_AFTER_MS_DEFAULT = 500;
 const RETRY_AFTER_MS_MAX = 5_000;
+const CREATED_STATUS = 201;
 const ACCEPTED_STATUS_MAX = 202;
+const GATEWAY_STATUSES = new Set([502, 503, 504]);
+/** Refusals that say "perhaps": the attempt may have been acted on. */
+const UNKNOWN_OUTCOMES = new Set(["unavailable", "internal"]);
 /** "signature_stale": signed ahead of time and left too late; the next request is signed afresh. */
 const RETRYABLE = new Set([
   "busy",
@@ -56,6 +60,8 @@ export interface ShopContext {
   readonly saleId: string;
   readonly skus: readonly string[];
   readonly perBuyerMax: readonly number[];
+  /** Nodes that share nothing but the ledger: each has rate limits and a memory for nonces of its own. */
+  readonly nodeCount: number;
   /** When the sale opens and when patient buyers go home, by this process's clock. */
   opensAtMs: number;
   patienceUntilMs: number;
@@ -71,8 +77,15 @@ export interface Buyer {
   readonly plan: BuyerPlan;
   readonly session: BuyerSession;
   readonly random: SeededRandom;
-  /** Keys that were accepted, with their rid and when. */
-  readonly won: Map<string, { readonly rid: string; readonly atMs: number }>;
+  readonly won: Map<string, Win>;
+}
+
+/** A key that was accepted. */
+export interface Win {
+  readonly rid: string;
+  readonly atMs: number;
+  /** True while no answer has said more than "queued". */
+  readonly isQueued: boolean;
 }
 
 /** One intention to buy. */
@@ -152,7 +165,7 @@ export async function sendAttempt(
   attempt: Press & { bytes: Uint8Array; isFirst: boolean; drop?: Drop },
 ): Promise<Reply> {
   const wonBefore = buyer.won.get(attempt.idempotencyKey);
-  const outcome = await context.client.send(attempt.bytes, attempt.drop ?? null);
+  const outcome = await send(context, attempt.bytes, attempt.drop);
   const nowMs = context.clock.nowMs();
   const facts = attemptFacts(context, buyer, attempt);
   if (outcome.kind === "no_answer") {
@@ -162,7 +175,7 @@ export async function sendAttempt(
     return { kind: "silence" };
   }
   const isAccepted = outcome.answer.status <= ACCEPTED_STATUS_MAX;
-  const problem = isAccepted ? { stage: "reserve", reason: ACCEPTED } : readProblem(outcome.answer);
+  const problem = isAccepted ? readAcceptance(outcome.answer) : readProblem(outcome.answer);
   context.tally.answer({
     population: buyer.plan.population,
     stage: problem.stage,
@@ -172,20 +185,37 @@ export async function sendAttempt(
     sinceOpeningMs: nowMs - context.opensAtMs,
   });
   if (isAccepted) return accept(context, buyer, attempt, outcome.answer, nowMs);
+  if (UNKNOWN_OUTCOMES.has(problem.reason)) {
+    context.observe({ kind: "unknown", ...facts, rid: expectedRid(context, buyer, attempt) });
+  }
   if (problem.reason === "sold_out" && !context.soldOutSkus.has(facts.sku)) {
     context.soldOutSkus.add(facts.sku);
     context.observe({ kind: "sold_out", sku: facts.sku });
   }
   if (wonBefore !== undefined && RETRACTIONS.has(problem.reason)) {
-    context.observe({ kind: "retracted", ...facts, rid: wonBefore.rid, reason: problem.reason });
+    const { rid, isQueued } = wonBefore;
+    context.observe({ kind: "retracted", ...facts, rid, reason: problem.reason, wasQueued: isQueued });
   }
   return {
     kind: "refused",
     status: outcome.answer.status,
     stage: problem.stage,
     reason: problem.reason,
-    retryAfterMs: "retryAfterMs" in problem ? problem.retryAfterMs : 0,
+    retryAfterMs: problem.retryAfterMs,
   };
+}
+
+/** Sends, and takes the word of whoever stands in front of the shop for no answer of the shop. */
+export async function send(context: ShopContext, bytes: Uint8Array, drop?: Drop): Promise<HttpOutcome> {
+  const outcome = await context.client.send(bytes, drop ?? null);
+  if (outcome.kind === "no_answer" || !GATEWAY_STATUSES.has(outcome.answer.status)) return outcome;
+  const isOurs = typeof parseObject(outcome.answer.body)["reason"] === "string";
+  return isOurs ? outcome : { kind: "no_answer", cause: "gateway" };
+}
+
+/** The row of an acceptance in the tables: committed, or only queued. */
+export function readAcceptance(answer: HttpAnswer): { stage: string; reason: string; retryAfterMs: number } {
+  return { stage: "reserve", reason: answer.status > CREATED_STATUS ? QUEUED : ACCEPTED, retryAfterMs: 0 };
 }
 
 /** The facts of an attempt as observations carry them. */
@@ -255,6 +285,7 @@ function accept(
 ): Reply {
   const body = parseObject(answer.body);
   const rid = String(body["rid"]);
+  const status = String(body["status"]);
   context.observe({
     kind: "accepted",
     ...attemptFacts(context, buyer, attempt),
@@ -262,9 +293,12 @@ function accept(
     expectedRid: expectedRid(context, buyer, attempt),
     answeredSku: String(body["sku"]),
     answeredQuantity: Number(body["quantity"]),
+    answeredStatus: status,
     isReplay: headerOf(answer.head, "idempotent-replayed") === "true",
     answeredAtMs: nowMs + context.serverOffsetMs,
   });
-  if (!buyer.won.has(attempt.idempotencyKey)) buyer.won.set(attempt.idempotencyKey, { rid, atMs: nowMs });
+  const known = buyer.won.get(attempt.idempotencyKey);
+  const isQueued = status === QUEUED && (known?.isQueued ?? true);
+  buyer.won.set(attempt.idempotencyKey, { rid, atMs: known?.atMs ?? nowMs, isQueued });
   return { kind: "accepted", rid };
 }

@@ -11,8 +11,20 @@ const RUN_SECONDS_MAX = 3_600;
 
 /** Reason of an acceptance in the table; all other rows carry the refusal's own reason. */
 export const ACCEPTED = "accepted";
+/** An acceptance that the books did not have yet when it was answered (202). */
+export const QUEUED = "queued";
 /** Stage of everything that never became an answer. */
 export const NO_ANSWER_STAGE = "no answer";
+
+const NO_PAYMENTS: PaymentCounts = {
+  paid: 0,
+  declined: 0,
+  abandoned: 0,
+  tooLate: 0,
+  failed: 0,
+  followed: 0,
+  lost: 0,
+};
 
 /** What one process counted so far. */
 export interface TallySnapshot {
@@ -37,11 +49,17 @@ export interface PaymentCounts {
   /** The hold had ended before the money moved. */
   readonly tooLate: number;
   readonly failed: number;
+  /** Reservations that were answered as queued and asked for until they were decided. */
+  readonly followed: number;
+  /** Of those, how many the buyer was then told not to have. */
+  readonly lost: number;
 }
+
+type Writable<Counts> = { -readonly [Name in keyof Counts]: Counts[Name] };
 
 /** Collects what happens in one process. */
 export class Tally {
-  readonly payments = { paid: 0, declined: 0, abandoned: 0, tooLate: 0, failed: 0 };
+  readonly payments: Writable<PaymentCounts> = { ...NO_PAYMENTS };
   private readonly answers = new Map<string, number>();
   private readonly answersPerSecond: number[] = [];
   private readonly firstAnswer = new Histogram();
@@ -64,7 +82,7 @@ export class Tally {
       this.answersPerSecond[second] = (this.answersPerSecond[second] ?? 0) + 1;
     }
     if (answer.isFirst) this.firstAnswer.record(answer.latencyMs);
-    (answer.reason === ACCEPTED ? this.accepted : this.refused).record(answer.latencyMs);
+    (isAcceptance(answer.reason) ? this.accepted : this.refused).record(answer.latencyMs);
   }
 
   /** A request that ended without an answer. */
@@ -110,7 +128,7 @@ export interface TallyRow {
 export function sumTallies(snapshots: readonly TallySnapshot[]): TallySum {
   const answers = new Map<string, number>();
   const answersPerSecond: number[] = [];
-  const payments = { paid: 0, declined: 0, abandoned: 0, tooLate: 0, failed: 0 };
+  const payments: Writable<PaymentCounts> = { ...NO_PAYMENTS };
   const firstAnswer = new Histogram();
   const accepted = new Histogram();
   const refused = new Histogram();
@@ -128,6 +146,8 @@ export function sumTallies(snapshots: readonly TallySnapshot[]): TallySum {
     payments.abandoned += snapshot.payments.abandoned;
     payments.tooLate += snapshot.payments.tooLate;
     payments.failed += snapshot.payments.failed;
+    payments.followed += snapshot.payments.followed;
+    payments.lost += snapshot.payments.lost;
   }
   return { rows: rowsOf(answers), answersPerSecond, firstAnswer, accepted, refused, payments };
 }
@@ -147,6 +167,11 @@ export function countRows(
   return sum;
 }
 
+/** Answers that took units, committed or queued, over all populations or of one. */
+export function countAccepted(rows: readonly TallyRow[], which: { population?: string } = {}): number {
+  return countRows(rows, { ...which, reason: ACCEPTED }) + countRows(rows, { ...which, reason: QUEUED });
+}
+
 /** How those who press far above the rate limit were answered, beyond the stages that come before it. */
 export function countHasty(rows: readonly TallyRow[]): { answeredCount: number; throttledCount: number } {
   const population = "impatient" satisfies Population;
@@ -156,6 +181,10 @@ export function countHasty(rows: readonly TallyRow[]): { answeredCount: number; 
     answeredCount: countRows(rows, { population }) - before,
     throttledCount: countRows(rows, { population, reason: "throttled" }),
   };
+}
+
+function isAcceptance(reason: string): boolean {
+  return reason === ACCEPTED || reason === QUEUED;
 }
 
 function rowsOf(answers: ReadonlyMap<string, number>): TallyRow[] {

@@ -44,7 +44,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
       port: shop.port,
       adminAddress: shop.adminAddress,
       adminToken: shop.adminToken,
-      shopPids: [shop.pid],
+      shopPids: () => [shop.pid],
       timings: RUN_TIMINGS,
       clock,
       progress,
@@ -69,7 +69,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
 }
 
 /** The first signal ends the run in order, so that no node and no data directory is left behind. */
-function watchForInterruption(): { first: Promise<null>; stop: () => void } {
+export function watchForInterruption(): { first: Promise<null>; stop: () => void } {
   let interrupt = (): void => undefined;
   const first = new Promise<null>((resolve) => {
     interrupt = () => resolve(null);
