@@ -20,6 +20,9 @@ export type SignatureRule = "required" | "optional";
 /** Which challenge guards the sale. Only "none" exists yet; others are refused when a sale is created. */
 export type ChallengeRule = "none" | "adaptive" | "always";
 
+/** More buckets than this would leave too little stock in each. The column's CHECK says the same. */
+export const BUCKETS_MAX = 64;
+
 /** Who may buy. Every rule present must hold; absent rules admit everyone. */
 export interface Eligibility {
   /** Only buyers on the sale's allowlist. */

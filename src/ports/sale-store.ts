@@ -31,6 +31,8 @@ export interface NewSale {
   readonly challenge: ChallengeRule;
   readonly signature: SignatureRule;
   readonly eligibility: Eligibility;
+  /** Into how many buckets the redis ledger splits each item's stock, 1 to {@link BUCKETS_MAX}. Never changes. */
+  readonly buckets: number;
   readonly items: readonly NewItem[];
 }
 

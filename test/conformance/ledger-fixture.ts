@@ -92,7 +92,14 @@ let saleCount = 0;
 /** Creates a sale that is open now, with one item per stock figure. */
 export async function openSale(
   fixture: LedgerFixture,
-  options: { stocks: readonly number[]; perBuyerMax?: number; holdMs?: number; opensAt?: number; closesAt?: number },
+  options: {
+    stocks: readonly number[];
+    perBuyerMax?: number;
+    holdMs?: number;
+    opensAt?: number;
+    closesAt?: number;
+    buckets?: number;
+  },
 ): Promise<Sale> {
   const perBuyerMax = options.perBuyerMax ?? 2;
   return fixture.sales.createSale({
@@ -107,6 +114,7 @@ export async function openSale(
     challenge: "none",
     signature: "optional",
     eligibility: {},
+    buckets: options.buckets ?? 1,
     items: options.stocks.map((stock, index) => ({
       sku: present(parseSku(`sku-${index}`)),
       name: `Item ${index}`,

@@ -187,7 +187,6 @@ function addSale(state: Staged, sale: NewSale): Sale {
     phase: "scheduled",
     closedAt: null,
     mode: "postgres",
-    buckets: 1,
     epoch: 1,
     revision: 1,
     createdAt: state.clock.nowMs(),

@@ -29,10 +29,12 @@ const STATUSES: Statement = {
            FROM orders WHERE item_id = ANY ($1::integer[]) GROUP BY item_id, status ORDER BY item_id, status`,
 };
 
+/** Acceptances that were written off have no number (epoch 0). */
 const SEQUENCES: Statement = {
   text: `SELECT item_id AS "itemId", epoch, bucket, count(*) AS orders, count(DISTINCT seq) AS "distinct",
                 min(seq) AS lowest, max(seq) AS highest
-           FROM orders WHERE item_id = ANY ($1::integer[]) GROUP BY item_id, epoch, bucket ORDER BY 1, 2, 3`,
+           FROM orders WHERE item_id = ANY ($1::integer[]) AND epoch > 0
+          GROUP BY item_id, epoch, bucket ORDER BY 1, 2, 3`,
 };
 
 /** Every buyer with active orders or a recorded hold, the two sides compared. */

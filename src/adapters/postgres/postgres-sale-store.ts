@@ -25,7 +25,8 @@ const ANNOUNCE = { text: "SELECT announce('catalogue')" };
 
 const INSERT_SALE = {
   text: `INSERT INTO sale (id, name, description, image_url, opens_at, closes_at, hold_ms, per_buyer_max, challenge,
-           signature, eligibility) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb)`,
+           signature, eligibility, buckets)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, $12)`,
 };
 const INSERT_ITEM = {
   text: `WITH made AS (
@@ -216,6 +217,7 @@ async function insertSale(connection: SqlConnection, sale: NewSale): Promise<voi
     sale.challenge,
     sale.signature,
     JSON.stringify(sale.eligibility),
+    sale.buckets,
   ]);
   for (const [position, item] of sale.items.entries()) {
     await connection.query(INSERT_ITEM, [

@@ -55,6 +55,7 @@ test("a created sale is answered in full, with its place, and found again", asyn
     signature: "required",
     eligibility: {},
     mode: "postgres",
+    buckets: 1,
     epoch: 1,
     serverNow: staged.clock.nowMs(),
   });
@@ -74,6 +75,15 @@ test("a created sale is answered in full, with its place, and found again", asyn
   ]);
   expect(await (await staged.request("GET", "/v1/admin/sales/drop")).json()).toEqual(made);
   expect(await (await staged.request("GET", "/v1/admin/sales")).json()).toEqual({ sales: [made] });
+});
+
+test("the number of buckets is chosen when a sale is created, and never changes", async () => {
+  const response = await createSale(staged, { buckets: 4 });
+  expect(await response.json()).toMatchObject({ buckets: 4 });
+  const changed = await staged.request("PATCH", "/v1/admin/sales/drop", { json: { buckets: 2 } });
+  const problem = await expectProblem(changed, "malformed", 400);
+  expect(problem.detail).toContain("buckets");
+  expect(await (await staged.request("GET", "/v1/admin/sales/drop")).json()).toMatchObject({ buckets: 4 });
 });
 
 test("internal item numbers never leave", async () => {

@@ -54,6 +54,7 @@ export interface SaleDocument {
   readonly signature: SignatureRule;
   readonly eligibility: Eligibility;
   readonly mode: LedgerMode;
+  readonly buckets: number;
   readonly epoch: number;
   readonly revision: number;
   readonly createdAt: number;
@@ -129,6 +130,7 @@ export function saleDocument(sale: Sale, stock: readonly Stock[], nowMs: number)
     signature: sale.signature,
     eligibility: sale.eligibility,
     mode: sale.mode,
+    buckets: sale.buckets,
     epoch: sale.epoch,
     revision: sale.revision,
     createdAt: sale.createdAt,

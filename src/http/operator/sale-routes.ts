@@ -121,6 +121,7 @@ function newSaleOf(body: NewSaleBody, deps: OperatorDependencies): NewSale {
     challenge: body.challenge,
     signature: body.signature,
     eligibility: body.eligibility,
+    buckets: body.buckets,
     items: body.items.map((item) => ({
       sku: item.sku as Sku,
       name: item.name ?? item.sku,

@@ -38,7 +38,9 @@ const WRONGS: readonly (readonly [string, Record<string, unknown>, string, strin
   ["no unit a buyer", { perBuyerMax: 0 }, "perBuyerMax", "from 1 to 1000"],
   ["a challenge of a later version", { challenge: "adaptive" }, "challenge", "not available yet"],
   ["a challenge always", { challenge: "always" }, "challenge", "not available yet"],
-  ["several buckets", { buckets: 2 }, "buckets", "not available yet"],
+  ["no bucket", { buckets: 0 }, "buckets", "from 1 to 64"],
+  ["more buckets than there may be", { buckets: 65 }, "buckets", "from 1 to 64"],
+  ["half a bucket", { buckets: 1.5 }, "buckets", "whole number"],
   ["a signature rule that is none", { signature: "maybe" }, "signature", '"required" or "optional"'],
   ["an unknown field", { stocks: 5 }, "The body", '"stocks"; accepted are id, name'],
   ["an unknown rule", { eligibility: { minAge: 18 } }, "eligibility", '"minAge"; accepted are allowlist'],
@@ -75,9 +77,9 @@ test("refuses a second currency in one sale", () => {
 
 test("accepts the bounds themselves and everything that may be left out", () => {
   expect(errorsOf({})).toEqual({});
-  expect(errorsOf({ holdMs: 1_000, perBuyerMax: 1_000, challenge: "none", buckets: 1, signature: "optional" })).toEqual(
-    {},
-  );
+  expect(
+    errorsOf({ holdMs: 1_000, perBuyerMax: 1_000, challenge: "none", buckets: 64, signature: "optional" }),
+  ).toEqual({});
   expect(errorsOf({ description: null, imageUrl: "/assets/shoe.png" })).toEqual({});
   expect(errorsOf(withPrice({ amount: PRICE_AMOUNT_MAX, currency: "JPY" }))).toEqual({});
   expect(errorsOf({ eligibility: { allowlist: true, accountAgeMsMin: 0, levelMin: 3, blocklist: ["b-1"] } })).toEqual(

@@ -2,12 +2,13 @@
  * What operators may send: strict schemas with bounds, defaults, and errors that say what is accepted.
  *
  * Rules between fields are checked here as far as one body can tell; rules against a sale that already made promises are
- * the store's (SALE_CONFLICT). Fields for things that do not exist yet (challenges, buckets) are known and refused, so
- * that a configuration written for a later version fails loudly instead of being weaker than it says.
+ * the store's (SALE_CONFLICT). Fields for things that do not exist yet (challenges) are known and refused, so that a
+ * configuration written for a later version fails loudly instead of being weaker than it says.
  */
 import { z } from "zod";
 import { isId } from "../../domain/ids.ts";
 import { PRICE_AMOUNT_MAX } from "../../domain/money.ts";
+import { BUCKETS_MAX } from "../../domain/sale.ts";
 
 /** Holds shorter than this end before a buyer can pay; longer ones strand stock. */
 export const HOLD_MS_MIN = 1_000;
@@ -88,7 +89,7 @@ const signature = z.enum(["required", "optional"], expected('"required" or "opti
 const challenge = z.literal("none", {
   error: () => 'must be "none": challenges ("adaptive", "always") are not available yet',
 });
-const buckets = z.literal(1, { error: () => "must be 1 or absent: stock in several buckets is not available yet" });
+const buckets = integer({ min: 1, max: BUCKETS_MAX }, "into how many parts the redis ledger splits each item's stock");
 
 const price = members(
   {
@@ -126,7 +127,7 @@ const eligibility = members(
 
 const itemsText = expected(`a list of 1 to ${ITEMS_MAX} items`);
 
-/** Body of `POST /sales`. Defaults: a day of selling, ten minutes to pay, one unit a buyer. */
+/** Body of `POST /sales`. Defaults: a day of selling, ten minutes to pay, one unit a buyer, one bucket. */
 export const NewSaleSchema = members(
   {
     id: id("a sale id").optional(),
@@ -141,7 +142,7 @@ export const NewSaleSchema = members(
     signature: signature.default("required"),
     eligibility: eligibility.default({}),
     items: z.array(item, itemsText).min(1, itemsText).max(ITEMS_MAX, itemsText),
-    buckets: buckets.optional(),
+    buckets: buckets.default(1),
   },
   "a sale",
 )

@@ -78,6 +78,16 @@ function describeCreation(deployment: GetDeployment): void {
     expectProblem(await deployment().operator.send("POST", "/sales", spec), 409, "conflict");
   });
 
+  test("splits the stock into as many buckets as asked for, one when nothing is said, and never anew", async () => {
+    expect((await create({})).json).toMatchObject({ buckets: 1, mode: "postgres" });
+    const split = await create({ buckets: 8 });
+    expect(split.json).toMatchObject({ buckets: 8 });
+    const changed = await deployment().operator.send("PATCH", `/sales/${split.json.id}`, { buckets: 4 });
+    expectProblem(changed, 400, "malformed");
+    expect(await deployment().operator.must("GET", `/sales/${split.json.id}`)).toMatchObject({ buckets: 8 });
+    for (const buckets of [0, 65, 1.5, "2"]) expectProblem(await create({ buckets }), 400, "malformed");
+  });
+
   test("makes an id that cannot be guessed when none is given", async () => {
     const created = await create({ id: undefined });
     expect(created.status).toBe(201);
