@@ -1,0 +1,231 @@
+/**
+ * Acceptances that a buyer was told of as "queued" and that Postgres does not have yet: none of them ends in silence.
+ *
+ * Usually the commit is merely late and a hint or a look into Postgres ends the wait. When the sale has moved on to
+ * another epoch, the bucket's word is worth nothing any more: the same rids are handed in again, first of all, and the
+ * units go to whom they were promised if there are any. What is refused then is recorded as lost, so that its buyer reads
+ * it. In memory and bounded: what this process forgets, the workers find in the stream and record.
+ */
+import type { SaleId } from "../domain/ids.ts";
+import type { Sale } from "../domain/sale.ts";
+import { createLoop, type Loop } from "../orders/loop.ts";
+import type { Books } from "../ports/books.ts";
+import type { BucketEpoch } from "../ports/bucket-store.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { CommitHint } from "../ports/commit-feed.ts";
+import type { Attempt, BatchOutcome, QueuedReservation, ReserveBatch } from "../ports/ledger.ts";
+import type { OrderStore } from "../ports/order-store.ts";
+import type { Random } from "../ports/random.ts";
+import type { SaleDirectory } from "../ports/sale-directory.ts";
+import type { Log } from "../ports/telemetry.ts";
+
+/** Attempts that are remembered; beyond it the oldest are left to the workers. */
+export const UNCONFIRMED_MAX = 65_536;
+/** Attempts handed in again, or asked about, at once. */
+export const RESUBMIT_ATTEMPTS_MAX = 256;
+const LOOK_INTERVAL_MS = 1_000;
+
+/** What a bucket accepted in one call, with what its buyers were promised. */
+export interface UnconfirmedEntry {
+  readonly saleId: SaleId;
+  readonly address: BucketEpoch;
+  /** Of the entry in the stream; null when it is not known, as for a repeat. */
+  readonly lastSeq: number | null;
+  readonly acceptedAtMs: number;
+  readonly holdUntil: number;
+  readonly rows: readonly { readonly seq: number; readonly attempt: Attempt }[];
+}
+
+interface Waiting {
+  readonly entry: UnconfirmedEntry;
+  readonly seq: number;
+  readonly attempt: Attempt;
+}
+
+export interface UnconfirmedParts {
+  readonly books: Pick<Books, "recordLost">;
+  readonly orders: Pick<OrderStore, "listOrdersByRid">;
+  readonly sales: SaleDirectory;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Whoever decides about the sale now. */
+  readonly resubmit: (batch: ReserveBatch) => Promise<BatchOutcome>;
+}
+
+/** See the head of this file. */
+export class Unconfirmed {
+  readonly #parts: UnconfirmedParts;
+  readonly #byRid = new Map<string, Waiting>();
+  readonly #byEntry = new Map<string, UnconfirmedEntry>();
+  readonly #loop: Loop;
+  #unsubscribe: (() => void) | null = null;
+  #pass: Promise<void> | null = null;
+
+  constructor(parts: UnconfirmedParts) {
+    this.#parts = parts;
+    const { clock, random, log } = parts;
+    const run = () => this.runOnce();
+    this.#loop = createLoop({ name: "unconfirmed", clock, random, log, intervalMs: LOOK_INTERVAL_MS, run });
+  }
+
+  /** Attempts that wait for Postgres. */
+  get count(): number {
+    return this.#byRid.size;
+  }
+
+  start(): void {
+    this.#loop.start();
+    this.#unsubscribe ??= this.#parts.sales.onRefresh(() => {
+      if (this.#byRid.size > 0) this.#resubmitQuietly();
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#unsubscribe?.();
+    this.#unsubscribe = null;
+    await this.#loop.stop();
+    await this.#pass;
+  }
+
+  add(entry: UnconfirmedEntry): void {
+    for (const { seq, attempt } of entry.rows) {
+      this.#byRid.delete(attempt.rid);
+      this.#byRid.set(attempt.rid, { entry, seq, attempt });
+    }
+    if (entry.lastSeq !== null) this.#byEntry.set(entryKey(entry.address, entry.lastSeq), entry);
+    this.#forgetOldest();
+  }
+
+  /** A hint that came after the buyers had their answers. One that says "not all became holds" leaves it to Postgres. */
+  hear(hint: CommitHint): void {
+    const entry = this.#byEntry.get(entryKey(hint, hint.lastSeq));
+    if (entry === undefined || hint.holdUntil === null) return;
+    for (const { attempt } of entry.rows) this.#forget(attempt.rid, entry);
+  }
+
+  /** The reservation as its buyer was promised it; null when this process does not wait for it. */
+  find(rid: string): QueuedReservation | null {
+    const waiting = this.#byRid.get(rid);
+    if (waiting === undefined) return null;
+    const { saleId, address, acceptedAtMs, holdUntil } = waiting.entry;
+    return { ...waiting.attempt, saleId, itemId: address.itemId, acceptedAtMs, holdUntil };
+  }
+
+  /** One pass: asks Postgres about everything, then hands in again what its sale has left behind. */
+  async runOnce(): Promise<void> {
+    if (this.#byRid.size === 0) return;
+    await this.#askPostgres();
+    await this.#resubmitAll();
+  }
+
+  async #askPostgres(): Promise<void> {
+    const rids = [...this.#byRid.keys()];
+    for (let start = 0; start < rids.length; start += RESUBMIT_ATTEMPTS_MAX) {
+      const orders = await this.#parts.orders.listOrdersByRid(rids.slice(start, start + RESUBMIT_ATTEMPTS_MAX));
+      for (const order of orders) if (order.status !== "lost") this.#forget(order.rid);
+    }
+  }
+
+  /** At the moment when the catalogue learns of another epoch: before the buyers who wait for it. */
+  #resubmitQuietly(): void {
+    this.#pass ??= this.#resubmitAll()
+      .catch((error: unknown) => this.#parts.log.warn({ error }, "queued attempts could not be handed in again yet"))
+      .finally(() => {
+        this.#pass = null;
+      });
+  }
+
+  async #resubmitAll(): Promise<void> {
+    const left = [...this.#byRid.values()].filter(({ entry }) => this.#hasMovedOn(entry));
+    for (const batch of batchesOf(left)) await this.#resubmit(batch);
+  }
+
+  /** The sale's epoch is another one, and somebody decides in it. */
+  #hasMovedOn(entry: UnconfirmedEntry): boolean {
+    const sale = this.#parts.sales.findSale(entry.saleId);
+    return sale !== null && sale.epoch > entry.address.epoch && decides(sale);
+  }
+
+  async #resubmit(batch: readonly Waiting[]): Promise<void> {
+    const first = batch[0];
+    const sale = first === undefined ? null : this.#parts.sales.findSale(first.entry.saleId);
+    if (first === undefined || sale === null) return;
+    const { saleId, address } = first.entry;
+    const attempts = batch.map(({ attempt }) => attempt);
+    const { outcomes } = await this.#parts.resubmit({ saleId, itemId: address.itemId, epoch: sale.epoch, attempts });
+    const lost: Waiting[] = [];
+    for (const [index, waiting] of batch.entries()) {
+      const outcome = outcomes[index];
+      if (outcome === undefined || outcome.kind === "unknown") continue;
+      if (outcome.kind === "accepted") this.#forget(waiting.attempt.rid, waiting.entry);
+      // A pause ends; then it is tried again.
+      else if (outcome.reason === "paused" || outcome.reason === "not_open") continue;
+      // Postgres has it, and it has ended as orders do.
+      else if (outcome.reason === "ended") this.#forget(waiting.attempt.rid, waiting.entry);
+      else lost.push(waiting);
+    }
+    await this.#recordLost(lost);
+  }
+
+  async #recordLost(lost: readonly Waiting[]): Promise<void> {
+    for (const waiting of lost) {
+      const { entry, seq, attempt } = waiting;
+      const row = { seq, ...attempt, promisedUntil: entry.holdUntil };
+      await this.#parts.books.recordLost({ ...entry.address, saleId: entry.saleId, rows: [row] });
+      this.#parts.log.warn({ rid: attempt.rid, saleId: entry.saleId }, "a queued reservation was lost with its epoch");
+      this.#forget(attempt.rid, entry);
+    }
+  }
+
+  /** Without an entry: whatever waits under the rid. Otherwise only if it still is that one. */
+  #forget(rid: string, entry?: UnconfirmedEntry): void {
+    const waiting = this.#byRid.get(rid);
+    if (waiting === undefined || (entry !== undefined && waiting.entry !== entry)) return;
+    this.#byRid.delete(rid);
+    const { lastSeq, address, rows } = waiting.entry;
+    if (lastSeq === null) return;
+    const isWaiting = rows.some(({ attempt }) => this.#byRid.get(attempt.rid)?.entry === waiting.entry);
+    if (!isWaiting) this.#byEntry.delete(entryKey(address, lastSeq));
+  }
+
+  #forgetOldest(): void {
+    let forgotten = 0;
+    for (const rid of this.#byRid.keys()) {
+      if (this.#byRid.size <= UNCONFIRMED_MAX) break;
+      this.#forget(rid);
+      forgotten += 1;
+    }
+    if (forgotten > 0)
+      this.#parts.log.warn({ forgotten }, "too many queued attempts; the oldest are left to the workers");
+  }
+}
+
+function decides(sale: Sale): boolean {
+  return sale.mode === "postgres" || sale.mode === "redis";
+}
+
+function entryKey({ itemId, bucket, epoch }: BucketEpoch, lastSeq: number): string {
+  return `${itemId}.${bucket}.${epoch}.${lastSeq}`;
+}
+
+/** Batches of one item in which each buyer is once, as the ledger demands. Oldest first. */
+function batchesOf(waiting: readonly Waiting[]): Waiting[][] {
+  const open = new Map<number, { batch: Waiting[]; buyers: Set<string> }[]>();
+  const batches: Waiting[][] = [];
+  for (const each of waiting) {
+    const { itemId } = each.entry.address;
+    const { buyerId } = each.attempt;
+    const ofItem = open.get(itemId) ?? [];
+    open.set(itemId, ofItem);
+    let room = ofItem.find(({ batch, buyers }) => batch.length < RESUBMIT_ATTEMPTS_MAX && !buyers.has(buyerId));
+    if (room === undefined) {
+      room = { batch: [], buyers: new Set() };
+      ofItem.push(room);
+      batches.push(room.batch);
+    }
+    room.batch.push(each);
+    room.buyers.add(buyerId);
+  }
+  return batches;
+}
