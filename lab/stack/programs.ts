@@ -20,10 +20,17 @@ export interface ServerPrograms {
 /** Something that the deployment needs is not installed; the text says how to get it. */
 export class MissingServersError extends Error {}
 
-/** Finds the servers. Throws {@link MissingServersError} naming all that are missing. */
-export function findServerPrograms(searchPath: string): ServerPrograms {
-  const redis = findProgram(["redis-server", "valkey-server"], searchPath);
-  const nginx = findProgram(["nginx"], searchPath);
+/**
+ * Finds the servers in a PATH and in the system's own folders. Throws {@link MissingServersError} naming all that are
+ * missing.
+ */
+export function findServerPrograms(
+  searchPath: string,
+  systemFolders: readonly string[] = SYSTEM_FOLDERS,
+): ServerPrograms {
+  const folders = [...searchPath.split(delimiter).filter((folder) => folder !== ""), ...systemFolders];
+  const redis = findProgram(["redis-server", "valkey-server"], folders);
+  const nginx = findProgram(["nginx"], folders);
   const missing = [
     ...(redis === null ? [{ what: "redis-server 7.0 or newer (or valkey-server)", package: "redis-server" }] : []),
     ...(nginx === null ? [{ what: "nginx", package: "nginx" }] : []),
@@ -36,8 +43,7 @@ export function findServerPrograms(searchPath: string): ServerPrograms {
   );
 }
 
-function findProgram(names: readonly string[], searchPath: string): string | null {
-  const folders = [...searchPath.split(delimiter).filter((folder) => folder !== ""), ...SYSTEM_FOLDERS];
+function findProgram(names: readonly string[], folders: readonly string[]): string | null {
   return names.flatMap((name) => folders.map((folder) => join(folder, name))).find((path) => existsSync(path)) ?? null;
 }
 

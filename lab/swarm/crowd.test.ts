@@ -94,6 +94,33 @@ describe("the crowd", () => {
     expect(story.tally.payments.paid).toBeGreaterThan(20);
   });
 
+  test("finds a shop correct that queues acceptances and decides when asked, and pays for them", async () => {
+    const story = await sellTo(300, { queuesEvery: 2 });
+    expect(story.findings).toEqual([]);
+    const { rows, payments } = story.tally;
+    expect(countRows(rows, { reason: "queued" })).toBeGreaterThan(20);
+    expect(payments.followed).toBeGreaterThan(10);
+    expect(payments.lost).toBe(0);
+    const followed = story.observations.flatMap((row) => (row.kind === "decided" ? row.rid : []));
+    expect(story.observations.some((row) => row.kind === "paid" && followed.includes(row.rid))).toBe(true);
+  });
+
+  test("finds a shop correct that tells those it queued of their loss", async () => {
+    const story = await sellTo(300, { queuesEvery: 2, losesQueued: true });
+    expect(story.findings).toEqual([]);
+    expect(story.tally.payments.lost).toBeGreaterThan(10);
+  });
+
+  test("finds out a shop that loses what it had answered as held", async () => {
+    expect(rulesOf(await sellTo(300, { losesHeldEvery: 3 }))).toContain("held_is_kept");
+  });
+
+  test("takes a gateway's answer for none, and asks again with the same key", async () => {
+    const story = await sellTo(300, { gatewayEvery: 3 });
+    expect(story.findings).toEqual([]);
+    expect(countRows(story.tally.rows, { stage: "no answer", reason: "gateway" })).toBeGreaterThan(10);
+  });
+
   // With stock for everybody: in a shortage the greedy may find it gone before they reach their limit.
   test("lets the greedy meet their limit", async () => {
     const story = await sellTo(300, {}, PLENTY);

@@ -28,6 +28,14 @@ export interface Lies {
   readonly ignoresHaste?: boolean;
   /** Answers every n-th attempt with 503 busy. */
   readonly busyEvery?: number;
+  /** Acts on every n-th attempt and lets a gateway answer 502 in its place. */
+  readonly gatewayEvery?: number;
+  /** Answers every n-th acceptance as queued, and decides when it was asked twice; no lie either. */
+  readonly queuesEvery?: number;
+  /** Decides against what it queued, and gives the units back. */
+  readonly losesQueued?: boolean;
+  /** Records every n-th hold as lost after it was answered. */
+  readonly losesHeldEvery?: number;
 }
 
 interface FakeOrder extends OrderRow {
@@ -63,6 +71,7 @@ export class FakeShop {
   private readonly sessions = new Map<string, { buyerId: string; key: Buffer }>();
   private readonly nonces = new Map<string, string>();
   private readonly attemptsAtMs = new Map<string, number[]>();
+  private readonly readCounts = new Map<string, number>();
   private attemptCount = 0;
 
   constructor(options: { items?: readonly { sku: string; stock: number }[]; perBuyerMax: number; lies?: Lies }) {
@@ -113,6 +122,8 @@ export class FakeShop {
     if (sku !== "") return this.reserve(request, { saleId, sku, body });
     const [, rid = ""] = /^\/v1\/reservations\/([^/]+)\/checkout$/.exec(url) ?? [];
     if (rid !== "") return { status: 201, body: { checkoutUrl: `http://127.0.0.1/pay/${rid}`, paymentId: "p" } };
+    const [, readRid = ""] = /^\/v1\/reservations\/([^/]+)$/.exec(url) ?? [];
+    if (readRid !== "") return this.readReservation(readRid);
     const [, paidRid = ""] = /^\/pay\/([^/]+)$/.exec(url) ?? [];
     return this.pressButton(paidRid, new URLSearchParams(body).get("action"));
   }
@@ -144,8 +155,7 @@ export class FakeShop {
 
   private reserve(request: IncomingMessage, attempt: Attempt): Reply {
     this.attemptCount += 1;
-    const { busyEvery } = this.lies;
-    if (busyEvery !== undefined && this.attemptCount % busyEvery === 0) return refuse(503, "shed", "busy", 20);
+    if (this.isTurn(this.lies.busyEvery)) return refuse(503, "shed", "busy", 20);
     const waitMs = this.opensAtMs - nowMs();
     if (waitMs > 0 && this.lies.opensEarly !== true) return refuse(425, "window", "not_open", waitMs);
     const token = String(request.headers.authorization).slice("Bearer ".length);
@@ -175,10 +185,35 @@ export class FakeShop {
     if (stock.free < quantity) return refuse(409, "sold-out", "empty", 50);
     stock.free -= quantity;
     const rid = known === undefined ? ridOf(attempt.saleId, buyerId, key) : randomBytes(21).toString("base64url");
-    const order = { rid, buyerId, sku, quantity, key, status: "held", holdUntil: nowMs() + HOLD_MS };
-    const { losesOrderEvery } = this.lies;
-    if (losesOrderEvery === undefined || this.attemptCount % losesOrderEvery !== 0) this.orders.push(order);
-    return held(order, false);
+    const status = this.isTurn(this.lies.queuesEvery) ? "queued" : "held";
+    const order = { rid, buyerId, sku, quantity, key, status, holdUntil: nowMs() + HOLD_MS };
+    if (!this.isTurn(this.lies.losesOrderEvery)) this.orders.push(order);
+    const reply = this.isTurn(this.lies.gatewayEvery) ? { status: 502, body: "Bad Gateway" } : held(order, false);
+    if (this.isTurn(this.lies.losesHeldEvery)) this.lose(order);
+    return reply;
+  }
+
+  private isTurn(every: number | undefined): boolean {
+    return every !== undefined && this.attemptCount % every === 0;
+  }
+
+  private lose(order: FakeOrder): void {
+    order.status = "lost";
+    const stock = this.stock.get(order.sku);
+    if (stock !== undefined) stock.free += order.quantity;
+  }
+
+  /** What is queued is decided when its buyer asks for the second time. */
+  private readReservation(rid: string): Reply {
+    const order = this.orders.find((candidate) => candidate.rid === rid);
+    if (order === undefined) return refuse(404, "none", "not_found");
+    const readCount = (this.readCounts.get(rid) ?? 0) + 1;
+    this.readCounts.set(rid, readCount);
+    if (order.status === "queued" && readCount > 1) {
+      if (this.lies.losesQueued === true) this.lose(order);
+      else order.status = "held";
+    }
+    return { status: 200, body: { rid, status: order.status } };
   }
 
   private isHasty(buyerId: string): boolean {
@@ -213,11 +248,11 @@ export class FakeShop {
 }
 
 function held(order: OrderRow, isReplay: boolean): Reply {
-  const { rid, sku, quantity, holdUntil } = order;
+  const { rid, sku, quantity, holdUntil, status } = order;
   return {
-    status: 201,
+    status: status === "queued" ? 202 : 201,
     isReplay,
-    body: { rid, saleId: "fake", sku, quantity, status: "held", holdUntil, receipt: "r" },
+    body: { rid, saleId: "fake", sku, quantity, status, holdUntil, receipt: "r" },
   };
 }
 
