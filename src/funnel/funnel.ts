@@ -8,13 +8,15 @@
 
 import type { SaleId } from "../domain/ids.ts";
 import type { Refusal } from "../domain/refusals.ts";
+import type { FlushReport } from "../ledger/batcher.ts";
 import type { ChangeFeed } from "../ports/change-feed.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { Ledger, Stock } from "../ports/ledger.ts";
+import type { BatchOutcome, Ledger, Stock } from "../ports/ledger.ts";
 import type { Random } from "../ports/random.ts";
 import type { Decision, FunnelTelemetry, Log } from "../ports/telemetry.ts";
 import { ConcurrencyLimit } from "./1-shed/concurrency-limit.ts";
 import { EventLoopDelay } from "./1-shed/event-loop-delay.ts";
+import { Ramp } from "./1-shed/ramp.ts";
 import { Shed } from "./1-shed/shed.ts";
 import type { Catalogue } from "./2-window/catalogue.ts";
 import { judgeWindow } from "./2-window/window.ts";
@@ -49,6 +51,10 @@ export interface FunnelDependencies {
   readonly trustedProxies: readonly string[];
   readonly challengeGate?: ChallengeGate;
   readonly riskAssessor?: RiskAssessor;
+  /** How long it takes until a ledger that was away gets all its work again. 0, the default = it gets it at once. */
+  readonly rampMs?: number;
+  /** What the redis ledger promises of a 202; weaker than "always" is said in the answer. */
+  readonly durability?: "always" | "everysec";
 }
 
 export interface Funnel {
@@ -78,6 +84,7 @@ export function createFunnel(dependencies: FunnelDependencies): Funnel {
 class SevenStages implements Funnel {
   readonly #parts: FunnelDependencies;
   readonly #limit = new ConcurrencyLimit();
+  readonly #ramp: Ramp;
   readonly #loopDelay: EventLoopDelay;
   readonly #shed: Shed;
   readonly #throttle: Throttle;
@@ -90,7 +97,8 @@ class SevenStages implements Funnel {
     const { ledger, catalogue, feed, clock, random, log, limits, trustedProxies } = parts;
     this.#parts = parts;
     this.#loopDelay = new EventLoopDelay(clock);
-    this.#shed = new Shed({ limit: this.#limit, loopDelay: this.#loopDelay });
+    this.#ramp = new Ramp({ clock, rampMs: parts.rampMs ?? 0 });
+    this.#shed = new Shed({ limit: this.#limit, loopDelay: this.#loopDelay, ramp: this.#ramp });
     const exchange = parts.limitExchange ?? null;
     const shared = exchange === null ? null : { exchange, name: "attempts" as const };
     this.#throttle = new Throttle({ limits, trustedProxies, bans: catalogue, clock, random, shared });
@@ -99,14 +107,14 @@ class SevenStages implements Funnel {
       catalogue,
       clock,
       random,
-      onFlush: (report) => this.#learn(report.latencyMs),
+      onFlush: (report) => this.#learn(report),
     });
     this.#keeper = new LatchKeeper({ ledger, catalogue, lanes: this.#lanes, feed, clock, log });
     this.#admission = new Admission({
       gate: parts.challengeGate ?? noChallengeGate,
       assessor: parts.riskAssessor ?? trustingAssessor,
     });
-    this.#services = { keys: parts.keys, clock, shed: this.#shed };
+    this.#services = { keys: parts.keys, clock, shed: this.#shed, durability: parts.durability ?? "always" };
   }
 
   decide(request: HotRequest): HotAnswer | Promise<HotAnswer> {
@@ -189,9 +197,12 @@ class SevenStages implements Funnel {
     this.#parts.telemetry.decided(saleId, decision, this.#parts.clock.monotonicMs() - arrivedAtMs);
   }
 
-  #learn(latencyMs: number): void {
+  #learn({ answer, latencyMs }: FlushReport): void {
     const nowMs = this.#parts.clock.monotonicMs();
     this.#limit.observe({ latencyMs, inFlight: this.#shed.inFlight, nowMs });
+    this.#ramp.observe({ isAnswered: answer?.outcomes.some(({ kind }) => kind !== "unknown") ?? false, latencyMs });
+    // A ledger that cannot tell the item's stock by the way has said that there is nothing for these: look after it.
+    if (answer?.stock === null && answer.outcomes.some(isOutOfStock)) this.#keeper.wakeSoon();
   }
 
   async warmUp(): Promise<void> {
@@ -226,4 +237,8 @@ class SevenStages implements Funnel {
   readiness(): "draining" | "busy" | null {
     return this.#shed.readiness;
   }
+}
+
+function isOutOfStock(outcome: BatchOutcome["outcomes"][number]): boolean {
+  return outcome.kind === "refused" && (outcome.reason === "empty" || outcome.reason === "sold_out");
 }

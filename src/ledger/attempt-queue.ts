@@ -29,10 +29,16 @@ export class AttemptQueue {
   readonly #parked = new Map<string, PendingAttempt[]>();
   readonly #byRid = new Map<string, PendingAttempt>();
   #pendingCount = 0;
+  #pendingUnits = 0;
 
   /** Callers without an answer. */
   get pendingCount(): number {
     return this.#pendingCount;
+  }
+
+  /** Units that the attempts without an answer ask for. */
+  get pendingUnits(): number {
+    return this.#pendingUnits;
   }
 
   /** Attempts that could be sent now. */
@@ -56,6 +62,7 @@ export class AttemptQueue {
         return;
       }
       const pending = { attempt, arrivedAtMs, callers: [caller] };
+      this.#pendingUnits += attempt.quantity;
       // The same rid with another quantity goes to the ledger by itself, which answers key_reused.
       if (known === undefined) this.#byRid.set(attempt.rid, pending);
       if (this.#readyBuyers.has(attempt.buyerId)) this.#park(pending);
@@ -98,6 +105,7 @@ export class AttemptQueue {
 
   #forget(pending: PendingAttempt): void {
     this.#pendingCount -= pending.callers.length;
+    this.#pendingUnits -= pending.attempt.quantity;
     if (this.#byRid.get(pending.attempt.rid) === pending) this.#byRid.delete(pending.attempt.rid);
   }
 

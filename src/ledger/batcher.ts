@@ -34,6 +34,8 @@ export const TRIES_MAX = 3;
 export const FLIGHT_MS_MAX = 4_000;
 /** Calls that may be open, those included whose answer nobody waits for any more. */
 export const CALLS_OPEN_MAX = 8;
+/** Units that are waited for although the ledger stalls and nothing is certain: somebody must find out that it is back. */
+export const STALLED_UNITS_MIN = 8;
 
 const RETRY_DELAY_MS = 50;
 
@@ -49,7 +51,7 @@ export interface FlushReport {
 }
 
 export interface BatcherParts {
-  readonly ledger: Pick<Ledger, "reserve">;
+  readonly ledger: Pick<Ledger, "reserve" | "certainUnits">;
   readonly clock: Clock;
   readonly random: Random;
   readonly saleId: SaleId;
@@ -90,6 +92,10 @@ export class Batcher {
    */
   submit(attempt: Attempt): Promise<AttemptOutcome> {
     if (this.#queue.pendingCount >= PENDING_MAX) return Promise.reject(new Fault("LEDGER_OVERLOADED"));
+    const certainUnits = this.#parts.ledger.certainUnits?.(this.#parts.itemId) ?? null;
+    if (certainUnits !== null && this.#queue.pendingUnits >= Math.max(certainUnits, STALLED_UNITS_MIN)) {
+      return Promise.reject(new Fault("LEDGER_OVERLOADED", { internal: "the ledger stalls, and no more is certain" }));
+    }
     const outcome = this.#queue.add(attempt, this.#parts.clock.monotonicMs());
     this.#schedule();
     return outcome;

@@ -15,7 +15,7 @@ import { mintSessionToken } from "../../src/funnel/3-identity/session-token.ts";
 import { createBuyerApp } from "../../src/http/buyer/app.ts";
 import type { BuyerAppDependencies } from "../../src/http/buyer/dependencies.ts";
 import type { Clock } from "../../src/ports/clock.ts";
-import type { Stock } from "../../src/ports/ledger.ts";
+import type { QueuedReservation, Stock } from "../../src/ports/ledger.ts";
 import type { Order } from "../../src/ports/order-store.ts";
 
 export const NOW_MS = 1_800_000_000_000;
@@ -126,6 +126,7 @@ export interface BuyerWorld {
   sales: Sale[];
   stock: Stock[];
   orders: Order[];
+  queued: QueuedReservation[];
   /** How often the ledger was asked for stock. */
   stockReads: number;
   /** Set to make every store fail with it. */
@@ -167,6 +168,7 @@ function makeWorld(): BuyerWorld {
     sales: [makeSale()],
     stock: [makeStock(41, { free: 100 }), makeStock(42, { free: 3 })],
     orders: [makeOrder(), makeOrder({ rid: "rid-of-bob", buyerId: "bob" })],
+    queued: [],
     stockReads: 0,
     failure: null,
     sessionRefusal: null,
@@ -197,6 +199,8 @@ function makeStores(world: BuyerWorld): Pick<BuyerAppDependencies, "ledger" | "o
         world.stockReads += 1;
         return answer(() => world.stock.filter((row) => itemIds.includes(row.itemId)));
       },
+      findQueued: ({ rid, buyerId }) =>
+        answer(() => world.queued.find((each) => each.rid === rid && each.buyerId === buyerId) ?? null),
     },
     orders: {
       findOrder: (rid) => answer(() => world.orders.find((order) => order.rid === rid) ?? null),

@@ -6,6 +6,7 @@ import { ManualClock } from "../../../test/support/manual-clock.ts";
 import type { HotRequest } from "../request.ts";
 import { CONCURRENCY_AT_START, ConcurrencyLimit } from "./concurrency-limit.ts";
 import { EventLoopDelay } from "./event-loop-delay.ts";
+import { Ramp } from "./ramp.ts";
 import { BODIES_READ_MAX, Shed } from "./shed.ts";
 
 function request(headers: Record<string, string> = {}): HotRequest {
@@ -23,14 +24,17 @@ function request(headers: Record<string, string> = {}): HotRequest {
 
 function warmShed() {
   const loopDelay = { delayMs: 0 };
-  const shed = new Shed({ limit: new ConcurrencyLimit(), loopDelay: loopDelay as EventLoopDelay });
+  const ramp = new Ramp({ clock: new ManualClock(), rampMs: 0 });
+  const shed = new Shed({ limit: new ConcurrencyLimit(), loopDelay: loopDelay as EventLoopDelay, ramp });
   shed.markWarm();
   return { shed, loopDelay };
 }
 
 describe("shed", () => {
   test("is busy until warm: nothing untrue is said about sales that are not loaded yet", () => {
-    const shed = new Shed({ limit: new ConcurrencyLimit(), loopDelay: new EventLoopDelay(new ManualClock()) });
+    const clock = new ManualClock();
+    const ramp = new Ramp({ clock, rampMs: 0 });
+    const shed = new Shed({ limit: new ConcurrencyLimit(), loopDelay: new EventLoopDelay(clock), ramp });
     expect(shed.check(request())?.reason).toBe("busy");
     expect(shed.readiness).toBe("busy");
     shed.markWarm();

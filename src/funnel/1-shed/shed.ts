@@ -11,6 +11,7 @@ import { malformed, plainRefusal, prepareClosingRefusal, prepareRefusal } from "
 import type { HotRequest } from "../request.ts";
 import type { ConcurrencyLimit } from "./concurrency-limit.ts";
 import { EVENT_LOOP_DELAY_MS_MAX, type EventLoopDelay } from "./event-loop-delay.ts";
+import type { Ramp } from "./ramp.ts";
 
 /** The body of an attempt is `{ "quantity": n, "challenge"?: … }`. */
 export const HOT_BODY_BYTES_MAX = 4_096;
@@ -27,14 +28,17 @@ const BAD_LENGTH = prepareClosingRefusal(malformed("The Content-Length header mu
 export class Shed {
   readonly #limit: ConcurrencyLimit;
   readonly #loopDelay: EventLoopDelay;
+  readonly #ramp: Ramp;
   #inFlight = 0;
   #reading = 0;
+  #confirming = 0;
   #isWarm = false;
   #isDraining = false;
 
-  constructor(parts: { limit: ConcurrencyLimit; loopDelay: EventLoopDelay }) {
+  constructor(parts: { limit: ConcurrencyLimit; loopDelay: EventLoopDelay; ramp: Ramp }) {
     this.#limit = parts.limit;
     this.#loopDelay = parts.loopDelay;
+    this.#ramp = parts.ramp;
   }
 
   /** Attempts between their arrival at the batcher and their answer. */
@@ -44,7 +48,7 @@ export class Shed {
 
   /** Attempts past stage 6 without an answer yet. */
   get admitted(): number {
-    return this.#reading + this.#inFlight;
+    return this.#reading + this.#inFlight + this.#confirming;
   }
 
   /** Why no work is taken, or null. One full moment of the concurrency limit does not count. */
@@ -56,6 +60,7 @@ export class Shed {
   /** The catalogue and the latches are loaded: "no such sale" and "sold out" are now true when said. */
   markWarm(): void {
     this.#isWarm = true;
+    this.#ramp.begin();
   }
 
   /** From now on every attempt is refused as `draining`; those in flight finish. */
@@ -67,6 +72,7 @@ export class Shed {
   check(request: HotRequest): Refusal | null {
     if (this.#isDraining) return plainRefusal("draining");
     if (!this.#isWarm || this.#inFlight >= this.#limit.limit) return plainRefusal("busy");
+    if (!this.#ramp.admits({ inFlight: this.#inFlight, limit: this.#limit.limit })) return plainRefusal("busy");
     if (this.#reading >= BODIES_READ_MAX) return plainRefusal("busy");
     if (this.#loopDelay.delayMs > EVENT_LOOP_DELAY_MS_MAX) return plainRefusal("busy");
     const contentLength = request.header("content-length");
@@ -93,5 +99,14 @@ export class Shed {
 
   leave(): void {
     this.#inFlight -= 1;
+  }
+
+  /** Around waiting for the commit of what the ledger has accepted: nothing to bound, only to finish before the end. */
+  beginConfirm(): void {
+    this.#confirming += 1;
+  }
+
+  endConfirm(): void {
+    this.#confirming -= 1;
   }
 }

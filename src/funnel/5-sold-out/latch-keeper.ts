@@ -23,6 +23,8 @@ export const HOLDERS_PAGE_MAX = 5_000;
 const HOLDERS_PAGES_MAX = 1_000;
 /** Lanes are made this long before their sale opens, so that the first second finds them ready. */
 const WARM_BEFORE_OPEN_MS = 60_000;
+/** Wakes by flushes that came up empty: at the end of a sale every one of them does. */
+export const WAKE_INTERVAL_MS = 100;
 /** One pass; a read that hangs must not stop the keeper for ever. */
 const PASS_DEADLINE_MS = 5_000;
 
@@ -42,6 +44,8 @@ export class LatchKeeper {
   #isWanted = false;
   #isStopped = true;
   #cancelTimer: (() => void) | null = null;
+  #cancelWake: (() => void) | null = null;
+  #passedAtMs = Number.NEGATIVE_INFINITY;
   readonly #unsubscribes: (() => void)[] = [];
 
   constructor(parts: LatchKeeperParts) {
@@ -66,7 +70,24 @@ export class LatchKeeper {
     for (const unsubscribe of this.#unsubscribes.splice(0)) unsubscribe();
     this.#cancelTimer?.();
     this.#cancelTimer = null;
+    this.#cancelWake?.();
+    this.#cancelWake = null;
     await this.#running;
+  }
+
+  /** Asks for a pass within {@link WAKE_INTERVAL_MS}: at once when the last one is that long ago. */
+  wakeSoon(): void {
+    if (this.#isStopped || this.#cancelWake !== null) return;
+    const { clock } = this.#parts;
+    const delayMs = this.#passedAtMs + WAKE_INTERVAL_MS - clock.monotonicMs();
+    if (delayMs <= 0) {
+      this.wake();
+      return;
+    }
+    this.#cancelWake = clock.setTimer(delayMs, () => {
+      this.#cancelWake = null;
+      this.wake();
+    });
   }
 
   /** Asks for a pass soon: at once, or after the one that runs. */
@@ -113,10 +134,18 @@ export class LatchKeeper {
   }
 
   async #pass(): Promise<void> {
+    this.#passedAtMs = this.#parts.clock.monotonicMs();
     this.#parts.lanes.prune();
     this.#noticeStates();
     await this.#readStock();
-    for (const lane of this.#parts.lanes.all()) await this.#readHoldersOf(lane);
+    // One item whose holders cannot be read is no reason to leave the others' unread.
+    let failure: unknown = null;
+    for (const lane of this.#parts.lanes.all()) {
+      await this.#readHoldersOf(lane).catch((error: unknown) => {
+        failure ??= error;
+      });
+    }
+    if (failure !== null) throw failure;
   }
 
   /** Makes lanes ahead of time, and notes which sales went back to being open. */

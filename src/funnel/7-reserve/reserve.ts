@@ -2,14 +2,15 @@
  * Stage 7, reserve: reads the body, checks that it is the one that was signed, and takes the units.
  *
  * The only stage that waits. Everything the ledger says becomes an answer here; what it did not say is `unavailable`,
- * never "sold out", and certainly-not-sent is `busy`. The same key and parameters always give the same `rid`.
+ * never "sold out", and certainly-not-sent is `busy`. The same key and parameters always give the same `rid`. An
+ * acceptance that Postgres does not have yet waits a moment for it, outside the count that bounds the ledger's work.
  */
 import { isFault } from "../../domain/faults.ts";
 import { deriveRid } from "../../domain/ids.ts";
 import type { Refusal } from "../../domain/refusals.ts";
 import type { Sale } from "../../domain/sale.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { AttemptOutcome } from "../../ports/ledger.ts";
+import type { AttemptOutcome, Confirmation } from "../../ports/ledger.ts";
 import { HOT_BODY_BYTES_MAX, type Shed } from "../1-shed/shed.ts";
 import type { Place } from "../2-window/catalogue.ts";
 import { notOpenRefusal } from "../2-window/window.ts";
@@ -54,7 +55,9 @@ function refused(refusal: Refusal): ReserveOutcome {
 export interface ReserveServices {
   readonly keys: Keys;
   readonly clock: Clock;
-  readonly shed: Pick<Shed, "beginRead" | "endRead" | "enter" | "leave">;
+  readonly shed: Pick<Shed, "beginRead" | "endRead" | "enter" | "leave" | "beginConfirm" | "endConfirm">;
+  /** What a 202 is worth: with "everysec" it says so. */
+  readonly durability: "always" | "everysec";
 }
 
 /** The body, or why there is none; a sender that drips is given up. */
@@ -106,17 +109,34 @@ export async function reserve(attempt: AdmittedAttempt, services: ReserveService
     services.shed.leave();
   }
   if (outcome.kind === "refused") return refused(refusalOfLedger(outcome.reason, sale, services.clock));
-  const facts = { rid, saleId: sale.id, sku: place.item.sku, quantity, holdUntil: outcome.holdUntil };
-  const document = { ...facts, status: outcome.status, receipt: signReceipt(services.keys.receipt, facts) };
+  const { status, holdUntil } = await confirm(outcome, services);
+  const facts = { rid, saleId: sale.id, sku: place.item.sku, quantity, holdUntil };
+  const document = { ...facts, status, receipt: signReceipt(services.keys.receipt, facts) };
+  const isQueued = status === "queued";
+  const isWeak = isQueued && services.durability !== "always";
   return {
     kind: "accepted",
     replayed: outcome.replayed,
     answer: {
-      status: outcome.status === "queued" ? HTTP_ACCEPTED : HTTP_CREATED,
+      status: isQueued ? HTTP_ACCEPTED : HTTP_CREATED,
       headers: outcome.replayed ? REPLAYED_HEADERS : ACCEPTED_HEADERS,
-      body: JSON.stringify(document),
+      body: JSON.stringify(isWeak ? { ...document, durability: services.durability } : document),
     },
   };
+}
+
+/** How the acceptance stands when it is answered: as Postgres says, or as the ledger said when that takes too long. */
+async function confirm(
+  outcome: Extract<AttemptOutcome, { kind: "accepted" }>,
+  services: ReserveServices,
+): Promise<Confirmation> {
+  if (outcome.confirmation === undefined) return outcome;
+  services.shed.beginConfirm();
+  try {
+    return (await outcome.confirmation) ?? outcome;
+  } finally {
+    services.shed.endConfirm();
+  }
 }
 
 /** The ledger's clock may differ from ours by a little: it, not we, decides when a sale opens. */

@@ -50,7 +50,7 @@ export interface BuyerAppDependencies {
   readonly keys: Keys;
   readonly authenticator: Authenticator;
   readonly catalogue: SaleCatalogue;
-  readonly ledger: Pick<Ledger, "readStock">;
+  readonly ledger: Pick<Ledger, "readStock" | "findQueued">;
   readonly orders: Pick<OrderStore, "findOrder" | "listOrdersOfBuyer" | "cancelHold">;
   readonly checkout: CheckoutService;
   readonly settlement: Pick<SettlementService, "notified">;

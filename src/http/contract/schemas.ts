@@ -117,6 +117,10 @@ export const AcceptanceSchema = z
     status: z.enum(RESERVATION_STATUSES),
     holdUntil: instant("Until when the units wait for payment."),
     receipt: z.string().openapi({ description: "HMAC-signed statement of the acceptance." }),
+    durability: z
+      .literal("everysec")
+      .optional()
+      .openapi({ description: "Only in a 202 of a deployment whose power cut may lose the last second of them." }),
   })
   .openapi("Acceptance");
 
