@@ -6,7 +6,6 @@
  * was restored from a backup. Locks are not modelled, because nothing runs between the steps of a transaction here.
  */
 import type { SaleId } from "../../../src/domain/ids.ts";
-import { isActive } from "../../../src/domain/reservation.ts";
 import type { Sale } from "../../../src/domain/sale.ts";
 import type {
   BookedItem,
@@ -23,7 +22,8 @@ import type {
   VoidReason,
 } from "../../../src/ports/books.ts";
 import type { BucketEpoch } from "../../../src/ports/bucket-store.ts";
-import { bookItem, isInBucket } from "./books-sums.ts";
+import { rememberedBuyers, rememberedReservations } from "./books-remembered.ts";
+import { bookItem, sumOrders } from "./books-sums.ts";
 import { type BooksRules, copyTables, type GrantRow, type OrderRow, Tables, type TablesData } from "./books-tables.ts";
 import { OrdersModel } from "./orders-model.ts";
 import { ReserveModel } from "./reserve-model.ts";
@@ -89,24 +89,33 @@ export class BooksModel implements Books {
     if (!this.#isCommitting(batch)) return { kind: "fenced" };
     const verdicts = batch.rows.map((row) => this.#verdict(batch, row));
     const fresh = batch.rows.filter((_, index) => verdicts[index] === "committed");
+    const reused = batch.rows.filter((_, index) => verdicts[index] === "reused");
     this.#checkHolds(batch.itemId, fresh);
-    const units = fresh.reduce((sum, row) => sum + row.quantity, 0);
-    if (units > 0) this.tables.shift(batch.itemId, { granted: -units, held: units });
-    this.tables.countNumbers(batch.itemId, fresh.length);
+    const units = unitsOf(fresh);
+    const home = unitsOf(reused);
+    if (units + home > 0) this.tables.shift(batch.itemId, { granted: -units - home, held: units, free: home });
+    this.tables.countNumbers(batch.itemId, fresh.length + reused.length);
+    for (const row of reused) this.#voidReused(batch, row);
     for (const row of fresh) {
       this.#putRow(batch, row, { status: "held", holdUntil: this.#keepPromise(sale, row.promisedUntil), reason: null });
       this.tables.addHold(batch.itemId, row.buyerId, row.quantity);
     }
-    const holdUntil = batch.rows.map((row, index) =>
-      verdicts[index] === "seq_taken" ? 0 : (this.tables.data.orders.get(row.rid)?.holdUntil ?? 0),
-    );
-    return { kind: "done", verdicts, holdUntil };
+    const holdUntil = batch.rows.map((row, index) => {
+      const order = this.tables.data.orders.get(row.rid);
+      const isHere = order !== undefined && this.tables.ridAt(batch, row.seq) === row.rid;
+      return isHere && verdicts[index] !== "seq_taken" ? order.holdUntil : 0;
+    });
+    return { kind: "done", verdicts: verdicts.map((verdict) => (verdict === "reused" ? "known" : verdict)), holdUntil };
   }
 
   async voidRow(
     request: BucketEpoch & { readonly saleId: SaleId; readonly row: CommitRow; readonly reason: VoidReason },
   ): Promise<void> {
     const { row, reason, itemId } = request;
+    if (reason === "lost") {
+      await this.recordLost({ ...request, rows: [row] });
+      return;
+    }
     if (!this.#isCommitting(request) || this.tables.ridAt(request, row.seq) !== undefined) return;
     const known = this.tables.data.orders.get(row.rid);
     const isRevival = known?.status === "lost" && known.itemId === itemId && known.buyerId === row.buyerId;
@@ -152,9 +161,9 @@ export class BooksModel implements Books {
   async placeGrant(
     request: BucketEpoch & { readonly saleId: SaleId; readonly grantId: string; readonly units: number },
   ): Promise<Grant | null> {
+    if (!this.#mayGrant(request)) return null;
     const known = this.#knownGrant(request);
     if (known !== undefined) return known;
-    if (!this.#mayGrant(request)) return null;
     const units = Math.min(request.units, this.tables.stockRow(request.itemId).free);
     if (units <= 0) return null;
     this.tables.shift(request.itemId, { free: -units, granted: units });
@@ -164,9 +173,9 @@ export class BooksModel implements Books {
   async askBack(
     request: BucketEpoch & { readonly saleId: SaleId; readonly grantId: string; readonly units: number },
   ): Promise<Grant | null> {
+    if (!this.#mayGrant(request)) return null;
     const known = this.#knownGrant(request);
-    if (known !== undefined) return known;
-    return this.#mayGrant(request) ? this.#addGrant(request, -request.units) : null;
+    return known === undefined ? this.#addGrant(request, -request.units) : known;
   }
 
   async listUnsettledGrants(request: { readonly saleId: SaleId; readonly epoch: number }): Promise<readonly Grant[]> {
@@ -182,9 +191,9 @@ export class BooksModel implements Books {
     const { sale } = this.tables.saleRow(row.saleId);
     if (this.tables.rules.fenceVoidsGrants && sale.epoch !== row.epoch) return;
     const moved = Math.sign(row.units) * Math.abs(request.movedUnits);
-    const unitsHome = Math.max(row.units, 0) - moved;
+    const unitsHome = row.moved - moved;
     if (unitsHome > 0) this.tables.shift(row.itemId, { granted: -unitsHome, free: unitsHome });
-    this.tables.data.grants.set(row.grantId, { ...row, units: moved, state: "settled" });
+    this.tables.data.grants.set(row.grantId, { ...row, moved, state: "settled" });
   }
 
   async listNotes(request: {
@@ -241,21 +250,11 @@ export class BooksModel implements Books {
   }
 
   async readBuyerHolds(request: Parameters<Books["readBuyerHolds"]>[0]): ReturnType<Books["readBuyerHolds"]> {
-    const rows = [...this.tables.data.holds.values()]
-      .filter((row) => row.itemId === request.itemId && row.quantity > 0 && row.buyerId > request.cursor)
-      .sort((left, right) => (left.buyerId < right.buyerId ? -1 : 1));
-    const buyers = rows.slice(0, request.rowsMax).map(({ buyerId, quantity }) => ({ buyerId, quantity }));
-    return { buyers, next: rows.length > request.rowsMax ? (buyers.at(-1)?.buyerId ?? null) : null };
+    return rememberedBuyers(this.tables.data, request);
   }
 
   async readReservations(request: Parameters<Books["readReservations"]>[0]): ReturnType<Books["readReservations"]> {
-    const rows = [...this.tables.data.orders.values()]
-      .filter((row) => row.itemId === request.itemId && row.status !== "lost" && row.rid > request.cursor)
-      .sort((left, right) => (left.rid < right.rid ? -1 : 1));
-    const reservations = rows.slice(0, request.rowsMax).map(({ rid, buyerId, quantity, status }) => {
-      return { rid, buyerId, quantity, hasEnded: !isActive(status) };
-    });
-    return { reservations, next: rows.length > request.rowsMax ? (reservations.at(-1)?.rid ?? null) : null };
+    return rememberedReservations(this.tables.data, request);
   }
 
   async readBooks(request: Parameters<Books["readBooks"]>[0]): Promise<BookedSale | null> {
@@ -269,14 +268,7 @@ export class BooksModel implements Books {
   async sumOrders(
     request: BucketEpoch & { readonly afterSeq: number; readonly throughSeq: number },
   ): Promise<{ readonly orders: number; readonly units: number }> {
-    let orders = 0;
-    let units = 0;
-    for (const row of this.tables.data.orders.values()) {
-      if (!isInBucket(row, request) || row.seq <= request.afterSeq || row.seq > request.throughSeq) continue;
-      orders += 1;
-      units += row.quantity;
-    }
-    return { orders, units };
+    return sumOrders(this.tables.data, request);
   }
 
   async missingSeqs(
@@ -310,16 +302,24 @@ export class BooksModel implements Books {
     return epoch === request.epoch && (mode === "redis" || mode === "draining");
   }
 
-  /** "committed" here means: would be. A rid that was lost is as good as unknown to the one who asked for the same. */
-  #verdict(address: BucketEpoch, row: CommitRow): CommitVerdict {
+  /**
+   * "committed" here means: would be. A rid that was lost is as good as unknown to the one who asked for the same. One that
+   * is an order elsewhere takes no unit here ("reused"); one with another number of this bucket proves a rollback.
+   */
+  #verdict(address: BucketEpoch, row: CommitRow): CommitVerdict | "reused" {
     const known = this.tables.data.orders.get(row.rid);
     const taken = this.tables.ridAt(address, row.seq);
-    if (known !== undefined && !isRevival(known, address, row)) {
-      const isElsewhere = known.epoch === address.epoch && (known.seq !== row.seq || known.bucket !== address.bucket);
-      if (known.status === "lost" || isElsewhere) return "seq_taken";
-      return this.tables.rules.commitsOnce ? "known" : "committed";
-    }
-    return taken === undefined || taken === row.rid ? "committed" : "seq_taken";
+    if (taken === row.rid) return this.tables.rules.commitsOnce ? "known" : "committed";
+    if (known === undefined || isRevival(known, address, row)) return taken === undefined ? "committed" : "seq_taken";
+    if (taken === reusedRid(address, row.seq)) return "known";
+    const isElsewhere = known.itemId !== address.itemId || known.epoch !== address.epoch;
+    return taken === undefined && isElsewhere ? "reused" : "seq_taken";
+  }
+
+  #voidReused(batch: CommitBatch, row: CommitRow): void {
+    const state = { status: "void" as const, holdUntil: 0, reason: "key_reused" };
+    const order = this.#putRow(batch, { ...row, rid: reusedRid(batch, row.seq), buyerId: "" }, state);
+    this.tables.note("ended", { ...order, rid: row.rid, buyerId: row.buyerId });
   }
 
   #checkHolds(itemId: number, rows: readonly CommitRow[]): void {
@@ -355,12 +355,12 @@ export class BooksModel implements Books {
   #knownGrant(request: BucketEpoch & { readonly grantId: string }): Grant | null | undefined {
     const row = this.tables.data.grants.get(request.grantId);
     if (row === undefined) return undefined;
-    return row.state !== "void" && row.epoch === request.epoch ? toGrant(row) : null;
+    return row.epoch === request.epoch && row.itemId === request.itemId ? toGrant(row) : null;
   }
 
   #addGrant(request: BucketEpoch & { readonly saleId: SaleId; readonly grantId: string }, units: number): Grant {
     const { grantId, saleId, itemId, bucket, epoch } = request;
-    const row: GrantRow = { grantId, saleId, itemId, bucket, epoch, units, state: "new" };
+    const row: GrantRow = { grantId, saleId, itemId, bucket, epoch, units, moved: Math.max(units, 0), state: "new" };
     this.tables.data.grants.set(grantId, row);
     return toGrant(row);
   }
@@ -379,6 +379,15 @@ export class BooksModel implements Books {
     this.tables.data.sales.set(change.saleId, { sale, modeSinceMs, modeReason: change.reason, entries });
     this.tables.onAnnounce("catalogue");
   }
+}
+
+/** Has dots, so that no buyer can have it. */
+function reusedRid({ itemId, epoch, bucket }: BucketEpoch, seq: number): string {
+  return `reused.${itemId}.${epoch}.${bucket}.${seq}`;
+}
+
+function unitsOf(rows: readonly CommitRow[]): number {
+  return rows.reduce((sum, row) => sum + row.quantity, 0);
 }
 
 function isRevival(known: OrderRow, address: BucketEpoch, row: CommitRow): boolean {

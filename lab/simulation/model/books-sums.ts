@@ -4,11 +4,11 @@
 import type { Item, Sale } from "../../../src/domain/sale.ts";
 import type { BookedBucket, BookedItem, Books } from "../../../src/ports/books.ts";
 import type { BucketEpoch } from "../../../src/ports/bucket-store.ts";
-import type { GrantRow, OrderRow, TablesData } from "./books-tables.ts";
+import type { OrderRow, TablesData } from "./books-tables.ts";
 
-/** A recall counts only when the bucket has answered it: until then its units are still there. */
-export function isCountedGrant(row: GrantRow): boolean {
-  return row.state === "settled" || (row.state === "new" && row.units > 0);
+/** Units of an order that its epoch was granted: an over-issued one had none. */
+export function bookedUnits(row: OrderRow): number {
+  return row.reason === "over_issue" ? 0 : row.quantity;
 }
 
 export function isInBucket(row: OrderRow, address: BucketEpoch): boolean {
@@ -36,14 +36,25 @@ function bookBucket(data: TablesData, address: BucketEpoch, aboveSeq: number): B
   const sums = { grantedUnits: 0, orders: 0, units: 0, seqMax: 0 };
   for (const row of data.grants.values()) {
     const isHere = row.itemId === address.itemId && row.bucket === address.bucket && row.epoch === address.epoch;
-    if (isHere && isCountedGrant(row)) sums.grantedUnits += row.units;
+    if (isHere && row.state !== "void") sums.grantedUnits += row.moved;
   }
   for (const row of data.orders.values()) {
     if (!isInBucket(row, address)) continue;
     sums.seqMax = Math.max(sums.seqMax, row.seq);
     if (row.seq <= aboveSeq) continue;
     sums.orders += 1;
-    sums.units += row.quantity;
+    sums.units += bookedUnits(row);
   }
   return { bucket: address.bucket, ...sums };
+}
+
+/** Count and units of the orders with `afterSeq < seq ≤ throughSeq`. */
+export function sumOrders(
+  data: TablesData,
+  request: BucketEpoch & { readonly afterSeq: number; readonly throughSeq: number },
+): { readonly orders: number; readonly units: number } {
+  const rows = [...data.orders.values()].filter(
+    (row) => isInBucket(row, request) && row.seq > request.afterSeq && row.seq <= request.throughSeq,
+  );
+  return { orders: rows.length, units: rows.reduce((sum, row) => sum + bookedUnits(row), 0) };
 }

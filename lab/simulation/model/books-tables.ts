@@ -59,8 +59,10 @@ export interface HoldRow {
 export interface GrantRow extends BucketEpoch {
   readonly grantId: string;
   readonly saleId: string;
-  /** Negative for a recall: what is asked back, and once settled what came. */
+  /** Negative for a recall: what is asked back. */
   readonly units: number;
+  /** What counts: a grant from the start, a recall when its bucket has answered. */
+  readonly moved: number;
   readonly state: "new" | "settled" | "void";
 }
 
@@ -110,6 +112,8 @@ export class Tables {
   readonly rules: BooksRules;
   /** Called with what is announced to the nodes: "catalogue", "events" or "stock:<item>". */
   onAnnounce: (topic: string) => void = () => undefined;
+  /** Constraints that refused something, in order. */
+  readonly refusals: string[] = [];
   data: TablesData = emptyTables();
 
   constructor(nowMs: () => number, rules: Partial<BooksRules>) {
@@ -138,8 +142,8 @@ export class Tables {
   checkStock(itemId: number, move: StockMove): void {
     if (!this.rules.checksStock) return;
     const { total, free, granted, held, sold } = moved(this.stockRow(itemId), move);
-    if (free < 0 || granted < 0 || held < 0 || sold < 0) throw violated("nonneg");
-    if (free + granted + held + sold !== total) throw violated("conserve");
+    if (free < 0 || granted < 0 || held < 0 || sold < 0) throw this.#violated("nonneg");
+    if (free + granted + held + sold !== total) throw this.#violated("conserve");
   }
 
   /** Moves units between the columns of a stock row; units that come back to free raise its version. */
@@ -163,7 +167,7 @@ export class Tables {
 
   /** Throws when the buyer would have more than he may; changes nothing. */
   checkHold(itemId: number, buyerId: string, units: number): void {
-    if (this.heldUnits(itemId, buyerId) + units > this.perBuyerMax(itemId)) throw violated("per_buyer");
+    if (this.heldUnits(itemId, buyerId) + units > this.perBuyerMax(itemId)) throw this.#violated("per_buyer");
   }
 
   addHold(itemId: number, buyerId: string, units: number): void {
@@ -192,6 +196,11 @@ export class Tables {
     const { rid, buyerId, quantity, itemId, saleId } = order;
     const noteId = this.data.lastNoteId;
     this.data.notes.set(noteId, { noteId, kind, rid, buyerId, quantity, itemId, saleId, epoch: sale.epoch });
+  }
+
+  #violated(constraint: string): Fault {
+    this.refusals.push(constraint);
+    return refused({ constraint, message: `violates check constraint "${constraint}"` });
   }
 }
 
@@ -247,10 +256,6 @@ function moved(row: StockRow, move: StockMove): StockRow {
     held: row.held + (move.held ?? 0),
     sold: row.sold + (move.sold ?? 0),
   };
-}
-
-function violated(constraint: string): Fault {
-  return refused({ constraint, message: `violates check constraint "${constraint}"` });
 }
 
 /** As the driver throws it: callers read the state and the constraint off the cause. */

@@ -90,7 +90,7 @@ interface CommitAnswer {
   readonly fenced: boolean;
   readonly verdicts: string | null;
   readonly late_until: number | null;
-  readonly known: readonly { readonly holdUntil: number }[] | null;
+  readonly known_until: readonly number[] | null;
 }
 
 /** `implements Books`. */
@@ -291,7 +291,7 @@ function readVerdicts(rows: readonly CommitRow[], answer: CommitAnswer): CommitO
       holdUntil.push(letter === "C" ? row.promisedUntil : (answer.late_until ?? row.promisedUntil));
     } else if (letter === "K") {
       verdicts.push("known");
-      holdUntil.push(answer.known?.[knownIndex++]?.holdUntil ?? row.promisedUntil);
+      holdUntil.push(answer.known_until?.[knownIndex++] ?? 0);
     } else if (letter === "S") {
       verdicts.push("seq_taken");
       holdUntil.push(0);

@@ -82,7 +82,7 @@ test("the number of buckets is chosen when a sale is created, and never changes"
   expect(await response.json()).toMatchObject({ buckets: 4 });
   const changed = await staged.request("PATCH", "/v1/admin/sales/drop", { json: { buckets: 2 } });
   const problem = await expectProblem(changed, "malformed", 400);
-  expect(problem.detail).toContain("buckets");
+  expect(problem["detail"]).toContain("buckets");
   expect(await (await staged.request("GET", "/v1/admin/sales/drop")).json()).toMatchObject({ buckets: 4 });
 });
 

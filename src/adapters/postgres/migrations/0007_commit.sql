@@ -3,13 +3,68 @@
 -- Locks, in the one order of the whole schema: sale fence (shared) → orders → buyer_hold → stock. Everything here is
 -- idempotent by rid and by number, so a worker repeats whatever had no answer. The hot stock row comes last.
 
+-- Counts the numbers of rids that are orders already, but not here, as void; tells the bucket. Moves no units itself.
+CREATE FUNCTION void_reused(
+  in_sale text, in_item integer, in_epoch bigint, in_bucket integer,
+  in_rids text[], in_buyers text[], in_quantities integer[], in_seqs bigint[],
+  OUT numbers integer, OUT units integer
+) LANGUAGE plpgsql
+  SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+AS $$
+BEGIN
+  WITH counted AS (
+    INSERT INTO orders (rid, item_id, sale_id, buyer_id, quantity, epoch, bucket, seq, status, reason, hold_until, amount,
+                        created_at, updated_at)
+      SELECT concat_ws('.', 'reused', in_item, in_epoch, in_bucket, r.seq), in_item, in_sale, '', r.quantity, in_epoch,
+             in_bucket, r.seq, 'void', 'key_reused', 0, i.price_amount * r.quantity, now_ms(), now_ms()
+        FROM unnest(in_rids, in_buyers, in_quantities, in_seqs) r (rid, buyer, quantity, seq)
+        JOIN orders o ON o.rid = r.rid JOIN item i ON i.item_id = in_item
+       WHERE (o.item_id <> in_item OR o.epoch <> in_epoch)
+         AND NOT (o.status = 'lost' AND o.item_id = in_item AND o.buyer_id = r.buyer AND o.quantity = r.quantity)
+       ORDER BY r.seq
+      ON CONFLICT DO NOTHING
+      RETURNING seq, quantity
+  ), told AS (
+    INSERT INTO bucket_note (sale_id, item_id, epoch, kind, rid, buyer_id, quantity)
+      SELECT in_sale, in_item, in_epoch, 'ended', r.rid, r.buyer, r.quantity
+        FROM counted c JOIN unnest(in_rids, in_buyers, in_quantities, in_seqs) r (rid, buyer, quantity, seq)
+          ON r.seq = c.seq ORDER BY r.seq
+  ) SELECT count(*), coalesce(sum(c.quantity), 0) INTO numbers, units FROM counted c;
+END $$;
+
+-- What became of each row, in this transaction or an earlier one. Who has its number decides: the row itself, the void
+-- that stands for it, or somebody else.
+CREATE FUNCTION commit_verdicts(
+  in_item integer, in_epoch bigint, in_bucket integer, in_rids text[], in_seqs bigint[], in_promised bigint[],
+  OUT verdicts text, OUT known_until jsonb
+) LANGUAGE plpgsql
+  SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+AS $$
+BEGIN
+  SELECT string_agg(j.verdict, '' ORDER BY j.n),
+         jsonb_agg(j.hold_until ORDER BY j.n) FILTER (WHERE j.verdict = 'K')
+    INTO verdicts, known_until
+    FROM (SELECT r.n, o.hold_until,
+                 CASE WHEN o.rid = r.rid AND o.changed_tx = pg_current_xact_id() AND o.hold_until = r.promised THEN 'C'
+                      WHEN o.rid = r.rid AND o.changed_tx = pg_current_xact_id() THEN 'L'
+                      WHEN o.rid = r.rid THEN 'K'
+                      WHEN o.reason = 'key_reused' AND EXISTS (SELECT 1 FROM orders x WHERE x.rid = r.rid) THEN 'K'
+                      ELSE 'S' END AS verdict
+            FROM unnest(in_rids, in_seqs, in_promised) WITH ORDINALITY r (rid, seq, promised, n)
+            LEFT JOIN orders o ON o.item_id = in_item AND o.epoch = in_epoch AND o.bucket = in_bucket AND o.seq = r.seq) j;
+END $$;
+
 -- Verdicts, a character a row: C committed with the promised end, L committed with `late_until` (the promise was too far
--- from this clock to be kept: Redis' clock is wrong, or the commit comes after an outage), K known before (details in
--- `known`), S its number is another's or its rid has another number: Redis went back in time.
+-- from this clock to be kept: Redis' clock is wrong, or the commit comes after an outage), K known before (`known_until`
+-- has their ends), S its number is another's, or its rid has another number of the bucket: Redis went back in time.
+--
+-- A rid that is an order already, but not here (a key used again for another item), takes no unit: its number is counted as
+-- void under a rid with dots, which no buyer can have, and its units are free again. It is K, with the end 0.
+
 CREATE FUNCTION commit_batch(
   in_sale text, in_item integer, in_epoch bigint, in_bucket integer,
   in_rids text[], in_buyers text[], in_quantities integer[], in_seqs bigint[], in_promised bigint[],
-  OUT fenced boolean, OUT verdicts text, OUT late_until bigint, OUT known jsonb
+  OUT fenced boolean, OUT verdicts text, OUT late_until bigint, OUT known_until jsonb
 ) LANGUAGE plpgsql
   SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
   SET jit = off SET plan_cache_mode = force_generic_plan
@@ -24,6 +79,8 @@ DECLARE
   new_quantities integer[] := '{}';
   are_all_kept boolean := true;
   revived integer;
+  reused_numbers integer := 0;
+  reused_units integer := 0;
 BEGIN
   PERFORM pg_advisory_xact_lock_shared(hashtextextended(in_sale, 0));
   -- A new statement, so a new snapshot: a fence that was before us is seen here, a later one waits for our end.
@@ -64,6 +121,10 @@ BEGIN
     GET DIAGNOSTICS revived = ROW_COUNT;
     EXIT WHEN revived = 0;
   END LOOP;
+  IF cardinality(new_rids) < cardinality(in_rids) THEN
+    SELECT v.numbers, v.units INTO reused_numbers, reused_units
+      FROM void_reused(in_sale, in_item, in_epoch, in_bucket, in_rids, in_buyers, in_quantities, in_seqs) v;
+  END IF;
 
   IF cardinality(new_rids) > 0 THEN
     INSERT INTO buyer_hold AS h (item_id, buyer_id, quantity, per_buyer_max)
@@ -73,25 +134,21 @@ BEGIN
       ON CONFLICT (item_id, buyer_id)
         DO UPDATE SET quantity = h.quantity + EXCLUDED.quantity, per_buyer_max = EXCLUDED.per_buyer_max;
     INSERT INTO outbox (kind, rids, buyer_ids) VALUES ('held', new_rids, new_buyers);
-    UPDATE stock k SET granted = k.granted - part.units, held = k.held + part.units, seq = k.seq + cardinality(new_rids)
-      FROM (SELECT sum(q)::integer AS units FROM unnest(new_quantities) q) part WHERE k.item_id = in_item;
+  END IF;
+  IF cardinality(new_rids) + reused_numbers > 0 THEN
+    UPDATE stock k SET granted = k.granted - part.units - reused_units, held = k.held + part.units,
+        free = k.free + reused_units, seq = k.seq + cardinality(new_rids) + reused_numbers,
+        version = k.version + CASE WHEN reused_units > 0 THEN 1 ELSE 0 END
+      FROM (SELECT coalesce(sum(q), 0)::integer AS units FROM unnest(new_quantities) q) part WHERE k.item_id = in_item;
+    IF reused_units > 0 THEN PERFORM announce('stock:' || in_item); END IF;
   END IF;
 
   IF are_all_kept AND cardinality(new_rids) = cardinality(in_rids) THEN
     verdicts := repeat('C', cardinality(in_rids));
     RETURN;
   END IF;
-  SELECT string_agg(j.verdict, '' ORDER BY j.n),
-         jsonb_agg(jsonb_build_object('holdUntil', j.hold_until) ORDER BY j.n) FILTER (WHERE j.verdict = 'K')
-    INTO verdicts, known
-    FROM (SELECT r.n, o.hold_until,
-                 CASE WHEN o.changed_tx = pg_current_xact_id() AND o.hold_until = r.promised THEN 'C'
-                      WHEN o.changed_tx = pg_current_xact_id() THEN 'L'
-                      WHEN o.rid IS NULL OR o.status = 'lost' THEN 'S'
-                      WHEN o.epoch = in_epoch AND (o.item_id <> in_item OR o.bucket <> in_bucket OR o.seq <> r.seq) THEN 'S'
-                      ELSE 'K' END AS verdict
-            FROM unnest(in_rids, in_seqs, in_promised) WITH ORDINALITY r (rid, seq, promised, n)
-            LEFT JOIN orders o ON o.rid = r.rid) j;
+  SELECT v.verdicts, v.known_until INTO verdicts, known_until
+    FROM commit_verdicts(in_item, in_epoch, in_bucket, in_rids, in_seqs, in_promised) v;
 END $$;
 
 -- A row that cannot become a hold. "limit" and "poison" give the units back; "over_issue" never had any; "lost" says no
