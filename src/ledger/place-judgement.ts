@@ -109,11 +109,11 @@ function placesOf(look: BucketLook): Omit<AuditedBucket, "provenSeq" | "gapMs"> 
   const committed = committedBefore(look).units;
   if (audit === null || audit.epoch !== epoch) {
     const unapplied = before.grantedUnits - committed;
-    return { bucket: before.bucket, unapplied, available: 0, leased: 0, uncommitted: 0, seq: 0 };
+    return { bucket: before.bucket, unapplied, available: 0, leased: 0, uncommitted: 0, seq: 0, isOpen: false };
   }
-  const { available, leased, reserved, grantedIn, seq } = audit;
+  const { available, leased, reserved, grantedIn, seq, isOpen } = audit;
   const unapplied = before.grantedUnits - grantedIn;
-  return { bucket: before.bucket, unapplied, available, leased, uncommitted: reserved - committed, seq };
+  return { bucket: before.bucket, unapplied, available, leased, uncommitted: reserved - committed, seq, isOpen };
 }
 
 function sum<Value>(values: readonly Value[], read: (value: Value) => number): number {

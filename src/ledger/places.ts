@@ -42,6 +42,7 @@ export interface AuditedBucket {
   /** How many acceptances the bucket made, and how many of them are proven to be orders without a gap. */
   readonly seq: number;
   readonly provenSeq: number;
+  readonly isOpen: boolean;
   /** How long the oldest missing number has been missing, as this process saw it; 0 when none is. */
   readonly gapMs: number;
 }
