@@ -169,24 +169,12 @@ export class Conductor {
 
   /** At first at once; later only when Redis and the sale have been quiet long enough, and not too often. */
   async #considerEntering(sale: Sale, state: LedgerState, view: RedisView): Promise<void> {
-    const { dwellMs, books } = this.#parts;
+    const { dwellMs } = this.#parts;
     if (view.unseenMs === 0 && this.#isDue(sale.id)) {
       const proof = await this.#changes.findLaterEpoch(sale);
       if (proof !== null) return this.#changes.closeRolledBack(sale, proof);
     }
-    if (!view.isWell) {
-      const objection = view.objection ?? "Redis is not well";
-      // A sale that came back has its reason already; one that never left is told why it waits.
-      if (state.epoch > 1 || state.modeReason === objection) return;
-      await books.changeMode({
-        saleId: sale.id,
-        epoch: sale.epoch,
-        from: "postgres",
-        to: "postgres",
-        reason: objection,
-      });
-      return;
-    }
+    if (!view.isWell) return this.#explain(sale, state, view);
     const isFirst = state.epoch === 1;
     if (!isFirst && state.flips >= FLIPS_MAX) return;
     if (!isFirst && (view.wellMs < dwellMs || state.nowMs - state.modeSinceMs < dwellMs)) return;
