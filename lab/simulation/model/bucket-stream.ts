@@ -21,25 +21,24 @@ export function readNew(
   return entries;
 }
 
-/** Pending entries that were left alone for long enough, oldest first; those that do not exist any more are reported. */
+/**
+ * Pending entries that were left alone for long enough, oldest first; those that do not exist any more are reported
+ * however long ago they were taken.
+ */
 export function claimStale(
   stream: StreamData,
   request: { readonly consumerId: string; readonly idleMsMin: number; readonly entriesMax: number },
   nowMs: number,
 ): ClaimedEntries {
-  const stale = [...stream.pending]
-    .filter(([, pending]) => nowMs - pending.takenAtMs >= request.idleMsMin)
-    .map(([lastSeq]) => lastSeq)
-    .sort((left, right) => left - right)
-    .slice(0, request.entriesMax);
   const entries: StreamEntry[] = [];
   const lostLastSeqs: number[] = [];
-  for (const lastSeq of stale) {
+  for (const [lastSeq, pending] of [...stream.pending].sort(([left], [right]) => left - right)) {
+    if (entries.length + lostLastSeqs.length >= request.entriesMax) break;
     const entry = stream.entries.find((candidate) => candidate.lastSeq === lastSeq);
     if (entry === undefined) {
       stream.pending.delete(lastSeq);
       lostLastSeqs.push(lastSeq);
-    } else {
+    } else if (nowMs - pending.takenAtMs >= request.idleMsMin) {
       stream.pending.set(lastSeq, { consumerId: request.consumerId, takenAtMs: nowMs });
       entries.push(entry);
     }
