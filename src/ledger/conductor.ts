@@ -43,8 +43,7 @@ const CHECK_INTERVAL_MS = 1_000;
 /** Returns to redis mode in the life of a sale. */
 export const FLIPS_MAX = 3;
 const REMINDER_INTERVAL_MS = 60_000;
-/** The reason of a sale that nobody has looked at yet, and how often another one replaces it. */
-const CREATED = "created";
+/** How often the reason why a sale stays in postgres mode may change. */
 const EXPLAIN_INTERVAL_MS = 5_000;
 
 export interface ConductorParts {
@@ -185,7 +184,9 @@ export class Conductor {
   async #explain(sale: Sale, state: LedgerState, view: RedisView): Promise<void> {
     const reason = view.objection ?? "Redis is not well";
     if (state.epoch > 1 || state.modeReason === reason) return;
-    if (state.modeReason !== CREATED && state.nowMs - state.modeSinceMs < EXPLAIN_INTERVAL_MS) return;
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (nowMs - (this.#remindedAtMs.get(sale.id) ?? Number.NEGATIVE_INFINITY) < EXPLAIN_INTERVAL_MS) return;
+    this.#remindedAtMs.set(sale.id, nowMs);
     const { books } = this.#parts;
     await books.changeMode({ saleId: sale.id, epoch: sale.epoch, from: "postgres", to: "postgres", reason });
   }

@@ -162,7 +162,10 @@ export interface Books {
     readonly mode: LedgerMode;
     readonly reason: string;
   }): Promise<boolean>;
-  /** Changes the mode inside an epoch: redis → draining, warming → redis. False: it was not in `from`. */
+  /**
+   * Changes the mode inside an epoch: redis → draining, warming → redis; postgres → postgres changes the reason only.
+   * False: it was not in `from`.
+   */
   changeMode(request: {
     readonly saleId: SaleId;
     readonly epoch: number;

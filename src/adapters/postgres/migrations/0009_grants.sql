@@ -89,14 +89,16 @@ BEGIN
 END $$;
 
 -- Another mode inside the same epoch, from exactly the one named. Coming back to redis mode is a flip; coming first is not.
+-- From postgres to postgres only the reason changes: why a sale stays where it is.
 CREATE FUNCTION change_mode(in_sale text, in_epoch bigint, in_from text, in_to text, in_reason text)
   RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-  UPDATE sale SET mode = in_to, revision = revision + 1, mode_since = now_ms(), mode_reason = left(in_reason, 500),
+  UPDATE sale SET mode = in_to, revision = revision + 1, mode_reason = left(in_reason, 500),
+      mode_since = CASE WHEN in_from = in_to THEN mode_since ELSE now_ms() END,
       flips = flips + CASE WHEN in_to = 'redis' AND was_in_redis THEN 1 ELSE 0 END,
       was_in_redis = was_in_redis OR in_to = 'redis'
     WHERE id = in_sale AND epoch = in_epoch AND mode = in_from
-      AND (in_from, in_to) IN (('redis', 'draining'), ('warming', 'redis'));
+      AND (in_from, in_to) IN (('redis', 'draining'), ('warming', 'redis'), ('postgres', 'postgres'));
   IF NOT FOUND THEN RETURN false; END IF;
   PERFORM announce('catalogue');
   RETURN true;
