@@ -31,7 +31,10 @@ export class MemoryEdge implements EdgeState {
     return uses.flatMap((use) => {
       const known = this.#arrivalsMs.get(`${scope} ${use.key}`) ?? [];
       const arrivals = costsMs.map((costMs, limit) =>
-        Math.min(nowMs + aheadMsMax, Math.max(known[limit] ?? 0, nowMs - use.ageMs) + use.requests * costMs),
+        Math.min(
+          nowMs + aheadMsMax,
+          Math.max(known[limit] ?? Number.NEGATIVE_INFINITY, nowMs - use.ageMs) + use.requests * costMs,
+        ),
       );
       this.#arrivalsMs.set(`${scope} ${use.key}`, arrivals);
       return arrivals.map((arrivalMs) => Math.max(0, Math.ceil(arrivalMs - nowMs)));

@@ -12,8 +12,6 @@ import type { Clock } from "../../ports/clock.ts";
 import type { Random } from "../../ports/random.ts";
 import type { Log } from "../../ports/telemetry.ts";
 
-/** How long a call may take. */
-export const ANSWER_MS_MAX = 100;
 const CONNECT_MS_MAX = 1_000;
 /** A connection that owes an answer for this long is given up. */
 const SILENCE_MS_MAX = 1_000;
@@ -39,6 +37,8 @@ function makeClient(url: string) {
 
 export interface EdgeConnectionParts {
   readonly url: string;
+  /** How long a call may take. */
+  readonly answerMsMax: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -85,9 +85,10 @@ export class EdgeConnection {
     if (client === null || this.#isSilent) throw new Fault("EDGE_UNAVAILABLE", { internal: "the edge is away" });
     const answer = work(client);
     const late = Promise.withResolvers<never>();
-    const cancel = this.#parts.clock.setTimer(ANSWER_MS_MAX, () => {
+    const { clock, answerMsMax } = this.#parts;
+    const cancel = clock.setTimer(answerMsMax, () => {
       this.#fallSilent(client, answer);
-      late.reject(new Fault("EDGE_UNAVAILABLE", { internal: `no answer within ${ANSWER_MS_MAX} ms` }));
+      late.reject(new Fault("EDGE_UNAVAILABLE", { internal: `no answer within ${answerMsMax} ms` }));
     });
     try {
       const reply = await Promise.race([answer, late.promise]);
@@ -108,7 +109,7 @@ export class EdgeConnection {
       return;
     }
     this.#isSilent = true;
-    this.#lose(new Error(`no answer within ${ANSWER_MS_MAX} ms`));
+    this.#lose(new Error(`no answer within ${this.#parts.answerMsMax} ms`));
     const cancel = this.#parts.clock.setTimer(SILENCE_MS_MAX, () => {
       if (this.#client === client) this.#reconnectLater();
     });

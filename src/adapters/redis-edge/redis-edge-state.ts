@@ -42,15 +42,19 @@ function readScript(name: string): Script {
   return { text, digest: createHash("sha1").update(text).digest("hex") };
 }
 
+/** Nobody waits longer for the edge than this; nearly always it answers within one. */
+const ANSWER_MS_MAX = 100;
+
 /** `deployment` keeps deployments on one server apart. Nothing is connected before `start`. */
 export function createRedisEdgeState(options: {
   url: string;
   deployment: string;
+  answerMsMax?: number;
   clock: Clock;
   random: Random;
   log: Log;
 }): EdgeState {
-  return new RedisEdgeState(new EdgeConnection(options), options.deployment);
+  return new RedisEdgeState(new EdgeConnection({ answerMsMax: ANSWER_MS_MAX, ...options }), options.deployment);
 }
 
 class RedisEdgeState implements EdgeState {

@@ -8,7 +8,7 @@ local width = #nonce
 local known = redis.call('GET', KEYS[1]) or ''
 local at = string.find(known, nonce, 1, true)
 while at do
-  if at % width == 1 then
+  if (at - 1) % width == 0 then
     return 0
   end
   at = string.find(known, nonce, at + 1, true)
