@@ -51,7 +51,7 @@ class Bench {
     try {
       const port = await firstNumber(child);
       const processes = [{ pid: child.pid ?? 0, children: false }];
-      this.#bare = await measure(closedLoop({ port, book: null, repeat: true }), processes);
+      this.#bare = await measure(closedLoop({ ports: [port], book: null, repeat: true }), processes);
       this.#report("bare server", this.#bare, "200");
     } finally {
       child.kill("SIGKILL");
@@ -89,7 +89,7 @@ class Bench {
     const { secret, buyerPort: port } = target.node;
     const book = { secret, saleId, sku: "seat", count: path.count, shape: path.shape, run };
     const connections = path.expected === "accepted" ? CONNECTIONS_ACCEPTED : CONNECTIONS_REFUSED;
-    const task = { ...closedLoop({ port, book, repeat: path.repeat }), connections, ratePerS };
+    const task = { ...closedLoop({ ports: [port], book, repeat: path.repeat }), connections, ratePerS };
     return measure(task, target.processes);
   }
 
@@ -109,7 +109,7 @@ class Bench {
   }
 }
 
-function closedLoop(what: Pick<BlastTask, "port" | "book" | "repeat">): BlastTask {
+function closedLoop(what: Pick<BlastTask, "ports" | "book" | "repeat">): BlastTask {
   return {
     ...what,
     connections: CONNECTIONS_REFUSED,
@@ -148,7 +148,7 @@ async function takeAll(node: NodeProcess, setup: SaleSetup): Promise<void> {
     shape: { session: "genuine", signature: "right", buyers: setup.stock } as const,
     run: randomBytes(4).toString("hex"),
   };
-  const task = { ...closedLoop({ port: node.buyerPort, book, repeat: false }), connections: 1, warmUpMs: 0 };
+  const task = { ...closedLoop({ ports: [node.buyerPort], book, repeat: false }), connections: 1, warmUpMs: 0 };
   const taken = await measure(task, []);
   if (taken.outcomes["accepted"] !== setup.stock) throw new Error(`could not take the stock of ${setup.id}`);
 }

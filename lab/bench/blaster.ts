@@ -6,10 +6,12 @@
  * omission). Reads its task from the first argument and prints one line of JSON.
  */
 import { connect, type Socket } from "node:net";
+import { Follower } from "./follower.ts";
 import { type BookOptions, buildRequests } from "./request-book.ts";
 
 export interface BlastTask {
-  readonly port: number;
+  /** The nodes; connections are spread over them. */
+  readonly ports: readonly number[];
   readonly connections: number;
   readonly warmUpMs: number;
   readonly durationMs: number;
@@ -19,20 +21,32 @@ export interface BlastTask {
   readonly book: BookOptions | null;
   /** False: stop when every request was sent once. */
   readonly repeat: boolean;
+  /** Asks about every n-th reservation that was answered as queued until it is held; absent = about none. */
+  readonly followEvery?: number;
 }
 
 export interface BlastResult {
   readonly answers: number;
   readonly elapsedMs: number;
-  /** How often each reason (or "accepted", or a status) was answered. */
+  /** How often each reason (or "accepted", "queued", or a status) was answered. */
   readonly outcomes: Readonly<Record<string, number>>;
   readonly latencyMsP50: number;
   readonly latencyMsP99: number;
   readonly failures: number;
   /** Requests sent in all, warm-up included: what the server's processor time is shared among. */
   readonly sentTotal: number;
+  /** From the answer "queued" to the first that says more, milliseconds, in no order. */
+  readonly followedMs: readonly number[];
 }
 
+/** An answer with the request it belongs to; the body only where somebody will read it. */
+interface Answer {
+  readonly outcome: string;
+  readonly request: Buffer;
+  readonly body: Buffer;
+}
+
+const NO_BYTES = Buffer.alloc(0);
 const HEADER_END = Buffer.from("\r\n\r\n");
 const LATENCY_STEP_US = 10;
 const LATENCY_STEPS = 500_000;
@@ -53,16 +67,21 @@ class Blaster {
   #lastAnswerMs = 0;
   #inFlight = 0;
   #finish: (() => void) | null = null;
+  #queued = 0;
+  readonly #follower: Follower;
 
   constructor(task: BlastTask) {
     this.#task = task;
+    this.#follower = new Follower(task.ports);
     const plain = Buffer.from("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
     this.#requests = task.book === null ? [plain] : buildRequests(task.book);
   }
 
   async run(): Promise<BlastResult> {
-    const { connections, port, warmUpMs, durationMs } = this.#task;
-    for (let count = 0; count < connections; count++) this.#idle.push(await Connection.open(port, this));
+    const { connections, ports, warmUpMs, durationMs } = this.#task;
+    for (let count = 0; count < connections; count++) {
+      this.#idle.push(await Connection.open(ports[count % ports.length] ?? 0, this));
+    }
     this.#measureFromMs = performance.now() + warmUpMs;
     this.#endMs = this.#measureFromMs + durationMs;
     const finished = new Promise<void>((resolve) => {
@@ -74,12 +93,13 @@ class Blaster {
       this.#schedule(performance.now(), this.#task.ratePerS);
     }
     await finished;
-    return this.#result();
+    return this.#result(await this.#follower.finish());
   }
 
   /** Called by a connection whose request was answered. */
-  answered(connection: Connection, outcome: string, scheduledMs: number): void {
+  answered(connection: Connection, answer: Answer, scheduledMs: number): void {
     const nowMs = performance.now();
+    const outcome = answer.outcome;
     this.#inFlight--;
     if (scheduledMs >= this.#measureFromMs && nowMs <= this.#endMs) {
       this.#answers++;
@@ -87,10 +107,16 @@ class Blaster {
       this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + 1);
       const step = Math.min(LATENCY_STEPS, Math.floor(((nowMs - scheduledMs) * 1_000) / LATENCY_STEP_US));
       this.#latencies[step] = (this.#latencies[step] ?? 0) + 1;
+      if (outcome === "queued") this.#follow(answer);
     }
     if (this.#task.ratePerS !== null) this.#idle.push(connection);
     else if (nowMs < this.#endMs && this.#hasMore()) this.#sendOn(connection, nowMs);
     this.#finishIfOver(nowMs);
+  }
+
+  #follow(answer: Answer): void {
+    const every = this.#task.followEvery;
+    if (every !== undefined && this.#queued++ % every === 0) this.#follower.follow(answer.request, answer.body);
   }
 
   failed(): void {
@@ -134,7 +160,7 @@ class Blaster {
     if (isOver && this.#inFlight <= 0) this.#finish?.();
   }
 
-  #result(): BlastResult {
+  #result(followedMs: readonly number[]): BlastResult {
     return {
       answers: this.#answers,
       elapsedMs: Math.max(1, this.#lastAnswerMs - this.#measureFromMs),
@@ -143,6 +169,7 @@ class Blaster {
       latencyMsP99: this.#percentile(0.99),
       failures: this.#failures,
       sentTotal: this.#sent,
+      followedMs,
     };
   }
 
@@ -161,6 +188,7 @@ class Connection {
   readonly #socket: Socket;
   readonly #blaster: Blaster;
   #pending: Buffer | null = null;
+  #request: Buffer = NO_BYTES;
   #scheduledMs = 0;
 
   private constructor(socket: Socket, blaster: Blaster) {
@@ -182,6 +210,7 @@ class Connection {
   }
 
   send(request: Buffer, scheduledMs: number): void {
+    this.#request = request;
     this.#scheduledMs = scheduledMs;
     this.#socket.write(request);
   }
@@ -195,7 +224,9 @@ class Connection {
       return;
     }
     this.#pending = null;
-    this.#blaster.answered(this, outcomeOf(bytes, headerEnd), this.#scheduledMs);
+    const outcome = outcomeOf(bytes, headerEnd);
+    const body = outcome === "queued" ? bytes.subarray(headerEnd + HEADER_END.length) : NO_BYTES;
+    this.#blaster.answered(this, { outcome, request: this.#request, body }, this.#scheduledMs);
   }
 }
 
@@ -208,6 +239,7 @@ function contentLength(bytes: Buffer, headerEnd: number): number {
 function outcomeOf(bytes: Buffer, headerEnd: number): string {
   const status = bytes.toString("latin1", 9, 12);
   if (status === "201") return "accepted";
+  if (status === "202") return "queued";
   const body = bytes.toString("latin1", headerEnd + HEADER_END.length);
   const at = body.indexOf('"reason":"');
   return at === -1 ? status : body.slice(at + 10, body.indexOf('"', at + 10));

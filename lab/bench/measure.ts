@@ -21,6 +21,8 @@ export interface Measurement {
   readonly latencyMsP99: number;
   readonly outcomes: Readonly<Record<string, number>>;
   readonly failures: number;
+  /** From the answer "queued" to the first that says more, for those that were followed. */
+  readonly followedMs: readonly number[];
 }
 
 /** Loads the server and answers the figures. The load runs in a process of its own, on Bun for every server. */
@@ -36,6 +38,7 @@ export async function measure(task: BlastTask, processes: readonly MeasuredProce
     latencyMsP99: result.latencyMsP99,
     outcomes: result.outcomes,
     failures: result.failures,
+    followedMs: result.followedMs,
   };
 }
 

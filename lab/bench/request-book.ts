@@ -27,6 +27,8 @@ export interface BookOptions {
   readonly shape: RequestShape;
   /** Makes the buyers and keys of this book differ from those of every other. */
   readonly run: string;
+  /** Makes keys and nonces differ from another book of the same buyers. */
+  readonly again?: string;
 }
 
 const BODY = '{"quantity":1}';
@@ -41,7 +43,7 @@ export function buildRequests(options: BookOptions): readonly Buffer[] {
   const sessions = Array.from({ length: options.shape.buyers }, (_, index) => sessionOf(options, index));
   return Array.from({ length: options.count }, (_, index) => {
     const session = sessions[index % sessions.length];
-    const key = `key-${options.run}-${index}`.padEnd(KEY_LENGTH_MIN, "_");
+    const key = `key-${options.run}${options.again ?? ""}-${index}`.padEnd(KEY_LENGTH_MIN, "_");
     const lines = [`POST ${path} HTTP/1.1`, "Host: 127.0.0.1", "Content-Type: application/json"];
     if (session !== undefined) lines.push(`Authorization: Bearer ${session.token}`);
     lines.push(`Idempotency-Key: ${key}`, `Content-Digest: ${DIGEST}`);
@@ -51,7 +53,7 @@ export function buildRequests(options: BookOptions): readonly Buffer[] {
           path,
           key,
           signingKey: session.signingKey,
-          nonce: `nonce-${options.run}-${index}`.padEnd(NONCE_LENGTH_MIN, "_"),
+          nonce: `nonce-${options.run}${options.again ?? ""}-${index}`.padEnd(NONCE_LENGTH_MIN, "_"),
         }),
       );
     }

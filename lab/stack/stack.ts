@@ -31,6 +31,8 @@ export interface StackOptions {
 /** A running deployment. */
 export class Stack {
   readonly adminToken: string;
+  readonly secret: string;
+  readonly databaseUrl: string;
   readonly redis: Redis;
   readonly postgres: PostgresCluster;
   readonly apiNodes: readonly ShopNode[];
@@ -41,6 +43,8 @@ export class Stack {
   private constructor(parts: {
     folder: string;
     adminToken: string;
+    secret: string;
+    databaseUrl: string;
     redis: Redis;
     postgres: PostgresCluster;
     apiNodes: readonly ShopNode[];
@@ -49,6 +53,8 @@ export class Stack {
   }) {
     this.#folder = parts.folder;
     this.adminToken = parts.adminToken;
+    this.secret = parts.secret;
+    this.databaseUrl = parts.databaseUrl;
     this.redis = parts.redis;
     this.postgres = parts.postgres;
     this.apiNodes = parts.apiNodes;
@@ -117,11 +123,13 @@ async function build(options: StackOptions, folder: string, undo: (() => Promise
   const postgres = await PostgresCluster.start({ isDurable: true });
   undo.push(() => postgres.stop());
   const adminToken = randomBytes(24).toString("base64url");
+  const secret = randomBytes(32).toString("base64url");
+  const databaseUrl = await postgres.createDatabase();
   const nginxPort = await takeFreePort();
   const settings = {
     ADMIN_TOKEN: adminToken,
-    SECRET: randomBytes(32).toString("base64url"),
-    DATABASE_URL: await postgres.createDatabase(),
+    SECRET: secret,
+    DATABASE_URL: databaseUrl,
     REDIS_URL: redis.url,
     PUBLIC_URL: `http://127.0.0.1:${nginxPort}`,
     // Every buyer of the crowd has an address of its own, told by the crowd; nginx on loopback passes it on.
@@ -141,5 +149,5 @@ async function build(options: StackOptions, folder: string, undo: (() => Promise
   undo.push(() => nginx.stop());
   await Promise.all([...apiNodes, ...workers].map((node) => node.untilReady()));
   await nginx.untilReady();
-  return { adminToken, redis, postgres, apiNodes, workers, nginx };
+  return { adminToken, secret, databaseUrl, redis, postgres, apiNodes, workers, nginx };
 }
