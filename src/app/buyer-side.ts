@@ -40,7 +40,7 @@ export function createBuyerSide(
   const { trustedProxies } = config;
   const throttle = { trustedProxies, bans: catalogue, clock, random };
   const funnel = createFunnel({
-    ledger: stores.ledger,
+    ledger: parts.ledger,
     catalogue,
     authenticator,
     feed,
@@ -51,6 +51,8 @@ export function createBuyerSide(
     keys,
     limits,
     trustedProxies,
+    rampMs: config.ledgerRampMs,
+    durability: config.redisUrl === null ? "always" : config.ledgerDurability,
   });
   const hub = createEventHub({
     eventLog: stores.events,
@@ -68,7 +70,7 @@ export function createBuyerSide(
     keys,
     authenticator,
     catalogue,
-    ledger: stores.ledger,
+    ledger: parts.ledger,
     orders: stores.orders,
     checkout: outside.payments.checkout,
     settlement: outside.payments.settlement,

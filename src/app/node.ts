@@ -74,6 +74,7 @@ class Node implements RunningNode {
     const { config, database, stores, clock, random, log } = this.#parts;
     const payments = createPayments({ config, database: database.general, orders: stores.orders, clock, random, log });
     await this.#parts.catalogue.start();
+    await this.#parts.redis?.start(this.#roles);
     if (this.#has("api")) await this.#startBuyers(payments, pages);
     await this.#startOperators(pages);
     if (this.#has("worker")) this.#startWork(payments);
@@ -101,7 +102,7 @@ class Node implements RunningNode {
     });
     this.#buyers = buyers;
     this.#stops.push(() => buyers.funnel.stop());
-    await stores.ledger.warmUp(database.ledgerConnections);
+    await stores.postgres.warmUp(database.ledgerConnections);
     await buyers.funnel.warmUp();
     buyers.hub.start();
     this.#buyerListener = await listenOn({
@@ -141,6 +142,7 @@ class Node implements RunningNode {
   #startWork(payments: Payments): void {
     const { stores, clock, random, log } = this.#parts;
     payments.startWork(this.#publicUrl());
+    this.#parts.redis?.startWork();
     const trimmer = createOutboxTrimmer({ events: stores.events, clock, random, log });
     trimmer.start();
     this.#stops.push(

@@ -33,9 +33,9 @@ export function createOperatorSide(
   if (!outside.hasOperatorApi) return { app: ops, monitor };
   const app = createOperatorApp({
     adminToken: config.adminToken,
-    saleStore: stores.sales,
+    saleStore: parts.sales,
     orderStore: stores.orders,
-    ledger: stores.ledger,
+    ledger: parts.ledger,
     statsStore: stores.stats,
     auditor,
     clock,
@@ -43,7 +43,7 @@ export function createOperatorSide(
     log,
     warmUp: async () => {
       await parts.catalogue.refresh();
-      await stores.ledger.warmUp(parts.database.ledgerConnections);
+      await stores.postgres.warmUp(parts.database.ledgerConnections);
     },
     ops,
     pages: outside.pages,
@@ -70,7 +70,7 @@ function createOps(
   const metrics = createMetrics({
     counts: counters,
     saleStore: stores.sales,
-    ledger: stores.ledger,
+    ledger: parts.ledger,
     backlog: () => buyers?.funnel.inFlight() ?? 0,
     eventLoopDelayMs: () => buyers?.funnel.eventLoopDelayMs() ?? 0,
     sseConnections: () => buyers?.hub.connections() ?? 0,

@@ -10,10 +10,15 @@ import { PostgresChangeFeed } from "../adapters/postgres/postgres-change-feed.ts
 import type { Config } from "../config/load.ts";
 import { Catalogue } from "../funnel/2-window/catalogue.ts";
 import { deriveKeys, type Keys } from "../funnel/3-identity/keys.ts";
+import { RelayingSaleStore } from "../ledger/relaying-sale-store.ts";
+import { RoutedLedger } from "../ledger/routed-ledger.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { FunnelCountsReader } from "../ports/funnel-counts.ts";
+import type { Ledger } from "../ports/ledger.ts";
 import type { Random } from "../ports/random.ts";
+import type { SaleStore } from "../ports/sale-store.ts";
 import type { FunnelTelemetry } from "../ports/telemetry.ts";
+import { createRedisSide, type RedisSide } from "./redis-side.ts";
 import { createStores, type OpenDatabase, openDatabase, prepareSchema, type Stores } from "./storage.ts";
 
 export interface ProcessParts {
@@ -25,11 +30,17 @@ export interface ProcessParts {
   readonly keys: Keys;
   readonly database: OpenDatabase;
   readonly stores: Stores;
+  /** Decides about stock, wherever that is done for a sale now. */
+  readonly ledger: Ledger;
+  /** Sales as operators change them: buckets hear of it at once. */
+  readonly sales: SaleStore;
+  /** Null where REDIS_URL is not set. */
+  readonly redis: RedisSide | null;
   readonly feed: PostgresChangeFeed;
   readonly catalogue: Catalogue;
   /** Publishes the counters. `backlog` is what waits for the ledger in this process. */
   createReporter(backlog: () => number): StatsReporter;
-  /** Ends feed, catalogue, database and log, in that order. */
+  /** Ends the redis ledger, catalogue, feed, database and log, in that order. */
   close(): Promise<void>;
 }
 
@@ -47,6 +58,16 @@ export async function openProcessParts(config: Config): Promise<ProcessParts> {
     await feed.start(database.general);
     const counters = createFunnelCounters();
     const catalogue = new Catalogue({ saleStore: stores.sales, feed, clock, random, log });
+    const redis = await createRedisSide({
+      config,
+      clock,
+      random,
+      log,
+      database: database.ledger,
+      postgres: stores.postgres,
+      orders: stores.orders,
+      sales: catalogue,
+    });
     return {
       config,
       clock,
@@ -56,11 +77,15 @@ export async function openProcessParts(config: Config): Promise<ProcessParts> {
       keys: deriveKeys(config.secret),
       database,
       stores,
+      ledger: new RoutedLedger({ postgres: stores.postgres, redis: redis?.ledger ?? null, sales: catalogue, clock }),
+      sales: redis === null ? stores.sales : new RelayingSaleStore({ store: stores.sales, relay: redis.relay, log }),
+      redis,
       feed,
       catalogue,
       createReporter: (backlog) =>
         createStatsReporter({ counts: counters, store: stores.stats, runId: random.id(), backlog, clock, log }),
       async close() {
+        await redis?.stop();
         await catalogue.stop();
         await feed.stop();
         await database.close();

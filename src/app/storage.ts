@@ -41,7 +41,7 @@ export interface OpenDatabase {
 
 /** Everything that remembers. */
 export interface Stores {
-  readonly ledger: PostgresLedger;
+  readonly postgres: PostgresLedger;
   readonly sales: SaleStore;
   readonly orders: OrderStore;
   readonly events: EventLog;
@@ -97,7 +97,7 @@ export async function missingSchema(database: Database): Promise<string | null> 
 /** The stores on an open database. */
 export function createStores(database: OpenDatabase): Stores {
   return {
-    ledger: new PostgresLedger(database.ledger),
+    postgres: new PostgresLedger(database.ledger),
     sales: new PostgresSaleStore(database.general),
     orders: new PostgresOrderStore(database.general),
     events: new PostgresEventLog(database.general),
