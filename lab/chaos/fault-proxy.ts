@@ -115,6 +115,10 @@ export class FaultProxy {
     return (this.#listener.address() as net.AddressInfo).port;
   }
 
+  get targetPort(): number {
+    return this.#targetPort;
+  }
+
   get connectionCount(): number {
     return this.#links.size;
   }

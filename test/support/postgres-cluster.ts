@@ -59,10 +59,27 @@ export class PostgresCluster {
     return this.#server?.pid ?? null;
   }
 
+  /** False when it was stopped, and when it ended by itself. */
+  get isRunning(): boolean {
+    return this.#server !== null && this.#server.exitCode === null && this.#server.signalCode === null;
+  }
+
+  /** Where the stopped server's data are, for a copy. */
+  get dataFolder(): string {
+    return join(this.#folder, "data");
+  }
+
+  /** The end of the server's log. */
+  get output(): string {
+    return this.#output;
+  }
+
   /** Makes a cluster and starts its server. A durable one waits for the disk at every commit, as in production. */
-  static async start(options: { isDurable: boolean } = { isDurable: false }): Promise<PostgresCluster> {
+  static async start(
+    options: { isDurable: boolean; parentFolder?: string } = { isDurable: false },
+  ): Promise<PostgresCluster> {
     const programs = findPostgresPrograms();
-    const folder = mkdtempSync(join(tmpdir(), "doorbuster-postgres-"));
+    const folder = mkdtempSync(join(options.parentFolder ?? tmpdir(), "doorbuster-postgres-"));
     if (process.getuid?.() === 0) execFileSync("chown", ["postgres", folder]);
     const [command, args] = asPostgresUser([
       `${programs}/initdb`,

@@ -1,0 +1,36 @@
+/**
+ * What a scenario is: something bad that happens to a stack while a sale runs, and what must hold all the same.
+ *
+ * The frame around it (load, healing, settling, audit, selling the rest, history) is the same for all: repetition.ts.
+ */
+import type { Allowances } from "./history-checker.ts";
+import type { Scene } from "./scene.ts";
+import type { StackShape } from "./stack.ts";
+
+/** One way to inflict a scenario. */
+export interface Variant {
+  readonly name: string;
+  readonly shape: StackShape;
+  /** Why this machine cannot do it, in words; null when it can. */
+  readonly whyNot?: () => string | null;
+  /** Injects and, unless the stack's `restore` does it all, heals. Draws moments and victims from the scene. */
+  readonly disturb: (scene: Scene) => Promise<void>;
+  /** How soon somebody must be able to buy again, and from when that counts. */
+  readonly firstSale: { readonly withinMs: number; readonly after: "injection" | "healing" };
+  readonly allowances?: Partial<Allowances>;
+  /** Buckets of the sale's item; 1 when absent. */
+  readonly buckets?: number;
+}
+
+export interface Scenario {
+  /** "K3". */
+  readonly id: string;
+  readonly title: string;
+  /** As the design says it. */
+  readonly mustHold: string;
+  /** Repetitions are dealt to them in turn. */
+  readonly variants: readonly Variant[];
+}
+
+/** From injection to the first sale, by what was hit. */
+export const FIRST_SALE_MS = { api: 4_000, worker: 6_000, redis: 10_000, postgres: 15_000 } as const;
