@@ -18,8 +18,12 @@ const PROGRAM = process.env["REDIS_SERVER_PROGRAM"] ?? "redis-server";
 const COMMAND_TIMEOUT_MS = 5_000;
 const READY_MS_MAX = 20_000;
 const SLOTS = 16_384;
+const CLUSTER_NODES = 3;
+const SLOTS_PER_NODE = Math.ceil(SLOTS / CLUSTER_NODES);
 
 export interface RedisServerOptions {
+  /** Another program than the tests' own. */
+  readonly program?: string;
   /** Default: true. */
   readonly appendOnly?: boolean;
   /** Default: "always". */
@@ -36,13 +40,15 @@ export class RedisServer {
   readonly port: number;
   /** Where its append-only file lies, in the folder `appendonlydir`. */
   readonly folder: string;
+  readonly #program: string;
   readonly #args: readonly string[];
   #server: ChildProcess | null = null;
   #output = "";
 
-  private constructor(options: { port: number; folder: string; args: readonly string[] }) {
+  private constructor(options: { port: number; folder: string; program: string; args: readonly string[] }) {
     this.port = options.port;
     this.folder = options.folder;
+    this.#program = options.program;
     this.#args = options.args;
   }
 
@@ -63,7 +69,7 @@ export class RedisServer {
       ...options.settings,
     };
     const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, ...words(name, value)]);
-    const server = new RedisServer({ port, folder, args });
+    const server = new RedisServer({ port, folder, program: options.program ?? PROGRAM, args });
     await server.startServer();
     return server;
   }
@@ -79,10 +85,11 @@ export class RedisServer {
 
   /** Starts the stopped server again, with the same folder and port, and waits until it has loaded its data. */
   async startServer(): Promise<void> {
-    const server = spawn(PROGRAM, this.#args, { cwd: this.folder, stdio: ["ignore", "pipe", "pipe"] });
+    const program = this.#program;
+    const server = spawn(program, this.#args, { cwd: this.folder, stdio: ["ignore", "pipe", "pipe"] });
     const failed = new Promise<never>((_, reject) => {
-      server.once("error", () => reject(new Error(`${PROGRAM} is needed: apt-get install redis-server`)));
-      server.once("exit", (code) => reject(new Error(`${PROGRAM} ended (${code}): ${this.#output.slice(-2_000)}`)));
+      server.once("error", () => reject(new Error(`${program} is needed: apt-get install redis-server`)));
+      server.once("exit", (code) => reject(new Error(`${program} ended (${code}): ${this.#output.slice(-2_000)}`)));
     });
     failed.catch(() => undefined);
     server.stdout?.on("data", (chunk) => this.#keep(chunk));
@@ -171,12 +178,13 @@ export class RedisCluster {
   }
 
   static async start(options: Omit<RedisServerOptions, "replicaOf" | "isClusterNode"> = {}): Promise<RedisCluster> {
-    const nodes = await Promise.all([0, 1, 2].map(() => RedisServer.start({ ...options, isClusterNode: true })));
+    const nodes = await Promise.all(
+      Array.from({ length: CLUSTER_NODES }, () => RedisServer.start({ ...options, isClusterNode: true })),
+    );
     const cluster = new RedisCluster(nodes);
-    const share = Math.ceil(SLOTS / nodes.length);
     for (const [at, node] of nodes.entries()) {
-      const last = Math.min(SLOTS, (at + 1) * share) - 1;
-      await node.call("CLUSTER", "ADDSLOTSRANGE", String(at * share), String(last));
+      const last = Math.min(SLOTS, (at + 1) * SLOTS_PER_NODE) - 1;
+      await node.call("CLUSTER", "ADDSLOTSRANGE", String(at * SLOTS_PER_NODE), String(last));
       await node.call("CLUSTER", "SET-CONFIG-EPOCH", String(at + 1));
     }
     const [first, ...others] = nodes;
@@ -193,6 +201,13 @@ export class RedisCluster {
 
   get urls(): readonly string[] {
     return this.nodes.map((node) => node.url);
+  }
+
+  /** The node that had the slot when the Cluster was made. */
+  nodeOf(slot: number): RedisServer {
+    const node = this.nodes[Math.floor(slot / SLOTS_PER_NODE)];
+    if (node === undefined) throw new Error(`no node has slot ${slot}`);
+    return node;
   }
 
   /** Moves a slot with its keys to another node, as an administrator's resharding does. */

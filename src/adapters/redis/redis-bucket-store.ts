@@ -314,7 +314,7 @@ class RedisBucketStore implements BucketStore {
     rows: readonly (readonly [string, string])[],
   ): Promise<void> {
     const keys = this.#keysOf(request);
-    for (let from = 0; from < rows.length; from += LOADED_ROWS_MAX) {
+    for (let from = 0; from === 0 || from < rows.length; from += LOADED_ROWS_MAX) {
       const command = commandOf("load", keys, { epoch: String(request.epoch), kind });
       for (const [id, value] of rows.slice(from, from + LOADED_ROWS_MAX)) command.push(id, value);
       await this.#evaluate("load", keys, command);

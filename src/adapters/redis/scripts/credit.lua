@@ -14,7 +14,7 @@ local before = redis.call('HGET', credits, ARGV[2])
 if before then return tonumber(before) end
 
 local units, available, leased = tonumber(ARGV[3]), tonumber(known[3]), tonumber(known[4])
-local areRevoked = -units > available and leased > 0
+local areRevoked = -units > available
 if areRevoked then available, leased = available + leased, 0 end
 if -units > available then units = 0 - available end
 redis.call('HSET', credits, ARGV[2], units)

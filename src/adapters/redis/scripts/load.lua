@@ -11,5 +11,5 @@ local known = redis.call('HMGET', KEYS[1], 'epoch', 'run', 'gate')
 local refusal = refuse(known[1], ARGV[1], known[2])
 if refusal then return refusal end
 if known[3] == '1' then return redis.error_reply('GATE_OPEN the gate is open') end
-redis.call('HSET', ARGV[2] == 'buyers' and KEYS[2] or KEYS[3], unpack(ARGV, 3))
+if #ARGV > 2 then redis.call('HSET', ARGV[2] == 'buyers' and KEYS[2] or KEYS[3], unpack(ARGV, 3)) end
 return 1
