@@ -139,7 +139,8 @@ class LedgerBench {
     const { apiNodes, workers, redis, postgres } = this.#stack;
     const own = [...apiNodes, ...workers].map(({ pid }) => ({ pid, children: false }));
     const database = postgres.pid === null ? [] : [{ pid: postgres.pid, children: true }];
-    return [...own, { pid: redis.pid, children: false }, ...database];
+    const store = redis.pid === null ? [] : [{ pid: redis.pid, children: false }];
+    return [...own, ...store, ...database];
   }
 
   /** Until PostgreSQL has everything that was accepted: nothing of one measurement shall burden the next. */

@@ -12,9 +12,9 @@ import { join } from "node:path";
 import type { Clock } from "../../src/ports/clock.ts";
 import { takeFreePort } from "../../test/support/ports.ts";
 import { PostgresCluster } from "../../test/support/postgres-cluster.ts";
+import { RedisServer } from "../../test/support/redis-server.ts";
 import { Nginx } from "./nginx.ts";
 import type { ServerPrograms } from "./programs.ts";
-import { Redis } from "./redis.ts";
 import { ShopNode } from "./shop-node.ts";
 
 const API_NODES = 3;
@@ -33,7 +33,7 @@ export class Stack {
   readonly adminToken: string;
   readonly secret: string;
   readonly databaseUrl: string;
-  readonly redis: Redis;
+  readonly redis: RedisServer;
   readonly postgres: PostgresCluster;
   readonly apiNodes: readonly ShopNode[];
   readonly workers: readonly ShopNode[];
@@ -45,7 +45,7 @@ export class Stack {
     adminToken: string;
     secret: string;
     databaseUrl: string;
-    redis: Redis;
+    redis: RedisServer;
     postgres: PostgresCluster;
     apiNodes: readonly ShopNode[];
     workers: readonly ShopNode[];
@@ -88,15 +88,15 @@ export class Stack {
   }
 
   get pids(): readonly number[] {
-    const postgres = this.postgres.pid === null ? [] : [this.postgres.pid];
+    const servers = [this.redis.pid, this.postgres.pid, this.nginx.pid];
     const nodes = [...this.apiNodes, ...this.workers].map((node) => node.pid);
-    return [...nodes, this.redis.pid, this.nginx.pid, ...postgres];
+    return [...nodes, ...servers].filter((pid) => pid !== null);
   }
 
   /** The end of what each program printed, for when something went wrong. */
   get output(): string {
     const programs = [...this.apiNodes, ...this.workers].map(({ name, output }) => ({ name, output }));
-    return [...programs, { name: "redis", output: this.redis.output }, { name: "nginx", output: this.nginx.output }]
+    return [...programs, { name: "nginx", output: this.nginx.output }]
       .map(({ name, output }) => `── ${name}\n${output.slice(-OUTPUT_CHARACTERS_PER_PROGRAM)}`)
       .join("\n");
   }
@@ -115,10 +115,9 @@ export class Stack {
 
 async function build(options: StackOptions, folder: string, undo: (() => Promise<void>)[]) {
   const { programs, clock } = options;
-  const redisFolder = join(folder, "redis");
   const nginxFolder = join(folder, "nginx");
-  for (const one of [redisFolder, nginxFolder]) mkdirSync(one);
-  const redis = await Redis.start({ program: programs.redis, folder: redisFolder, clock });
+  mkdirSync(nginxFolder);
+  const redis = await RedisServer.start({ program: programs.redis });
   undo.push(() => redis.stop());
   const postgres = await PostgresCluster.start({ isDurable: true });
   undo.push(() => postgres.stop());

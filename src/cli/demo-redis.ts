@@ -90,10 +90,11 @@ function disturbancesOf(stack: Stack): readonly Disturbance[] {
   const [node] = stack.apiNodes;
   const [, worker] = stack.workers;
   if (node === undefined || worker === undefined) throw new Error("a stack has nodes and two workers");
+  const redis = { kill: () => stack.redis.kill(), restart: () => stack.redis.startServer() };
   return [
     disturbance(`node ${node.name}`, node, { atShare: 0.15, latestMs: 3_000, awayMs: 3_000 }),
     disturbance(`node ${worker.name}`, worker, { atShare: 0.35, latestMs: 6_000, awayMs: 3_000 }),
-    { ...disturbance("Redis", stack.redis, { atShare: 0.6, latestMs: 9_000, awayMs: 5_000 }), leavesMode: "redis" },
+    { ...disturbance("Redis", redis, { atShare: 0.6, latestMs: 9_000, awayMs: 5_000 }), leavesMode: "redis" },
   ];
 }
 
