@@ -57,7 +57,7 @@ export function judgeBucket(look: BucketLook): {
   return { violations: found, trouble: null };
 }
 
-function troubleOf({ epoch, before, audit, proven }: BucketLook): PlacesTrouble | null {
+function troubleOf({ epoch, before, audit, after, proven }: BucketLook): PlacesTrouble | null {
   const where = `bucket ${before.bucket}`;
   if (before.seqMax < proven.throughSeq) {
     const text = `Postgres had orders up to number ${proven.throughSeq} of ${where} and has them to ${before.seqMax}`;
@@ -66,6 +66,10 @@ function troubleOf({ epoch, before, audit, proven }: BucketLook): PlacesTrouble 
   if (audit === null) return { kind: "redis_lost", text: `${where} does not exist in Redis` };
   if (audit.epoch > epoch) {
     return { kind: "postgres_rolled_back", text: `${where} is in epoch ${audit.epoch}, Postgres in ${epoch}` };
+  }
+  if (audit.epoch === epoch && after.seqMax < audit.committedSeq) {
+    const text = `${where} had commits up to number ${audit.committedSeq}, Postgres has them to ${after.seqMax}`;
+    return { kind: "postgres_rolled_back", text };
   }
   if (audit.epoch < epoch) return { kind: "redis_lost", text: `${where} is in the old epoch ${audit.epoch}` };
   return audit.isRegistered ? null : { kind: "redis_lost", text: "Redis restarted or was replaced" };

@@ -232,7 +232,8 @@ export class BooksModel implements Books {
 
   async changeMode(request: Parameters<Books["changeMode"]>[0]): Promise<boolean> {
     const { sale } = this.tables.saleRow(request.saleId);
-    const isKnownMove = request.to === (request.from === "redis" ? "draining" : "redis");
+    const move = `${request.from} ${request.to}`;
+    const isKnownMove = ["redis draining", "warming redis", "postgres postgres"].includes(move);
     if (sale.epoch !== request.epoch || sale.mode !== request.from || !isKnownMove) return false;
     this.#setMode({ ...request, isEntry: request.to === "redis" });
     return true;
@@ -375,7 +376,8 @@ export class BooksModel implements Books {
     const row = this.tables.saleRow(change.saleId);
     const sale = { ...row.sale, mode: change.to, epoch: change.epoch, revision: row.sale.revision + 1 };
     const entries = row.entries + (change.isEntry ? 1 : 0);
-    const modeSinceMs = this.tables.nowMs();
+    const isNews = change.to !== row.sale.mode || change.epoch !== row.sale.epoch;
+    const modeSinceMs = isNews ? this.tables.nowMs() : row.modeSinceMs;
     this.tables.data.sales.set(change.saleId, { sale, modeSinceMs, modeReason: change.reason, entries });
     this.tables.onAnnounce("catalogue");
   }
