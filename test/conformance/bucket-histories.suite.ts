@@ -12,6 +12,8 @@ import { bucketKey } from "../../lab/simulation/model/bucket-data.ts";
 import { BucketModel } from "../../lab/simulation/model/bucket-model.ts";
 import { createSystemClock } from "../../src/adapters/local/system-clock.ts";
 import { createRedisBucketStore } from "../../src/adapters/redis/redis-bucket-store.ts";
+import { type LoadedScript, loadScripts } from "../../src/adapters/redis/script-loader.ts";
+import type { ScriptName } from "../../src/adapters/redis/scripts.ts";
 import { isFault } from "../../src/domain/faults.ts";
 import {
   BUCKET_VERDICTS,
@@ -60,15 +62,7 @@ export function describeBucketHistories(
     let store: BucketStore;
     before(async () => {
       servers = await open();
-      store = createRedisBucketStore({
-        urls: servers.urls,
-        deployment: DEPLOYMENT,
-        durability: "everysec",
-        answerTimeoutMs: 20_000,
-        clock: createSystemClock(),
-        log: new RecordingLog(),
-      });
-      await store.warmUp();
+      store = await openHistoryStore(servers);
     });
     after(async () => {
       await store.close();
@@ -83,6 +77,32 @@ export function describeBucketHistories(
       assert.deepEqual(rare, [], "a history in which something hardly happens shows nothing about it");
     });
   });
+}
+
+/** A store on the servers; `scripts` other than those on disk to see them fail. */
+export async function openHistoryStore(
+  servers: HistoryServers,
+  scripts: Readonly<Record<ScriptName, LoadedScript>> = loadScripts(),
+): Promise<BucketStore> {
+  const store = createRedisBucketStore({
+    urls: servers.urls,
+    deployment: DEPLOYMENT,
+    durability: "everysec",
+    answerTimeoutMs: 20_000,
+    clock: createSystemClock(),
+    log: new RecordingLog(),
+    scripts,
+  });
+  await store.warmUp();
+  return store;
+}
+
+/** Makes one history of so many calls of each kind and throws at the first difference. */
+export async function compareHistory(
+  seed: number,
+  { store, servers, steps }: { store: BucketStore; servers: HistoryServers; steps: number },
+): Promise<void> {
+  await new Comparison(seed, store, servers).run(steps);
 }
 
 /** One history, made on the server and on the model side by side. */
@@ -159,7 +179,7 @@ class Comparison {
       this.#testify(operation, real, audit as BucketAudit | null);
       for (const outcome of outcomesOf(operation, real)) this.#seen.set(outcome, this.timesSeen(outcome) + 1);
     } catch (error) {
-      throw new Error(`seed ${this.#seed}: ${(error as Error).message}\n${this.#historyOf(operation)}`, {
+      throw new Error(`SEED=${this.#seed}: ${(error as Error).message}\n${this.#historyOf(operation)}`, {
         cause: error,
       });
     }
@@ -203,7 +223,7 @@ class Comparison {
           reservations: await readHash("reservations"),
         },
         expected,
-        `seed ${this.#seed}: memory of ${tag}`,
+        `SEED=${this.#seed}: memory of ${tag}`,
       );
     }
   }

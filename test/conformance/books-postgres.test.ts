@@ -1,0 +1,6 @@
+/** The books of the redis ledger on a real PostgreSQL. */
+
+import { describeBooks } from "./books.suite.ts";
+import { openPostgresFixture } from "./ledger-fixture.ts";
+
+describeBooks("postgres", openPostgresFixture);
