@@ -13,6 +13,7 @@ import type { ShopLoginVerifier } from "../../funnel/3-identity/shop-login.ts";
 import type { CheckoutService } from "../../orders/checkout.ts";
 import type { SettlementService } from "../../orders/settlement.ts";
 import type { Clock } from "../../ports/clock.ts";
+import type { EdgeState } from "../../ports/edge-state.ts";
 import type { Ledger } from "../../ports/ledger.ts";
 import type { OrderStore } from "../../ports/order-store.ts";
 import type { Random } from "../../ports/random.ts";
@@ -51,6 +52,8 @@ export interface BuyerAppDependencies {
   readonly authenticator: Authenticator;
   readonly catalogue: SaleCatalogue;
   readonly ledger: Pick<Ledger, "readStock" | "findQueued">;
+  /** Where nodes share the figures of public pages; absent or null = each reads its own. */
+  readonly edge?: Pick<EdgeState, "readShared" | "writeShared"> | null;
   readonly orders: Pick<OrderStore, "findOrder" | "listOrdersOfBuyer" | "cancelHold">;
   readonly checkout: CheckoutService;
   readonly settlement: Pick<SettlementService, "notified">;

@@ -9,6 +9,7 @@ import type { Sale } from "../../domain/sale.ts";
 import type { BuyerAppDependencies } from "./dependencies.ts";
 import { type PublicSale, toPublicSale } from "./public-sale.ts";
 import { type BuyerContext, type BuyerHandler, refuse, refuseMalformed } from "./request-context.ts";
+import { SharedStock } from "./shared-stock.ts";
 import { StockBoard } from "./stock-board.ts";
 
 const SALES_LISTED_MAX = 100;
@@ -25,7 +26,7 @@ export function createSaleHandlers(
   dependencies: BuyerAppDependencies,
 ): Record<"readTime" | "listSales" | "readSale" | "createChallenge", BuyerHandler> {
   const { clock, catalogue, settings } = dependencies;
-  const board = new StockBoard(dependencies);
+  const board = createBoard(dependencies);
 
   async function publicSale(sale: Sale): Promise<PublicSale> {
     const stock = await board.stockOf(sale);
@@ -60,6 +61,12 @@ export function createSaleHandlers(
       return Response.json({ saleId: sale.id, challenge: "none" });
     },
   };
+}
+
+/** With an edge, nodes take turns in asking the ledger. */
+function createBoard({ ledger, clock, random, log, keys, edge = null }: BuyerAppDependencies): StockBoard {
+  const shared = edge === null ? null : new SharedStock({ ledger, edge, hashKey: keys.sharedHash, clock, log });
+  return new StockBoard({ ledger, clock, random, shared });
 }
 
 /** Sales that are coming, on, or not long over; those that open first come first. */

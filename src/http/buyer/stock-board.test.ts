@@ -3,6 +3,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import { makeSale, makeStock, StillClock } from "../../../test/support/buyer-app.ts";
+import { evenRandom } from "../../../test/support/recording-log.ts";
 import { Fault, isFault } from "../../domain/faults.ts";
 import type { SaleId } from "../../domain/ids.ts";
 import type { Stock } from "../../ports/ledger.ts";
@@ -19,7 +20,7 @@ function makeBoard() {
   const ledger = {
     readStock: () => new Promise<readonly Stock[]>((resolve, reject) => void reads.push({ resolve, reject })),
   };
-  return { clock, reads, board: new StockBoard({ ledger, clock }) };
+  return { clock, reads, board: new StockBoard({ ledger, clock, random: evenRandom(), shared: null }) };
 }
 
 const sale = makeSale({ items: makeSale().items.slice(0, 1) });
