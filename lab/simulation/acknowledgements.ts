@@ -1,0 +1,49 @@
+/**
+ * What buyers were told, in their own words: the only record of promises that no server can lose.
+ */
+import type { ReservationStatus } from "../../src/domain/reservation.ts";
+import type { Attempt } from "../../src/ports/ledger.ts";
+
+/** One rid and everything its buyer heard of it. */
+export interface Acknowledged {
+  readonly attempt: Attempt;
+  /** "queued" until Postgres was named. */
+  isConfirmed: boolean;
+  /** As it was told with the first confirmed answer. */
+  holdUntil: number | null;
+  readonly toldAtMs: number;
+}
+
+/** See the head of this file. */
+export class Ledgerbook {
+  readonly accepted = new Map<string, Acknowledged>();
+  /** Sessions of buyers that are not over. */
+  openSessions = 0;
+  /** Answers of each kind, for the report. */
+  readonly counts = new Map<string, number>();
+
+  count(what: string): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
+  }
+
+  /** Writes an acceptance down; answers what contradicts an earlier one. */
+  accept(
+    attempt: Attempt,
+    answer: { readonly status: ReservationStatus; readonly holdUntil: number },
+    nowMs: number,
+  ): string | null {
+    const isConfirmed = answer.status !== "queued";
+    const known = this.accepted.get(attempt.rid);
+    if (known === undefined) {
+      const holdUntil = isConfirmed ? answer.holdUntil : null;
+      this.accepted.set(attempt.rid, { attempt, isConfirmed, holdUntil, toldAtMs: nowMs });
+      return null;
+    }
+    // A node that cannot ask Postgres knows of its own acceptance only that it was one.
+    if (!isConfirmed) return null;
+    const before = known.holdUntil;
+    known.isConfirmed = true;
+    known.holdUntil ??= answer.holdUntil;
+    return before !== null && before !== answer.holdUntil ? `held until ${before}, now ${answer.holdUntil}` : null;
+  }
+}

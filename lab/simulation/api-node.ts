@@ -1,0 +1,79 @@
+/**
+ * An API node of the simulation: the production batcher, router, redis ledger, relay and checkout over faulty links.
+ */
+import { Batcher } from "../../src/ledger/batcher.ts";
+import { BucketLedger } from "../../src/ledger/bucket-ledger.ts";
+import { createNodeReporter } from "../../src/ledger/node-reporter.ts";
+import { Relay } from "../../src/ledger/relay.ts";
+import { RoutedLedger } from "../../src/ledger/routed-ledger.ts";
+import { type CheckoutService, createCheckoutService } from "../../src/orders/checkout.ts";
+import { createSettlement } from "../../src/orders/settlement.ts";
+import type { Attempt, AttemptOutcome } from "../../src/ports/ledger.ts";
+import type { OrderStore } from "../../src/ports/order-store.ts";
+import type { SeededRandom } from "../swarm/seeded-random.ts";
+import { createPorts, followSales, type ProcessPorts } from "./ports-of.ts";
+import type { SimProcess } from "./timeline.ts";
+import { ITEM_ID, SALE_ID, type World } from "./world.ts";
+
+const PING_INTERVAL_MS = 400;
+const REACHED_MS_MAX = 1_000;
+
+/** See the head of this file. One life of the node: a restart is another one. */
+export class ApiNode {
+  readonly process: SimProcess;
+  readonly orders: OrderStore;
+  readonly checkout: CheckoutService;
+  readonly #batcher: Batcher;
+
+  constructor(world: World, process: SimProcess, random: SeededRandom) {
+    this.process = process;
+    const ports = createPorts(world, process, random);
+    const { clock, orders, sales, provider, log } = ports;
+    followSales(world, process, ports);
+    const nodeId = process.id;
+    const relay = new Relay(ports);
+    const redis = new BucketLedger({ ...ports, relay, nodeId, ackWaitMs: world.config.ackWaitMs });
+    const ledger = new RoutedLedger({ postgres: ports.postgres, redis, sales, clock });
+    redis.start();
+    this.#batcher = new Batcher({
+      ...{ ledger, clock, random: ports.random, saleId: SALE_ID, itemId: ITEM_ID },
+      epoch: () => sales.findSale(SALE_ID)?.epoch ?? 0,
+      refreshEpoch: () => sales.refresh(),
+      onFlush: () => undefined,
+    });
+    this.orders = orders;
+    const settlement = createSettlement({ orders, provider, log });
+    this.checkout = createCheckoutService({ orders, provider, settlement, clock, log });
+    reportTo(ports, { nodeId, roles: ["api"], answerAgeMs: () => redis.lastAnswerAgeMs() });
+  }
+
+  /** As stage 7 answers: an acceptance waits for its commit as long as that is worth waiting for. */
+  async submit(attempt: Attempt): Promise<AttemptOutcome> {
+    const outcome = await this.#batcher.submit(attempt);
+    if (outcome.kind === "refused" || outcome.confirmation === undefined) return outcome;
+    const confirmed = await outcome.confirmation;
+    const { replayed, status, holdUntil } = outcome;
+    return { kind: "accepted", replayed, ...(confirmed ?? { status, holdUntil }) };
+  }
+}
+
+/** Pings Redis and reports once a second whether it answers. */
+export function reportTo(
+  ports: ProcessPorts,
+  node: { readonly nodeId: string; readonly roles: readonly string[]; readonly answerAgeMs: () => number },
+): void {
+  const { clock, store } = ports;
+  let pingedAtMs = Number.NEGATIVE_INFINITY;
+  const ping = () => {
+    store.health().then(
+      () => {
+        pingedAtMs = clock.monotonicMs();
+      },
+      () => undefined,
+    );
+    clock.setTimer(PING_INTERVAL_MS, ping);
+  };
+  ping();
+  const canReachRedis = () => Math.min(node.answerAgeMs(), clock.monotonicMs() - pingedAtMs) < REACHED_MS_MAX;
+  createNodeReporter({ ...ports, ...node, canReachRedis }).start();
+}

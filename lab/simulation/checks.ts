@@ -1,0 +1,225 @@
+/**
+ * The invariants, looked at after every single decision of a server: what no schedule may ever show.
+ *
+ * P1, P2, S1, U1, U2, E1 of the books after each change of the books; R1, R2, R3 of every bucket and X1, X2 between the two
+ * after each change of either. A CHECK of the schema that fired is a finding too: the design has to come without its
+ * last line of defence. Refusals are compared with what was really left at the time.
+ */
+import { isActive } from "../../src/domain/reservation.ts";
+import type { Attempt, LedgerRefusal } from "../../src/ports/ledger.ts";
+import { bookedUnits } from "./model/books-sums.ts";
+import type { OrderRow, StockRow } from "./model/books-tables.ts";
+import type { BucketData } from "./model/bucket-data.ts";
+import { streamKey } from "./model/bucket-data.ts";
+import type { BucketModel } from "./model/bucket-model.ts";
+import { ITEM_ID, SALE_ID, type World } from "./world.ts";
+
+/** Decisions after which the books are as before. */
+const READS_OF_BOOKS = new Set([
+  "listUnsettledGrants",
+  "listNotes",
+  "readLedgerStates",
+  "readBuyerHolds",
+  "readReservations",
+  "readBooks",
+  "sumOrders",
+  "missingSeqs",
+  "hintEvents",
+  "reportNode",
+  "listNodeReports",
+  "readSales",
+  "readStock",
+  "readHolders",
+  "findQueued",
+  "findOrder",
+  "listOrdersOfBuyer",
+  "listOrdersByRid",
+  "listOrdersOfSale",
+  "takeRefundsDue",
+  "deleteNotes",
+  "attachPayment",
+]);
+/** Decisions after which some bucket may be different. */
+const WRITES_OF_STORE = new Set(["reserve", "credit", "lease", "prepare", "load", "remove"]);
+/** Units may be on their way for so long before somebody is told that there are none. */
+const TRANSIT_MS_MAX = 1_200;
+
+/** See the head of this file. */
+export class Checks {
+  readonly #world: World;
+  #epoch = 0;
+  #refusals = 0;
+  /** When how many units could be sold, oldest first. */
+  readonly #sellable: { readonly atMs: number; readonly units: number }[] = [];
+  #soldOutAtMs = Number.NEGATIVE_INFINITY;
+  readonly #ended = new Set<string>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  afterBooks(method: string): void {
+    if (READS_OF_BOOKS.has(method)) return;
+    const { tables } = this.#world.books;
+    const stock = tables.stockRow(ITEM_ID);
+    const { sale } = tables.saleRow(SALE_ID);
+    if (sale.epoch < this.#epoch) this.#fail("E1", `epoch ${sale.epoch} after ${this.#epoch}`);
+    this.#epoch = sale.epoch;
+    this.#checkConstraints(tables.refusals);
+    this.#checkStock(stock);
+    this.#checkOrders(stock, sale.epoch, sale.mode === "postgres" || sale.mode === "closed");
+    this.#checkBetween();
+    if (stock.sold === stock.total) this.#soldOutAtMs = this.#world.timeline.nowMs;
+  }
+
+  afterStore(method: string): void {
+    if (!WRITES_OF_STORE.has(method)) return;
+    for (const server of this.#world.redis.servers) {
+      for (const bucket of server.data.buckets.values()) this.#checkBucket(server, bucket);
+    }
+    this.#checkBetween();
+  }
+
+  /** Somebody was turned away: was that true at any moment since he asked? */
+  refused(attempt: Attempt, reason: LedgerRefusal, askedAtMs: number): void {
+    if (reason === "sold_out" && this.#soldOutAtMs < askedAtMs) {
+      const { sold, total } = this.#world.books.tables.stockRow(ITEM_ID);
+      if (sold !== total) this.#fail("L2", `${attempt.rid} was told sold_out; ${sold} of ${total} are sold`);
+    }
+    if (reason !== "empty" || this.#wasTroubled(askedAtMs)) return;
+    const least = this.leastSellable(askedAtMs - TRANSIT_MS_MAX);
+    if (least >= attempt.quantity) {
+      this.#fail("L2", `${attempt.rid} was told empty; ${least} units could be sold all the time`);
+    }
+  }
+
+  /** The fewest units that could be sold at any moment since then. */
+  leastSellable(sinceMs: number): number {
+    let least = this.#sellable.at(-1)?.units ?? 0;
+    for (let index = this.#sellable.length - 1; index >= 0; index -= 1) {
+      const entry = this.#sellable[index];
+      if (entry === undefined) break;
+      least = Math.min(least, entry.units);
+      if (entry.atMs < sinceMs) break;
+    }
+    return least;
+  }
+
+  #wasTroubled(askedAtMs: number): boolean {
+    const { schedule, faultsUntilMs, hasHealed, config } = this.#world;
+    const isRough = !hasHealed && (config.redis.late > 0 || config.postgres.late > 0);
+    const hasFaults = schedule.events.some((event) => event.kind !== "arrive");
+    return isRough || (hasFaults && askedAtMs < faultsUntilMs + 12_000);
+  }
+
+  #checkConstraints(refusals: readonly string[]): void {
+    for (const constraint of refusals.slice(this.#refusals)) {
+      // Late money takes units that the bucket learns of a moment later; Postgres then refuses what it let pass.
+      if (constraint === "per_buyer" && this.#world.hadLateMoney) continue;
+      this.#fail("CHECK", `${constraint} had to hold`);
+    }
+    this.#refusals = refusals.length;
+  }
+
+  #checkStock({ total, free, granted, held, sold }: StockRow): void {
+    const text = `total ${total}, free ${free}, granted ${granted}, held ${held}, sold ${sold}`;
+    if (free + granted + held + sold !== total || Math.min(free, granted, held, sold) < 0) this.#fail("P1", text);
+    if (held + sold > total) this.#fail("S1", text);
+  }
+
+  #checkOrders(stock: StockRow, epoch: number, isInPostgres: boolean): void {
+    const { tables, provider } = { tables: this.#world.books.tables, provider: this.#world.provider };
+    let held = 0;
+    let sold = 0;
+    let moved = 0;
+    const units = new Map<string, number>();
+    for (const order of tables.data.orders.values()) {
+      if (order.status === "held" || order.status === "expiring") held += order.quantity;
+      if (order.status === "paid") sold += order.quantity;
+      if (isActive(order.status)) units.set(order.buyerId, (units.get(order.buyerId) ?? 0) + order.quantity);
+      if (order.epoch === epoch) moved += bookedUnits(order);
+      if (order.status === "expired" || order.status === "cancelled") this.#checkRelease(order, provider);
+    }
+    if (held !== stock.held || sold !== stock.sold) {
+      this.#fail("P3", `held ${stock.held}, orders ${held}; sold ${stock.sold}, orders ${sold}`);
+    }
+    for (const [buyerId, quantity] of units) {
+      const booked = tables.heldUnits(ITEM_ID, buyerId);
+      if (quantity > tables.perBuyerMax(ITEM_ID) || quantity !== booked) {
+        this.#fail("U2", `${buyerId} has ${quantity} units, ${booked} on record`);
+      }
+    }
+    let granted = 0;
+    for (const grant of tables.data.grants.values()) {
+      if (grant.epoch === epoch && grant.state !== "void") granted += grant.moved;
+    }
+    const expected = isInPostgres ? 0 : granted - moved;
+    if (stock.granted !== expected) this.#fail("P2", `granted ${stock.granted}, log and orders say ${expected}`);
+  }
+
+  /** Units with an open payment come back only after the provider said that it will never be paid. */
+  #checkRelease(order: OrderRow, provider: World["provider"]): void {
+    if (order.paymentId === null || this.#ended.has(order.rid)) return;
+    this.#ended.add(order.rid);
+    const status = provider.payments.get(order.paymentId)?.status;
+    if (status === "open" || status === "processing" || status === "succeeded") {
+      this.#fail("M1", `${order.rid} was released while its payment is ${status}`);
+    }
+  }
+
+  #checkBucket(server: BucketModel, bucket: BucketData): void {
+    const { available, leased, reserved, grantedIn, seq } = bucket;
+    const text = `available ${available}, leased ${leased}, reserved ${reserved}, granted ${grantedIn}`;
+    if (available + leased + reserved !== grantedIn || Math.min(available, leased, reserved) < 0)
+      this.#fail("R1", text);
+    let sum = 0;
+    for (const lease of bucket.leases.values()) sum += lease.left;
+    if (sum !== leased) this.#fail("R2", `leased ${leased}, leases ${sum}`);
+    const lastSeq = server.data.streams.get(streamKey(bucket))?.lastSeq ?? 0;
+    if (lastSeq !== seq) this.#fail("R3", `number ${seq}, stream ${lastSeq}`);
+  }
+
+  /** X1 and X2 on the bucket that Postgres believes in; and what could be sold now. */
+  #checkBetween(): void {
+    const { books, redis, timeline } = this.#world;
+    const { data } = books.tables;
+    const { sale } = books.tables.saleRow(SALE_ID);
+    const stock = books.tables.stockRow(ITEM_ID);
+    let uncommitted = 0;
+    if (sale.mode === "redis" || sale.mode === "draining") {
+      for (const server of redis.servers) {
+        for (const bucket of server.data.buckets.values()) {
+          if (bucket.epoch !== sale.epoch || bucket.runId !== server.runId) continue;
+          uncommitted += this.#checkAgainstBooks(bucket, data);
+        }
+      }
+    }
+    const units = stock.total - stock.held - stock.sold - uncommitted;
+    if (this.#sellable.at(-1)?.units !== units) this.#sellable.push({ atMs: timeline.nowMs, units });
+  }
+
+  /** Answers the units that the bucket has accepted and Postgres does not have. */
+  #checkAgainstBooks(bucket: BucketData, data: World["books"]["tables"]["data"]): number {
+    let granted = 0;
+    for (const grant of data.grants.values()) {
+      const isHere = grant.epoch === bucket.epoch && grant.bucket === bucket.bucket;
+      if (isHere && grant.state !== "void") granted += grant.moved;
+    }
+    if (bucket.grantedIn > granted) this.#fail("X1", `bucket was credited ${bucket.grantedIn} of ${granted}`);
+    let committed = 0;
+    let seqMax = 0;
+    for (const order of data.orders.values()) {
+      if (order.epoch !== bucket.epoch || order.bucket !== bucket.bucket) continue;
+      committed += bookedUnits(order);
+      seqMax = Math.max(seqMax, order.seq);
+    }
+    if (committed > bucket.reserved || seqMax > bucket.seq) {
+      this.#fail("X2", `orders of ${committed} units up to ${seqMax}, accepted ${bucket.reserved} up to ${bucket.seq}`);
+    }
+    return bucket.reserved - committed;
+  }
+
+  #fail(check: string, detail: string): void {
+    this.#world.fail(check, detail);
+  }
+}

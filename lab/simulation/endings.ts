@@ -1,0 +1,138 @@
+/**
+ * What has to be true in the end: everything comes to rest, every promise was kept, every unit can be sold.
+ *
+ * The one thing to know: after the last fault nobody helps. The deployment has to come to rest by itself; then the rest of
+ * the stock is bought by strangers, one unit at a time, until there is none, and what was sold must be exactly what
+ * there was (L1). Then the promises to those who came before are looked up (S2, S5) and the money is counted (M2).
+ */
+import type { BuyerId, Rid } from "../../src/domain/ids.ts";
+import { askOnce } from "./buyer.ts";
+import { ITEM_ID, SALE_ID, type World } from "./world.ts";
+
+/** The deployment must be at rest so long after the last fault. */
+export const REST_MS_MAX = 75_000;
+const REST_LOOK_MS = 500;
+const RICH_HOLD_MS = 3_600_000;
+/** Holds that end later than this are not waited for. */
+const LONG_MS = 600_000;
+const STRANGERS_TRIES_MAX = 60;
+
+/** Why the deployment is not at rest; null when it is. The holds of strangers may last. */
+function unrest(world: World): string | null {
+  const { books, redis, book, timeline } = world;
+  const { data } = books.tables;
+  const { sale } = books.tables.saleRow(SALE_ID);
+  if (book.openSessions > 0) return `${book.openSessions} buyers are not done`;
+  if (sale.mode !== "redis" && sale.mode !== "postgres") return `the sale is ${sale.mode}`;
+  const nowMs = books.tables.nowMs();
+  for (const order of data.orders.values()) {
+    if (order.status === "expiring" || order.status === "refund_due") return `${order.rid} is ${order.status}`;
+    if (order.status === "held" && order.holdUntil < nowMs + LONG_MS) return `${order.rid} is held`;
+  }
+  for (const rid of book.accepted.keys()) if (!data.orders.has(rid)) return `${rid} was accepted and is no order`;
+  const settled = new Set([...data.orders.values()].map((order) => (order.status === "held" ? "" : order.paymentId)));
+  for (const { status, paymentId } of world.provider.payments.values()) {
+    if (status === "processing") return `${paymentId} is processing`;
+    if (status === "succeeded" && !settled.has(paymentId)) return `${paymentId} is not settled`;
+  }
+  if (sale.mode === "postgres" || timeline.nowMs < world.faultsUntilMs) return null;
+  if ([...data.grants.values()].some((grant) => grant.epoch === sale.epoch && grant.state === "new")) return "grants";
+  if (data.notes.size > 0) return "notes are not delivered";
+  for (const bucket of redis.primary.data.buckets.values()) {
+    if (bucket.epoch !== sale.epoch) return "a bucket is in another epoch";
+    if (bucket.runId !== redis.primary.runId) return "Redis is another one";
+    if (!bucket.isOpen) return "a gate is closed";
+    const committed = [...data.orders.values()]
+      .filter((order) => order.epoch === bucket.epoch && order.bucket === bucket.bucket)
+      .reduce((sum, order) => sum + order.quantity, 0);
+    if (committed !== bucket.reserved) return `committed ${committed}, accepted ${bucket.reserved}`;
+  }
+  return null;
+}
+
+/** Runs until everything is at rest; a finding when that takes too long. */
+export async function comeToRest(world: World): Promise<void> {
+  const deadlineMs = world.timeline.nowMs + REST_MS_MAX;
+  for (let why = unrest(world); why !== null; why = unrest(world)) {
+    if (world.failure !== null) return;
+    if (world.timeline.nowMs >= deadlineMs) {
+      world.fail("L1", `no rest: ${why}`);
+      return;
+    }
+    await world.timeline.runUntil(world.timeline.nowMs + REST_LOOK_MS);
+  }
+}
+
+/** Strangers buy what is left, one unit each, until somebody says that there is none. */
+export async function sellTheRest(world: World): Promise<void> {
+  world.books.patchSale(SALE_ID, { holdMs: RICH_HOLD_MS });
+  await world.timeline.runUntil(world.timeline.nowMs + 1_500);
+  const nodes = [...world.nodes.values()];
+  let answer: string | null = null;
+  let failures = 0;
+  for (let stranger = 1; failures < STRANGERS_TRIES_MAX && world.failure === null; stranger += 1) {
+    const node = nodes[stranger % nodes.length];
+    if (node === undefined) return;
+    const attempt = { rid: `rest-${stranger}` as Rid, buyerId: `stranger-${stranger}` as BuyerId, quantity: 1 };
+    let outcome: Awaited<ReturnType<typeof askOnce>> | undefined;
+    void askOnce(world, attempt, node).then((settled) => {
+      outcome = settled;
+    });
+    while (outcome === undefined) await world.timeline.runUntil(world.timeline.nowMs + 5);
+    if (outcome === null) failures += 1;
+    else if (outcome.kind === "refused") {
+      answer = outcome.reason;
+      break;
+    }
+  }
+  await world.timeline.runUntil(world.timeline.nowMs + 400);
+  await comeToRest(world);
+  const { total, free, granted, held, sold } = world.books.tables.stockRow(ITEM_ID);
+  if (world.failure === null && held + sold !== total) {
+    const text = `${held + sold} of ${total} sold, free ${free}, granted ${granted}; the last heard ${answer}`;
+    world.fail("L1", text);
+  }
+}
+
+/** Every promise, against what became of it. */
+export function checkPromises(world: World): void {
+  const { books, book, redis } = world;
+  const mayLose = redis.hasLost;
+  for (const [rid, { isConfirmed, holdUntil, attempt }] of book.accepted) {
+    const order = books.tables.data.orders.get(rid);
+    if (order === undefined) {
+      world.fail("S5", `${rid} was accepted and ended in silence`);
+      continue;
+    }
+    if (order.buyerId !== attempt.buyerId || order.quantity !== attempt.quantity) world.fail("S3", `${rid} differs`);
+    if (order.status === "lost" && isConfirmed) world.fail("S2", `${rid} was confirmed and is lost`);
+    if (order.status === "lost" && !mayLose && !redis.hasLostEntries) {
+      world.fail("S5", `${rid} is lost though Redis lost nothing`);
+    }
+    if (order.status === "void" && (isConfirmed || !world.hadLateMoney)) world.fail("S2", `${rid} is void`);
+    if (order.status === "expired" && order.updatedAt < order.holdUntil) world.fail("S2", `${rid} ended too early`);
+    if (isConfirmed && holdUntil !== null && order.holdUntil !== holdUntil) {
+      world.fail("S3", `${rid} was promised ${holdUntil}, is held until ${order.holdUntil}`);
+    }
+  }
+  checkMoney(world);
+}
+
+/** Whoever paid has his units, or his money back. */
+function checkMoney(world: World): void {
+  const orders = [...world.books.tables.data.orders.values()];
+  for (const { paymentId, status } of world.provider.payments.values()) {
+    const order = orders.find((candidate) => candidate.paymentId === paymentId);
+    if (status === "succeeded" && order?.status !== "paid") {
+      world.fail("M2", `${paymentId} was paid, its order is ${order?.status ?? "unknown"}`);
+    }
+    if (status === "refunded" && order?.status !== "refunded") {
+      world.fail("M2", `${paymentId} was sent back, its order is ${order?.status ?? "unknown"}`);
+    }
+  }
+  for (const order of orders) {
+    if (order.status !== "paid") continue;
+    const payment = order.paymentId === null ? undefined : world.provider.payments.get(order.paymentId);
+    if (payment?.status !== "succeeded") world.fail("M2", `${order.rid} is paid, its payment ${payment?.status}`);
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * The way from one process to one server: every call of a port crosses it, and it may do to the call what networks do.
+ *
+ * A call can take time, arrive and not be answered, never arrive, arrive twice, or arrive after its caller gave up. What
+ * the caller then hears is the fault of an unknown outcome, never more. The one thing to know: the server decides at the
+ * moment of arrival, and that is when the invariants are checked. A process that is killed hears no answer.
+ */
+import type { Fault } from "../../src/domain/faults.ts";
+import type { SeededRandom } from "../swarm/seeded-random.ts";
+import type { SimProcess, Timeline } from "./timeline.ts";
+
+/** How a link treats calls, as fractions of them. */
+export interface Weather {
+  /** Takes up to `delayMsMax`, both ways together. */
+  readonly slow: number;
+  readonly delayMsMax: number;
+  /** Takes up to `lateMsMax`. */
+  readonly late: number;
+  readonly lateMsMax: number;
+  /** Never arrives. */
+  readonly lostCall: number;
+  /** Arrives; the answer does not. */
+  readonly lostAnswer: number;
+  /** Arrives twice, the second time later. */
+  readonly twice: number;
+}
+
+/** What stops a process at a chosen call. */
+export interface Trap {
+  /** The start of the process's id. */
+  readonly process: string;
+  readonly method: string;
+  /** Before the server heard of the call, or after it decided and before the answer came. */
+  readonly when: "before" | "after";
+  /** Calls that pass before it shuts. */
+  passes: number;
+}
+
+export interface LinkParts {
+  readonly timeline: Timeline;
+  readonly process: SimProcess;
+  readonly random: SeededRandom;
+  readonly weather: () => Weather;
+  /** True while the server cannot be reached by this process. */
+  readonly isDown: () => boolean;
+  /** The fault for a call without an answer. */
+  readonly unavailable: (why: string) => Fault;
+  /** The caller gives up then. */
+  readonly patienceMs: number;
+  /** After the server decided something. */
+  readonly onDecided: (method: string) => void;
+  /** A trap that this call falls into, taken from those that are set. */
+  readonly takeTrap: (process: SimProcess, method: string) => Trap | null;
+  readonly onTrapped: (process: SimProcess, trap: Trap) => void;
+}
+
+/** See the head of this file. */
+export class Link {
+  readonly #parts: LinkParts;
+
+  constructor(parts: LinkParts) {
+    this.#parts = parts;
+  }
+
+  call<Answer>(method: string, decide: () => Promise<Answer>): Promise<Answer> {
+    const { process, timeline, unavailable, random } = this.#parts;
+    if (process.state === "dead") return never();
+    const trap = this.#parts.takeTrap(process, method);
+    if (trap !== null) return this.#spring(trap, method, decide);
+    if (this.#parts.isDown()) {
+      // A closed port answers at once, a lost route not at all.
+      const delayMs = random.fraction() < 0.5 ? 1 : this.#parts.patienceMs;
+      return new Promise((_, reject) => timeline.after(process, delayMs, () => reject(unavailable("not reachable"))));
+    }
+    const weather = this.#parts.weather();
+    const drawn = random.fraction();
+    let bound = weather.slow;
+    if (drawn < bound) return this.#travel(method, decide, weather.delayMsMax);
+    bound += weather.late;
+    if (drawn < bound) return this.#travel(method, decide, weather.lateMsMax);
+    bound += weather.lostCall;
+    if (drawn < bound) return this.#fail("the call was lost");
+    bound += weather.lostAnswer;
+    if (drawn < bound) return this.#loseAnswer(method, decide);
+    bound += weather.twice;
+    if (drawn < bound) this.#arriveAgain(method, decide, weather.lateMsMax);
+    return this.#decide(method, decide);
+  }
+
+  #decide<Answer>(method: string, decide: () => Promise<Answer>): Promise<Answer> {
+    const answer = decide();
+    this.#parts.onDecided(method);
+    return answer;
+  }
+
+  /** There and back again; the caller may have given up meanwhile, on either half of the way. */
+  #travel<Answer>(method: string, decide: () => Promise<Answer>, delayMsMax: number): Promise<Answer> {
+    const { timeline, process, random, patienceMs, unavailable } = this.#parts;
+    const thereMs = random.fraction() * delayMsMax;
+    const backMs = random.fraction() * delayMsMax;
+    const server = { ...process, state: "running" as const };
+    return new Promise((resolve, reject) => {
+      const giveUp = thereMs + backMs > patienceMs;
+      if (giveUp) timeline.after(process, patienceMs, () => reject(unavailable("no answer in time")));
+      timeline.after(server, thereMs, () => {
+        if (this.#parts.isDown()) {
+          if (!giveUp) timeline.after(process, backMs, () => reject(unavailable("the connection broke")));
+          return;
+        }
+        const answer = this.#decide(method, decide);
+        if (giveUp) answer.catch(() => undefined);
+        else answer.then(later(timeline, process, backMs, resolve), later(timeline, process, backMs, reject));
+      });
+    });
+  }
+
+  #fail<Answer>(why: string): Promise<Answer> {
+    const { timeline, process, random, patienceMs, unavailable } = this.#parts;
+    const delayMs = random.fraction() < 0.5 ? 5 : patienceMs;
+    return new Promise((_, reject) => timeline.after(process, delayMs, () => reject(unavailable(why))));
+  }
+
+  #loseAnswer<Answer>(method: string, decide: () => Promise<Answer>): Promise<Answer> {
+    this.#decide(method, decide).catch(() => undefined);
+    return this.#fail("the answer was lost");
+  }
+
+  #arriveAgain<Answer>(method: string, decide: () => Promise<Answer>, delayMsMax: number): void {
+    const { timeline, process, random } = this.#parts;
+    timeline.after({ ...process, state: "running" }, random.fraction() * delayMsMax, () => {
+      if (!this.#parts.isDown()) this.#decide(method, decide).catch(() => undefined);
+    });
+  }
+
+  /** The process dies here; what was sent before is decided all the same. */
+  #spring<Answer>(trap: Trap, method: string, decide: () => Promise<Answer>): Promise<Answer> {
+    if (trap.when === "after" && !this.#parts.isDown()) this.#decide(method, decide).catch(() => undefined);
+    this.#parts.onTrapped(this.#parts.process, trap);
+    return never();
+  }
+}
+
+/** Calls of every method named cross the link; `target` is asked at the moment of arrival. */
+export function overLink<Port extends object>(
+  link: Link,
+  methods: readonly (keyof Port & string)[],
+  target: () => Port,
+): Port {
+  const entries = methods.map((method) => {
+    const call = (...values: readonly unknown[]): Promise<unknown> =>
+      link.call(method, () => {
+        const server = target();
+        const implementation = server[method] as unknown as (...given: unknown[]) => Promise<unknown>;
+        return implementation.apply(server, [...values]);
+      });
+    return [method, call] as const;
+  });
+  return Object.fromEntries(entries) as unknown as Port;
+}
+
+function later<Value>(
+  timeline: Timeline,
+  process: SimProcess,
+  delayMs: number,
+  deliver: (value: Value) => void,
+): (value: Value) => void {
+  return (value) => {
+    timeline.after(process, delayMs, () => deliver(value));
+  };
+}
+
+function never<Answer>(): Promise<Answer> {
+  return new Promise(() => undefined);
+}

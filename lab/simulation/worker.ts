@@ -1,0 +1,50 @@
+/**
+ * A worker of the simulation: the production commit worker, sweeper, settlement and conductor over faulty links.
+ */
+import { Conductor } from "../../src/ledger/conductor.ts";
+import { Relay } from "../../src/ledger/relay.ts";
+import { CommitWorker } from "../../src/orders/commit-worker.ts";
+import { createSettlement, type SettlementService } from "../../src/orders/settlement.ts";
+import { createSweeper } from "../../src/orders/sweeper.ts";
+import type { SeededRandom } from "../swarm/seeded-random.ts";
+import { reportTo } from "./api-node.ts";
+import { createPorts, followSales } from "./ports-of.ts";
+import { SimLeadership } from "./sim-leadership.ts";
+import type { SimProcess } from "./timeline.ts";
+import type { World } from "./world.ts";
+
+/** A sale returns to redis mode after it, so that a schedule sees several changes of mode. */
+const DWELL_MS = 2_000;
+
+/** See the head of this file. One life of the worker: a restart is another one. */
+export class SimWorker {
+  readonly process: SimProcess;
+  readonly #settlement: SettlementService;
+  readonly #providerName: string;
+
+  constructor(world: World, process: SimProcess, random: SeededRandom) {
+    this.process = process;
+    const ports = createPorts(world, process, random);
+    followSales(world, process, ports);
+    this.#settlement = createSettlement(ports);
+    this.#providerName = ports.provider.name;
+    // Distinct for each life, as a process id would be.
+    const commits = new CommitWorker({ ...ports, consumerId: `${process.id}.${ports.random.id()}` });
+    commits.start();
+    createSweeper({ ...ports, settlement: this.#settlement }).start();
+    reportTo(ports, { nodeId: process.id, roles: ["worker"], answerAgeMs: () => Number.POSITIVE_INFINITY });
+    if (world.weakened.hasNoConductor === true && world.timeline.nowMs > 0) return;
+    const { lock, timeline } = world;
+    const canReachPostgres = () => !world.isDown("postgres", process);
+    const leadership = new SimLeadership({ lock, process, timeline, canReachPostgres });
+    const relay = new Relay(ports);
+    const drain = commits.drain.bind(commits);
+    new Conductor({ ...ports, relay, leadership, drain, dwellMs: DWELL_MS }).start();
+    leadership.start();
+  }
+
+  /** The provider says that something happened to a payment. */
+  async notified(body: string): Promise<void> {
+    await this.#settlement.notified(this.#providerName, body, {});
+  }
+}
