@@ -1,10 +1,11 @@
 import { expect, test } from "bun:test";
 import { attemptOf, BucketWorld, type BucketWorldOptions, ITEM_ID, wordsOf } from "../../test/support/bucket-world.ts";
 import { CommitWorker } from "../orders/commit-worker.ts";
+import { ROLLED_BACK } from "../orders/stream-recovery.ts";
 import type { Books } from "../ports/books.ts";
 import type { BucketStore } from "../ports/bucket-store.ts";
 import { AWAY_MS_MAX, Conductor, FLIPS_MAX } from "./conductor.ts";
-import { REMOVE_AFTER_MS, ROLLED_BACK } from "./mode-changes.ts";
+import { REMOVE_AFTER_MS } from "./mode-changes.ts";
 import { Relay } from "./relay.ts";
 
 const DWELL_MS = 60_000;

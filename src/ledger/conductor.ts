@@ -18,6 +18,7 @@ import { isFault } from "../domain/faults.ts";
 import type { SaleId } from "../domain/ids.ts";
 import { type Sale, saleStateAt } from "../domain/sale.ts";
 import { forEachBounded } from "../orders/bounded.ts";
+import { ROLLED_BACK } from "../orders/stream-recovery.ts";
 import type { Books, LedgerState } from "../ports/books.ts";
 import type { BucketStore } from "../ports/bucket-store.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -27,7 +28,7 @@ import type { SaleDirectory } from "../ports/sale-directory.ts";
 import type { Log } from "../ports/telemetry.ts";
 import { BucketAuditor } from "./bucket-auditor.ts";
 import { CommittedMarks } from "./committed-marks.ts";
-import { ModeChanges, ROLLED_BACK } from "./mode-changes.ts";
+import { ModeChanges } from "./mode-changes.ts";
 import type { PlacesReport } from "./places.ts";
 import { type RedisView, RedisWatch } from "./redis-watch.ts";
 import type { Relay } from "./relay.ts";
@@ -151,6 +152,7 @@ export class Conductor {
   }
 
   async #conduct(sale: Sale, state: LedgerState, view: RedisView): Promise<void> {
+    if (sale.mode !== "postgres" && state.modeReason.startsWith(ROLLED_BACK)) return this.#remind(sale, state);
     const isOver = saleStateAt(sale, state.nowMs) === "closed";
     switch (sale.mode) {
       case "postgres":
@@ -162,7 +164,7 @@ export class Conductor {
       case "draining":
         return this.#changes.drainAndFence(sale, state, { isSeen: view.unseenMs === 0 });
       case "closed":
-        return this.#remind(sale, state);
+        return;
     }
   }
 
@@ -248,7 +250,6 @@ export class Conductor {
     const nowMs = clock.monotonicMs();
     if (nowMs - (this.#remindedAtMs.get(sale.id) ?? Number.NEGATIVE_INFINITY) < REMINDER_INTERVAL_MS) return;
     this.#remindedAtMs.set(sale.id, nowMs);
-    if (!state.modeReason.startsWith(ROLLED_BACK)) return;
     const text = "PostgreSQL lost commits and nobody sells; run `doorbuster recover` for the sale";
     log.error({ saleId: sale.id, epoch: sale.epoch, reason: state.modeReason }, text);
   }

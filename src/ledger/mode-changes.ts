@@ -11,6 +11,7 @@
 import { Fault, isFault } from "../domain/faults.ts";
 import type { SaleId } from "../domain/ids.ts";
 import type { Sale } from "../domain/sale.ts";
+import { ROLLED_BACK } from "../orders/stream-recovery.ts";
 import type { Books, LedgerState } from "../ports/books.ts";
 import type { BucketAddress, BucketStore } from "../ports/bucket-store.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -21,8 +22,6 @@ import type { BucketAuditor } from "./bucket-auditor.ts";
 import type { Relay } from "./relay.ts";
 import { warmUpBuckets } from "./warm-up.ts";
 
-/** With this begins the reason of a sale that waits for `doorbuster recover`. */
-export const ROLLED_BACK = "POSTGRES_ROLLED_BACK";
 /** Why a sale that is over is drained. */
 const OVER = "the sale is over";
 /** Nobody sells meanwhile: what takes longer is given up. */

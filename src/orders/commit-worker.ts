@@ -2,8 +2,9 @@
  * The commit worker: carries what the buckets accepted into Postgres, exactly once, for all sales and their buckets.
  *
  * A lane for each bucket of each sale that is in redis mode, being drained or being warmed; buckets of earlier epochs are
- * looked through now and then for acceptances that came too late (lost-acceptances.ts). Any number of workers may run:
- * a bucket's stream shares its entries out among them. Decides nothing about stock, modes or epochs.
+ * looked through now and then for acceptances that came too late (lost-acceptances.ts), and numbers that never arrived are
+ * looked for (gap-audit.ts). Any number of workers may run: a bucket's stream shares its entries out among them. Decides
+ * nothing about stock, modes or epochs.
  */
 import type { SaleId } from "../domain/ids.ts";
 import type { Sale } from "../domain/sale.ts";
@@ -17,6 +18,7 @@ import type { Log } from "../ports/telemetry.ts";
 import { BatchCommitter } from "./batch-committer.ts";
 import { CommitLane, type LaneAddress } from "./commit-lane.ts";
 import { EventHints } from "./event-hints.ts";
+import { GapAudit } from "./gap-audit.ts";
 import { createLoop, type Loop } from "./loop.ts";
 import { LostAcceptances } from "./lost-acceptances.ts";
 import { PastEpochs } from "./past-epochs.ts";
@@ -45,6 +47,7 @@ export class CommitWorker {
   readonly #lanes = new Map<string, CommitLane>();
   readonly #lost: LostAcceptances;
   readonly #past: PastEpochs;
+  readonly #gaps: GapAudit;
   readonly #drain: StreamDrain;
   readonly #hints: EventHints;
   readonly #upkeep: Loop;
@@ -56,10 +59,12 @@ export class CommitWorker {
   constructor(parts: CommitWorkerParts) {
     const { books, log, clock, random } = parts;
     this.#parts = parts;
-    this.#committer = new BatchCommitter({ ...parts, alarm: createSaleAlarm({ books, log }) });
+    const alarm = createSaleAlarm({ books, log });
+    this.#committer = new BatchCommitter({ ...parts, alarm });
     this.#hints = new EventHints({ books, clock, log });
     this.#lost = new LostAcceptances({ ...parts, onRecorded: () => this.#hints.note() });
     this.#past = new PastEpochs({ ...parts, lost: this.#lost });
+    this.#gaps = new GapAudit({ ...parts, alarm, committer: this.#committer, onRepaired: () => this.#hints.note() });
     this.#drain = new StreamDrain({
       ...parts,
       committer: this.#committer,
@@ -175,6 +180,7 @@ export class CommitWorker {
     if (this.#committer.isDatabaseAway) return;
     await this.#past.look();
     await this.#lost.recordDue();
+    await this.#gaps.look();
   }
 }
 
