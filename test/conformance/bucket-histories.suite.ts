@@ -210,7 +210,7 @@ class Comparison {
         leases: mapped(bucket.leases, ({ left, nodeId }) => `${left}||${nodeId}`),
         reservations: mapped(bucket.reservations, (kept) => {
           const sign = kept.hasEnded ? "-" : "";
-          return `${sign}${kept.seq ?? 0}|${kept.quantity}|${kept.buyerId}|${kept.acceptedAtMs}`;
+          return `${sign}${kept.seq ?? 0}|${kept.quantity}|${kept.buyerId}|${kept.acceptedAtMs.toString(36)}`;
         }),
       };
       const leases = Object.entries(await readHash("leases"));

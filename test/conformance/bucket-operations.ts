@@ -121,6 +121,7 @@ export class OperationSource {
 
   #administrate(itemId: number, guess: Guess): Operation {
     const address = this.#address(itemId, guess);
+    if (!guess.isOpen && this.#chance(0.1)) return this.#prepare(itemId, guess);
     if (!guess.isOpen && this.#chance(0.5)) return this.#load(itemId, guess);
     const dice = this.#random.below(100);
     if (dice < 40) return this.#settle(itemId, guess);

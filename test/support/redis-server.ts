@@ -210,13 +210,18 @@ export class RedisCluster {
     return node;
   }
 
-  /** Moves a slot with its keys to another node, as an administrator's resharding does. */
-  async moveSlot(slot: number, { from, to }: { from: RedisServer; to: RedisServer }): Promise<void> {
+  /** Moves a slot's keys to another node, as an administrator's resharding does. Until the end the old one says ASK. */
+  async beginMove(slot: number, { from, to }: { from: RedisServer; to: RedisServer }): Promise<void> {
     const [fromId, toId] = [String(await from.call("CLUSTER", "MYID")), String(await to.call("CLUSTER", "MYID"))];
     await to.call("CLUSTER", "SETSLOT", String(slot), "IMPORTING", fromId);
     await from.call("CLUSTER", "SETSLOT", String(slot), "MIGRATING", toId);
     const keys = (await from.call("CLUSTER", "GETKEYSINSLOT", String(slot), "1000")) as string[];
     if (keys.length > 0) await from.call("MIGRATE", "127.0.0.1", String(to.port), "", "0", "5000", "KEYS", ...keys);
+  }
+
+  /** Gives the slot to its new node for good; the old one says MOVED. */
+  async endMove(slot: number, { from, to }: { from: RedisServer; to: RedisServer }): Promise<void> {
+    const toId = String(await to.call("CLUSTER", "MYID"));
     for (const node of [to, from]) await node.call("CLUSTER", "SETSLOT", String(slot), "NODE", toId);
   }
 

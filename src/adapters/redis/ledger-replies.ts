@@ -11,8 +11,9 @@ import { SCRIPT_ERRORS } from "./scripts.ts";
 
 const ROW = /^(\d{1,15}) (\d{1,9}) ([A-Za-z0-9_-]{1,64}) ([A-Za-z0-9_-]{1,64})$/;
 const SEQ_AT_START = /^(\d{1,15}) /;
-/** Sign of an end, number (0: of an earlier epoch), quantity, buyer, instant of the acceptance. */
-const RECORD = /^(-?)(\d{1,15})\|(\d{1,9})\|([^|]*)\|(\d{1,15})$/;
+/** Sign of an end, number (0: of an earlier epoch), quantity, buyer, instant of the acceptance in base 36. */
+const RECORD = /^(-?)(\d{1,15})\|(\d{1,9})\|([^|]*)\|([0-9a-z]{1,10})$/;
+const INSTANT_BASE = 36;
 const TEXT_LENGTH_MAX = 1_000;
 
 /** What a call threw, as the port promises it. Anything that is not a word of ours leaves the outcome unknown. */
@@ -71,7 +72,7 @@ export function parseRecord(rid: string, text: string): RememberedReservation | 
     buyerId: match[4] ?? "",
     quantity: Number(match[3]),
     seq: Number(match[2]),
-    acceptedAtMs: Number(match[5]),
+    acceptedAtMs: Number.parseInt(match[5] ?? "0", INSTANT_BASE),
     hasEnded: match[1] === "-",
   };
 }

@@ -50,6 +50,8 @@ export interface RedisBucketStoreOptions {
   readonly answerTimeoutMs: number;
   readonly clock: Clock;
   readonly log: Log;
+  /** Other scripts than those on disk: for showing that a wrong one is noticed. */
+  readonly scripts?: Readonly<Record<ScriptName, LoadedScript>>;
 }
 
 /** Connects in `warmUp` and comes back by itself; while there is no connection, calls fail at once. */
@@ -64,9 +66,9 @@ class RedisBucketStore implements BucketStore {
   readonly #streams: BucketStreams;
   readonly #durability: "always" | "everysec";
 
-  constructor({ urls, deployment, durability, answerTimeoutMs, clock, log }: RedisBucketStoreOptions) {
+  constructor({ urls, deployment, durability, answerTimeoutMs, clock, log, scripts }: RedisBucketStoreOptions) {
     this.#keys = new LedgerKeys(deployment);
-    this.#scripts = loadScripts();
+    this.#scripts = scripts ?? loadScripts();
     this.#durability = durability;
     this.#servers = new RedisServers({
       urls,

@@ -18,12 +18,15 @@ export interface LoadedScript {
   readonly digest: string;
 }
 
-/** The script with what it includes. */
 function loadScript(file: string): LoadedScript {
   const guard = readFileSync(new URL("guard.lua", FOLDER), "utf8");
   const own = readFileSync(new URL(file, FOLDER), "utf8");
   const firstLineEnd = own.indexOf("\n") + 1;
-  const text = own.slice(0, firstLineEnd) + guard + own.slice(firstLineEnd);
+  return scriptOf(own.slice(0, firstLineEnd) + guard + own.slice(firstLineEnd));
+}
+
+/** A script of this whole text. */
+export function scriptOf(text: string): LoadedScript {
   return { text, digest: createHash("sha1").update(text).digest("hex") };
 }
 

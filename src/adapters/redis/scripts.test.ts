@@ -13,7 +13,12 @@ const textOf = (file: string): string => readFileSync(new URL(file, FOLDER), "ut
 /** The words after `-- Name:` in a header; [] for a line that says nothing, null when there is no such line. */
 function headerWords(text: string, name: string): string[] | null {
   const line = new RegExp(`^-- ${name}:(.*)$`, "m").exec(text)?.[1];
-  return line === undefined ? null : line.replace(/\(.*\)/, "").split(" ").filter(Boolean);
+  return line === undefined
+    ? null
+    : line
+        .replace(/\(.*\)/, "")
+        .split(" ")
+        .filter(Boolean);
 }
 
 test("every script is in the table and the other way round", () => {

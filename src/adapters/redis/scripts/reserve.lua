@@ -34,6 +34,14 @@ if leaseId ~= '' then
 end
 local leaseLeftBefore = leaseLeft
 
+-- Base 36 keeps a remembered instant short: eight bytes a unit.
+local instant, rest = '', now
+repeat
+  local digit = rest % 36
+  instant = string.sub('0123456789abcdefghijklmnopqrstuvwxyz', digit + 1, digit + 1) .. instant
+  rest = (rest - digit) / 36
+until rest == 0
+
 local rids, owners = {}, {}
 for i = 1, count do rids[i] = ARGV[3 * i + 1]; owners[i] = ARGV[3 * i + 2] end
 local remembered, held = {}, {}
@@ -71,7 +79,7 @@ for i = 1, count do
       seq = seq + 1
       reserved = reserved + quantity
       units[buyer] = has + quantity
-      local record = string.format('%d|%d|%s|%d', seq, quantity, buyer, now)
+      local record = string.format('%d|%d|%s|%s', seq, quantity, buyer, instant)
       own[rid] = record
       records[#records + 1] = rid
       records[#records + 1] = record
