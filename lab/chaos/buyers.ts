@@ -25,6 +25,7 @@ const COMES_BACK_AFTER_MS_MIN = 40;
 const COMES_BACK_AFTER_MS_SPAN = 160;
 const ASKS_AGAIN_WITHIN_MS = 1_500;
 const PAYMENT_TRIES_MAX = 12;
+const NOTIFY_COPIES_MAX = 10;
 const NS_PER_MS = 1_000_000;
 /** "come later" or "nobody knows"; everything else is a decision. */
 const TRANSIENT = new Set([
@@ -50,6 +51,8 @@ export interface BuyersOptions {
 /** What winners do, as shares of all winners; the rest lets the hold pass. */
 export interface Habits {
   readonly paysShare: number;
+  /** Pays on the provider's page so that the money comes after the hold has ended; 0 when absent. */
+  readonly paysLateShare?: number;
   readonly cancelsShare: number;
   readonly asksAgainShare: number;
   readonly wantsMoreShare: number;
@@ -88,6 +91,7 @@ export class Buyers {
   #isOpen = false;
   #giveUpAtMs = Number.POSITIVE_INFINITY;
   #visitors: Promise<void>[] = [];
+  #pace: Pace | null = null;
 
   constructor(options: BuyersOptions) {
     const { clock } = options;
@@ -124,11 +128,31 @@ export class Buyers {
     }
   }
 
+  /** The longest time since the instant in which no acceptance was heard; until now, or until the first one. */
+  longestSilenceSinceMs(sinceNs: number): number {
+    let longest = 0;
+    let last = sinceNs;
+    for (const atNs of this.#acceptedNs) {
+      if (atNs < sinceNs) continue;
+      longest = Math.max(longest, atNs - last);
+      last = atNs;
+    }
+    return longest / NS_PER_MS;
+  }
+
   /** Visitors come until `stop`. */
   start(pace: Pace): void {
     this.#isOpen = true;
     this.#giveUpAtMs = Number.POSITIVE_INFINITY;
+    this.#pace = pace;
     this.#visitors = Array.from({ length: pace.visitors }, () => this.#visit(pace));
+  }
+
+  /** From now on that many times the visitors. */
+  press(factor: number): void {
+    const pace = this.#pace;
+    if (pace === null) throw new Error("nobody came yet");
+    for (let more = pace.visitors; more < factor * pace.visitors; more += 1) this.#visitors.push(this.#visit(pace));
   }
 
   /** Nobody new comes. Who is inside has this long to get an answer; errands of winners are run to their end. */
@@ -162,18 +186,20 @@ export class Buyers {
   /** What a winner does next, beside the stream of visits. */
   #sendOnErrands(attempt: Attempt, habits: Habits, random: SeededRandom): void {
     const draw = random.fraction();
-    const { paysShare, cancelsShare, asksAgainShare, wantsMoreShare } = habits;
-    const errand =
-      draw < paysShare
-        ? this.#pay(attempt, random)
-        : draw < paysShare + cancelsShare
-          ? this.#cancel(attempt, random)
-          : draw < paysShare + cancelsShare + asksAgainShare
-            ? this.#askAgain(attempt, random)
-            : draw < paysShare + cancelsShare + asksAgainShare + wantsMoreShare
-              ? this.#wantMore(attempt, random)
-              : null;
-    if (errand === null) return;
+    const choices: readonly (readonly [number, () => Promise<void>])[] = [
+      [habits.paysShare, () => this.#pay(attempt, "pay", random)],
+      [habits.paysLateShare ?? 0, () => this.#pay(attempt, "pay_late", random)],
+      [habits.cancelsShare, () => this.#cancel(attempt, random)],
+      [habits.asksAgainShare, () => this.#askAgain(attempt, random)],
+      [habits.wantsMoreShare, () => this.#wantMore(attempt, random)],
+    ];
+    let below = 0;
+    const chosen = choices.find(([share]) => {
+      below += share;
+      return draw < below;
+    });
+    if (chosen === undefined) return;
+    const errand = chosen[1]();
     this.#errands.add(errand);
     void errand.finally(() => this.#errands.delete(errand));
   }
@@ -213,13 +239,13 @@ export class Buyers {
   }
 
   /** Checkout at the shop, then the provider's page, until somebody says yes or no. */
-  async #pay(attempt: Attempt, random: SeededRandom): Promise<void> {
+  async #pay(attempt: Attempt, op: "pay" | "pay_late", random: SeededRandom): Promise<void> {
     const { clock } = this.#options;
     const path = `/v1/reservations/${attempt.rid}/checkout`;
     for (let tries = 0; tries < PAYMENT_TRIES_MAX; tries += 1) {
       const checkout = await this.#exchange(attempt, "checkout", random, { method: "POST", path, body: null });
       if (checkout !== null && checkout.status === 201) {
-        await this.#pressPay(attempt, random, String(parseObject(checkout.body)["checkoutUrl"]));
+        await this.#pressPay(attempt, op, random, String(parseObject(checkout.body)["checkoutUrl"]));
         return;
       }
       if (checkout !== null && !TRANSIENT.has(readProblem(checkout).reason)) return;
@@ -227,11 +253,9 @@ export class Buyers {
     }
   }
 
-  async #pressPay(attempt: Attempt, random: SeededRandom, checkoutUrl: string): Promise<void> {
+  async #pressPay(attempt: Attempt, op: "pay" | "pay_late", random: SeededRandom, checkoutUrl: string): Promise<void> {
     const page = new URL(checkoutUrl);
-    const form = new URLSearchParams({ action: "pay" });
-    if (random.fraction() < 0.2) form.set("notifyCopies", String(1 + random.below(3)));
-    if (random.fraction() < 0.1) form.set("notifyOrder", "reversed");
+    const form = paymentForm(op, random);
     for (let tries = 0; tries < PAYMENT_TRIES_MAX; tries += 1) {
       const invokeNs = this.nowNs();
       const request = buildPlainRequest({
@@ -247,7 +271,7 @@ export class Buyers {
       const isPaid =
         answer?.status === 303 && !(headerOf(answer.head, "location") ?? "").includes(page.pathname.toLowerCase());
       if (!wasNeverSent(outcome)) {
-        this.#note(attempt, "pay", invokeNs, answer, isPaid ? { kind: "done", status: "paid" } : null);
+        this.#note(attempt, op, invokeNs, answer, isPaid ? { kind: "done", status: "paid" } : null);
       }
       if (answer !== null && answer.status < 500) return;
       await wait(this.#options.clock, COMES_BACK_AFTER_MS_MIN);
@@ -317,6 +341,19 @@ export class Buyers {
     const forwardedFor = `10.${random.below(256)}.${random.below(256)}.${1 + random.below(254)}`;
     return { token, signingKey: Buffer.from(signingKey, "base64url"), buyerId, forwardedFor };
   }
+}
+
+/** What the provider is told: some notifications come twice, late, or in the wrong order. */
+function paymentForm(op: "pay" | "pay_late", random: SeededRandom): URLSearchParams {
+  const form = new URLSearchParams({ action: op });
+  if (random.fraction() < 0.2) form.set("notifyCopies", String(1 + random.below(NOTIFY_COPIES_MAX)));
+  if (random.fraction() < 0.1) form.set("notifyOrder", "reversed");
+  if (random.fraction() < 0.1) form.set("notifySeconds", "1");
+  if (op === "pay_late") {
+    form.set("lateSeconds", String(1 + random.below(2)));
+    form.set("cancelRule", random.fraction() < 0.5 ? "answers_processing" : "captured_anyway");
+  }
+  return form;
 }
 
 function wasNeverSent(outcome: HttpOutcome): boolean {

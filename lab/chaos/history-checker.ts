@@ -66,6 +66,10 @@ function isAcceptance(record: HistoryRecord): boolean {
   return record.op === "reserve" && record.answer?.kind === "accepted";
 }
 
+function isPayment(record: HistoryRecord): boolean {
+  return record.op === "pay" || record.op === "pay_late";
+}
+
 function isConfirmed(record: HistoryRecord): boolean {
   return record.answer?.kind === "accepted" && record.answer.status === 201;
 }
@@ -87,7 +91,7 @@ function* checkFinalSet(
       else if (!allowances.recordedLoss) yield { check: 1, text: `${rid} was queued (202) and is ${order.status}` };
       if (order.reason === null) yield { check: 1, text: `${rid} is ${order.status} without a reason` };
     }
-    const isPaid = records.some((record) => record.op === "pay" && record.answer?.kind === "done");
+    const isPaid = records.some((record) => isPayment(record) && record.answer?.kind === "done");
     if (isPaid && !PAID.has(order?.status ?? "")) {
       yield { check: 1, text: `${rid} was paid for and is ${order?.status ?? "nowhere"}` };
     }
@@ -99,7 +103,7 @@ function* checkFinalSet(
     else if (attempt.buyer !== order.buyerId || attempt.quantity !== order.quantity) {
       yield { check: 1, text: `order ${order.rid} is not what was asked for` };
     }
-    if (order.status === "paid" && !records.some((record) => record.op === "pay")) {
+    if (order.status === "paid" && !records.some(isPayment)) {
       yield { check: 1, text: `order ${order.rid} is paid and nobody paid` };
     }
     if (order.status === "cancelled" && !records.some((record) => record.op === "cancel")) {

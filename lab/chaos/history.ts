@@ -7,7 +7,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 
-export type Operation = "reserve" | "read" | "cancel" | "checkout" | "pay";
+export type Operation = "reserve" | "read" | "cancel" | "checkout" | "pay" | "pay_late";
 
 /** How the shop answered. "done": the call of another operation than reserve succeeded. */
 export type HistoryAnswer =

@@ -39,6 +39,8 @@ export function operationsOf(history: History, inDoubtMs: number): ModelOperatio
   const firsts = new Map<string, HistoryRecord>();
   const acceptedNs = new Map<string, number>();
   for (const record of history.records) {
+    // Late money may take units a second time: two moves of one rid are not in this model.
+    if (record.op === "pay_late") return null;
     if (record.op !== "reserve") continue;
     const first = firsts.get(record.rid);
     if (first === undefined || record.invokeNs < first.invokeNs) firsts.set(record.rid, record);

@@ -24,6 +24,8 @@ export interface LabSale {
 export interface LedgerStanding {
   readonly mode: string;
   readonly epoch: number;
+  /** Returns to redis mode so far. */
+  readonly flips: number;
 }
 
 /** The item's figures in the database. */
@@ -93,12 +95,12 @@ export class OperatorDesk {
 
   /** From the database itself. */
   async standing(saleId: string): Promise<LedgerStanding> {
-    const [row] = await this.#stack.query<{ mode: string; epoch: string }>(
+    const [row] = await this.#stack.query<{ mode: string; epoch: string; flips: number }>(
       "select mode, epoch from sale where id = $1",
       [saleId],
     );
     if (row === undefined) throw new Error(`there is no sale ${saleId}`);
-    return { mode: row.mode, epoch: Number(row.epoch) };
+    return { mode: row.mode, epoch: Number(row.epoch), flips: row.flips };
   }
 
   async setHold(saleId: string, holdMs: number): Promise<void> {

@@ -13,7 +13,7 @@ export interface RepetitionReport {
   readonly saleId: string;
   /** What was done, to whom. */
   readonly injections: readonly string[];
-  /** From the injection, or from healing where the fault lasts, to the first acceptance of somebody who came after it. */
+  /** The longest time in which nobody could buy, from the injection on, or from healing on where the fault lasts. */
   readonly downtimeMs: number;
   /** From healing until the books balanced and holds could be sold anew. */
   readonly recoveryMs: number;

@@ -3,6 +3,7 @@
  *
  * The frame around it (load, healing, settling, audit, selling the rest, history) is the same for all: repetition.ts.
  */
+import type { Habits } from "./buyers.ts";
 import type { Allowances } from "./history-checker.ts";
 import type { Scene } from "./scene.ts";
 import type { StackShape } from "./stack.ts";
@@ -18,8 +19,16 @@ export interface Variant {
   /** How soon somebody must be able to buy again, and from when that counts. */
   readonly firstSale: { readonly withinMs: number; readonly after: "injection" | "healing" };
   readonly allowances?: Partial<Allowances>;
-  /** Buckets of the sale's item; 1 when absent. */
+  /** Of the sale: 1, 2,500, 2 and 2,000 when absent. */
   readonly buckets?: number;
+  readonly stock?: number;
+  readonly perBuyerMax?: number;
+  readonly holdMs?: number;
+  /** What buyers ask for; drawn up to the limit when absent. */
+  readonly quantity?: number;
+  readonly habits?: Habits;
+  /** How soon after healing the books must balance; L1's ten seconds when absent. */
+  readonly settlesWithinMs?: number;
 }
 
 export interface Scenario {

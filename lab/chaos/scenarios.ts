@@ -11,6 +11,14 @@ import { apiFrozen } from "./scenarios/k06-api-frozen.ts";
 import { workerFrozen } from "./scenarios/k07-worker-frozen.ts";
 import { postgresFails } from "./scenarios/k08-postgres.ts";
 import { badLinks } from "./scenarios/k09-bad-links.ts";
+import { slowDisk } from "./scenarios/k10-slow-disk.ts";
+import { memoryFull } from "./scenarios/k11-memory-full.ts";
+import { wrongClocks } from "./scenarios/k12-clocks.ts";
+import { notifications } from "./scenarios/k13-notifications.ts";
+import { flips } from "./scenarios/k14-flips.ts";
+import { thunderingRestart } from "./scenarios/k15-restart.ts";
+import { entriesDeleted } from "./scenarios/k17-entries-deleted.ts";
+import { databaseRestored } from "./scenarios/k18-database-restored.ts";
 
 export const SCENARIOS: readonly Scenario[] = [
   apiKilled,
@@ -22,4 +30,12 @@ export const SCENARIOS: readonly Scenario[] = [
   workerFrozen,
   postgresFails,
   badLinks,
+  slowDisk,
+  memoryFull,
+  wrongClocks,
+  notifications,
+  flips,
+  thunderingRestart,
+  entriesDeleted,
+  databaseRestored,
 ];

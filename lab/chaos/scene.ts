@@ -100,6 +100,11 @@ export class Scene {
     return (boughtNs - sinceNs) / NS_PER_MS;
   }
 
+  /** Many more visitors, until the buyers go home. */
+  press(factor: number): void {
+    this.buyers.press(factor);
+  }
+
   /** `kill -9` of a node; payments' pages are led to a living one. */
   async kill(node: ChaosNode): Promise<void> {
     await node.shop.kill();

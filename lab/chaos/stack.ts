@@ -7,7 +7,7 @@
  * process id. The operator's node is never a victim: somebody has to tell what happened.
  */
 import { randomBytes } from "node:crypto";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -21,14 +21,22 @@ import { RedisSide, type Topology } from "./redis-side.ts";
 const SHIFTED_CLOCK = fileURLToPath(new URL("./shifted-clock.ts", import.meta.url));
 const OUTPUT_CHARACTERS_PER_PROGRAM = 6_000;
 
+const REDIS_CLOCK = "redis.clock";
+const FAKE_TIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+
+/** Null when the clock of a Redis can be stepped here, else the reason in words. */
+export function whyNoFakeTime(): string | null {
+  return existsSync(FAKE_TIME) ? null : `libfaketime is not installed (${FAKE_TIME}): apt-get install faketime`;
+}
+
 /** What a scenario needs to stand on. Stacks of the same shape are interchangeable. */
 export interface StackShape {
   readonly topology: Topology;
   readonly durability: "always" | "everysec";
   readonly apiNodes: number;
   readonly workers: number;
-  /** For a Redis whose clock can be stepped: the library to preload. */
-  readonly redisEnv?: Readonly<Record<string, string>>;
+  /** Redis with a wall clock that can be stepped. */
+  readonly hasRedisClock?: boolean;
   /** A small disk of its own, by its size ("160m"); the common temporary folder when absent. */
   readonly redisDisk?: string;
   readonly postgresDisk?: string;
@@ -123,6 +131,11 @@ export class ChaosStack {
     return await this.postgres.query<Row>(this.databaseUrl, text, values);
   }
 
+  /** Steps the wall clock of Redis, in a stack that was made for it; 0 is the truth. */
+  shiftRedisClock(shiftS: number): void {
+    writeFileSync(join(this.folder, REDIS_CLOCK), `${shiftS >= 0 ? "+" : ""}${shiftS}\n`);
+  }
+
   /** Leads payments' pages and notifications to a node that is alive. */
   leadFront(): void {
     const alive = this.apiNodes.find((node) => node.shop.isRunning);
@@ -135,6 +148,7 @@ export class ChaosStack {
   async restore(): Promise<readonly string[]> {
     const repaired: string[] = [];
     this.front.heal();
+    if (this.shape.hasRedisClock === true) this.shiftRedisClock(0);
     for (const node of [...this.nodes, this.operator]) {
       node.databaseLink.heal();
       node.databaseLink.tap(null);
@@ -210,7 +224,7 @@ async function build(
     folder: redisDisk?.folder ?? folder,
     seed,
     clock,
-    env: shape.redisEnv ?? {},
+    env: shape.hasRedisClock === true ? fakeTimeEnv(folder) : {},
   });
   undo.push(() => redis.stop());
   const front = await FaultProxy.start({ name: "front", target: { port: 0 }, seed });
@@ -291,6 +305,17 @@ async function spawnNode(parts: NodeParts, undo: (() => Promise<void> | void)[])
   });
   const shiftClock = (shiftMs: number): void => writeFileSync(clockFile, String(shiftMs));
   return { shop, name, databaseLink, redisLinks: redis.linksOf(name), shiftClock };
+}
+
+function fakeTimeEnv(folder: string): Record<string, string> {
+  const file = join(folder, REDIS_CLOCK);
+  writeFileSync(file, "+0\n");
+  return {
+    LD_PRELOAD: FAKE_TIME,
+    FAKETIME_TIMESTAMP_FILE: file,
+    FAKETIME_NO_CACHE: "1",
+    FAKETIME_DONT_FAKE_MONOTONIC: "1",
+  };
 }
 
 function makeDisk(size: string | undefined, undo: (() => Promise<void> | void)[]): SmallDisk | null {

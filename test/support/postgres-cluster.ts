@@ -5,10 +5,11 @@
  * `stop` of processes lose nothing. Measurements ask for a durable one.
  * As root it runs as the `postgres` user, because PostgreSQL refuses to run as root. Everything is ended by pid.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import pg from "pg";
 import { takeFreePort } from "./ports.ts";
 import { waitUntil } from "./waiting.ts";
@@ -186,6 +187,37 @@ export class PostgresCluster {
   /** Lets a frozen server go on. */
   thaw(): void {
     this.#signalAll("SIGCONT");
+  }
+
+  /** The processes of the running server. */
+  get pids(): readonly number[] {
+    const parent = this.#server?.pid;
+    return parent === undefined ? [] : [parent, ...childrenOf(parent)];
+  }
+
+  /** Copies the running server into a folder that does not exist yet, as an administrator's nightly backup does. */
+  async baseBackup(folder: string): Promise<void> {
+    const parent = mkdtempSync(join(tmpdir(), "doorbuster-backup-"));
+    if (process.getuid?.() === 0) execFileSync("chown", ["postgres", parent]);
+    const where = ["-h", "127.0.0.1", "-p", String(this.port), "-U", "postgres"];
+    const [command, args] = asPostgresUser([
+      `${this.#programs}/pg_basebackup`,
+      ...where,
+      "-D",
+      `${parent}/data`,
+      "--checkpoint=fast",
+      "--no-sync",
+    ]);
+    await promisify(execFile)(command, args, { cwd: parent });
+    renameSync(parent, folder);
+  }
+
+  /** Puts the copy in the place of the stopped server's data, and starts it. */
+  async restore(folder: string): Promise<void> {
+    rmSync(this.dataFolder, { recursive: true });
+    renameSync(join(folder, "data"), this.dataFolder);
+    rmSync(folder, { recursive: true });
+    await this.startServer();
   }
 
   /** Ends the server and deletes the folder. */

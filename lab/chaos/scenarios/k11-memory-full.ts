@@ -1,0 +1,40 @@
+/**
+ * K11: Redis reaches its memory limit in the middle of the rush. It must refuse before it writes anything.
+ */
+import { FIRST_SALE_MS, type Scenario } from "../scenario.ts";
+import type { Scene } from "../scene.ts";
+import { USUAL_SHAPE } from "../stack.ts";
+
+const ROOM_BYTES_MAX = 200_000;
+const FULL_FOR_MS_MIN = 500;
+const FULL_FOR_MS_MAX = 4_000;
+
+export const memoryFull: Scenario = {
+  id: "K11",
+  title: "maxmemory of Redis is reached",
+  mustHold: "refused before any write; sold units intact",
+  variants: [
+    {
+      name: "CONFIG SET maxmemory",
+      shape: USUAL_SHAPE,
+      disturb: fillMemory,
+      firstSale: { withinMs: FIRST_SALE_MS.redis, after: "injection" },
+    },
+  ],
+};
+
+async function fillMemory(scene: Scene): Promise<void> {
+  const { primary } = scene.stack.redis;
+  const memory = String(await primary.command("INFO", "memory"));
+  const used = Number(/used_memory:(\d+)/.exec(memory)?.[1] ?? 0);
+  await primary.command("CONFIG", "SET", "maxmemory", String(used + scene.random.below(ROOM_BYTES_MAX)));
+  scene.injected("maxmemory is reached");
+  try {
+    await scene.last(scene.between(FULL_FOR_MS_MIN, FULL_FOR_MS_MAX));
+  } finally {
+    await primary.command("CONFIG", "SET", "maxmemory", "0");
+  }
+  scene.healed();
+  const errors = String(await primary.command("INFO", "errorstats"));
+  scene.injections.push(/errorstat_OOM:count=(\d+)/.exec(errors)?.[0] ?? "nothing was refused for memory");
+}
