@@ -9,6 +9,7 @@ import type { Sale } from "../../src/domain/sale.ts";
 import { createOperatorApp } from "../../src/http/operator/app.ts";
 import type { OperatorDependencies } from "../../src/http/operator/dependencies.ts";
 import { createOpsApp } from "../../src/http/ops/app.ts";
+import type { LedgerStanding } from "../../src/ledger/ledger-view.ts";
 import type { Stock } from "../../src/ports/ledger.ts";
 import type { Order } from "../../src/ports/order-store.ts";
 import type { Ban, NewSale, SaleCommand } from "../../src/ports/sale-store.ts";
@@ -27,6 +28,8 @@ export interface Staged {
   readonly bans: Map<string, Ban>;
   readonly allowlists: Map<string, readonly string[]>;
   totals: SaleTotals;
+  /** How every sale's ledger stands. */
+  standing: LedgerStanding | null;
   /** Thrown by the next calls of the stores, to play a database that is away. */
   fault: Error | null;
   warmUps: number;
@@ -63,6 +66,7 @@ export function stageOperatorApp(): Staged {
       runsAlive: 1,
       backlog: 0,
     },
+    standing: null,
     fault: null,
     warmUps: 0,
     statsReads: 0,
@@ -88,6 +92,18 @@ export function stageOperatorApp(): Staged {
   return state;
 }
 
+/** Everything balances; the quick form says so too. */
+function auditorOf(state: Staged): OperatorDependencies["auditor"] {
+  const reportOf = (saleId: SaleId) => {
+    const verdict = { balanced: true, items: [], violations: [], unproven: null };
+    return { saleId, takenAt: state.clock.nowMs(), mode: "postgres" as const, epoch: 1, ...verdict };
+  };
+  return {
+    audit: async (saleId) => (state.sales.has(saleId) ? reportOf(saleId) : null),
+    auditPlaces: async (saleId) => (state.sales.has(saleId) ? { ...reportOf(saleId), trouble: null } : null),
+  };
+}
+
 function dependenciesOf(state: Staged): OperatorDependencies {
   let ids = 0;
   const random = { id: () => `made-id-${++ids}`, fraction: () => 0.5 };
@@ -97,24 +113,12 @@ function dependenciesOf(state: Staged): OperatorDependencies {
     clock: state.clock,
     random,
     log,
-    auditor: {
-      audit: async (saleId) =>
-        state.sales.has(saleId)
-          ? {
-              saleId,
-              balanced: true,
-              takenAt: state.clock.nowMs(),
-              mode: "postgres",
-              epoch: 1,
-              items: [],
-              violations: [],
-            }
-          : null,
-    },
+    auditor: auditorOf(state),
     saleStore: saleStoreOf(state),
     orderStore: orderStoreOf(state),
     ledger: { readStock: async (itemIds) => itemIds.flatMap((id) => state.stock.get(id) ?? []) },
     statsStore: { publish: async () => undefined, read: async () => readTotals(state) },
+    ledgerView: { read: async () => guard(state, state.standing) },
     warmUp: async () => {
       state.warmUps += 1;
     },

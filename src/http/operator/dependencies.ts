@@ -3,6 +3,7 @@
  */
 import type { Hono } from "hono";
 import type { Auditor } from "../../ledger/auditor.ts";
+import type { LedgerView } from "../../ledger/ledger-view.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Ledger } from "../../ports/ledger.ts";
 import type { OrderStore } from "../../ports/order-store.ts";
@@ -21,6 +22,8 @@ export interface OperatorDependencies {
   /** Only its stock is read. */
   readonly ledger: Pick<Ledger, "readStock">;
   readonly statsStore: StatsStore;
+  /** How sales' ledgers stand; absent or null = not shown. */
+  readonly ledgerView?: Pick<LedgerView, "read"> | null;
   readonly auditor: Auditor;
   readonly clock: Clock;
   readonly random: Random;

@@ -19,6 +19,7 @@ import type {
   SignatureRule,
 } from "../../domain/sale.ts";
 import { saleStateAt } from "../../domain/sale.ts";
+import type { Durability, LedgerStanding } from "../../ledger/ledger-view.ts";
 import { toReservation } from "../../orders/reservation-view.ts";
 import { DECISIONS, isAcceptance, stageOfDecision } from "../../ports/funnel-counts.ts";
 import type { Stock } from "../../ports/ledger.ts";
@@ -74,6 +75,36 @@ export interface StageDocument {
   readonly reasons: Readonly<Partial<Record<RefusalReason, number>>>;
 }
 
+/** How the sale's ledger stands, and why. */
+export interface LedgerDocument {
+  readonly mode: LedgerMode;
+  /** Where the sale belongs with all servers well. */
+  readonly wanted: "redis" | "postgres";
+  readonly epoch: number;
+  readonly reason: string;
+  /** When it came into this mode, milliseconds since the epoch. */
+  readonly sinceMs: number;
+  /** Returns to redis mode so far. */
+  readonly flips: number;
+  readonly buckets: number;
+  /** What Redis promises before it answers; null where none is configured. */
+  readonly durability: Durability | null;
+  /** Reservations that Redis accepted and PostgreSQL does not have yet; null when Redis does not answer. */
+  readonly backlog: number | null;
+  /** Empty in postgres mode, null when Redis does not answer. */
+  readonly bucketStock: readonly BucketDocument[] | null;
+}
+
+/** Units of one bucket: those nobody has, those that nodes have leased of them, those accepted in this epoch. */
+export interface BucketDocument {
+  readonly sku: string;
+  readonly bucket: number;
+  readonly available: number;
+  readonly leased: number;
+  readonly reserved: number;
+  readonly isOpen: boolean;
+}
+
 export interface StatsDocument {
   readonly saleId: string;
   readonly at: number;
@@ -93,6 +124,8 @@ export interface StatsDocument {
   readonly stock: readonly StockDocument[];
   /** Attempts that wait for the ledger, in all nodes. */
   readonly backlog: number;
+  /** Null where nobody can say how it stands. */
+  readonly ledger: LedgerDocument | null;
   /** Processes that reported within the last seconds. */
   readonly nodes: number;
 }
@@ -159,9 +192,10 @@ export function statsDocument(facts: {
   sale: Sale;
   stock: readonly Stock[];
   totals: SaleTotals;
+  ledger: LedgerStanding | null;
   nowMs: number;
 }): StatsDocument {
-  const { sale, stock, totals, nowMs } = facts;
+  const { sale, stock, totals, ledger, nowMs } = facts;
   const { acceptedPerS, refusedPerS } = totals.rates;
   const stages = stageDocuments(totals);
   const accepted = totals.decisions.accepted ?? 0;
@@ -186,7 +220,27 @@ export function statsDocument(facts: {
     },
     stock: stockDocuments(sale, stock),
     backlog: totals.backlog,
+    ledger: ledger === null ? null : ledgerDocument(ledger),
     nodes: totals.runsAlive,
+  };
+}
+
+function ledgerDocument(standing: LedgerStanding): LedgerDocument {
+  const { mode, wanted, epoch, reason, sinceMs, flips, buckets, durability, backlog, bucketStock } = standing;
+  return {
+    mode,
+    wanted,
+    epoch,
+    reason,
+    sinceMs,
+    flips,
+    buckets,
+    durability,
+    backlog,
+    bucketStock:
+      bucketStock?.map(({ sku, bucket, available, leased, reserved, isOpen }) => {
+        return { sku, bucket, available, leased, reserved, isOpen };
+      }) ?? null,
   };
 }
 

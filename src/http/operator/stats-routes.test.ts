@@ -51,6 +51,32 @@ test("a console gets the figures at once and then each second", async () => {
   expect(staged.clock.timerCount).toBe(0);
 });
 
+test("says how the sale's ledger stands and what each bucket has, and nothing internal", async () => {
+  const bucket = { sku: "shoe", bucket: 0, available: 3, leased: 2, reserved: 5, isOpen: true };
+  const ledger = {
+    mode: "redis",
+    wanted: "redis",
+    epoch: 4,
+    reason: "Redis has been well again",
+    sinceMs: 1_800_000_000_000,
+    flips: 1,
+    buckets: 1,
+    durability: "everysec",
+    backlog: 17,
+    bucketStock: [bucket],
+  } as const;
+  staged.standing = { ...ledger, bucketStock: [{ ...bucket, itemId: 41 } as typeof bucket] };
+  const read = async () => {
+    const response = await staged.request("GET", "/v1/admin/sales/drop/stats");
+    return ((await response.json()) as { ledger: unknown }).ledger;
+  };
+  expect(await read()).toEqual(ledger);
+  staged.standing = { ...ledger, backlog: null, bucketStock: null };
+  expect(await read()).toEqual({ ...ledger, backlog: null, bucketStock: null });
+  staged.standing = null;
+  expect(await read()).toBeNull();
+});
+
 test("a store that fails is told, and the stream recovers by itself", async () => {
   const stream = await watch();
   await stream.next();

@@ -55,8 +55,8 @@ async function readStats(saleId: SaleId, deps: OperatorDependencies): Promise<St
   const sale = await deps.saleStore.findSale(saleId);
   if (sale === null) return null;
   const stock = await deps.ledger.readStock(sale.items.map((item) => item.itemId));
-  const totals = await deps.statsStore.read(saleId);
-  return statsDocument({ sale, stock, totals, nowMs: deps.clock.nowMs() });
+  const [totals, ledger = null] = await Promise.all([deps.statsStore.read(saleId), deps.ledgerView?.read(sale)]);
+  return statsDocument({ sale, stock, totals, ledger, nowMs: deps.clock.nowMs() });
 }
 
 /** Reads through a cache of one snapshot a sale; entries that nobody asks for any more are dropped. */

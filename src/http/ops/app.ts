@@ -15,8 +15,15 @@ import { problemResponse, ROUTE_PROBLEMS } from "../problem.ts";
 /** One thing that must be true before buyers come: "database", "migrations", "catalogue". */
 export interface ReadinessCheck {
   readonly name: string;
-  /** Null when all is well, else what is missing in words for the operator: no secrets, no addresses. */
-  run(): Promise<string | null>;
+  /**
+   * Null when all is well, else what is missing in words for the operator: no secrets, no addresses. A remark is something
+   * that operators should see of a node that is ready all the same.
+   */
+  run(): Promise<string | null | Remark>;
+}
+
+export interface Remark {
+  readonly remark: string;
 }
 
 /** The text of a scrape. */
@@ -40,6 +47,7 @@ export type OpsApp = Hono<{ Bindings: ConnectionContext }>;
 const CHECK_DEADLINE_MS = 1_000;
 const READINESS_CACHE_MS = 500;
 const RETRY_AFTER_S = 1;
+const OK = "ok";
 const NO_STORE = { "cache-control": "no-store" };
 
 type CheckResults = Readonly<Record<string, string>>;
@@ -53,7 +61,7 @@ export function createOpsApp(deps: OpsDependencies): OpsApp {
   app.get("/healthz", (context) => context.json({ status: "ok" }, 200, NO_STORE));
   app.get("/readyz", async (context) => {
     const checks = deps.isDraining() ? { node: "draining" } : await readChecks();
-    const isReady = Object.values(checks).every((result) => result === "ok");
+    const isReady = Object.values(checks).every(isWell);
     return isReady ? context.json({ status: "ok", checks }, 200, NO_STORE) : notReady(checks);
   });
   if (metrics !== null) {
@@ -82,12 +90,12 @@ async function runChecks(deps: OpsDependencies): Promise<CheckResults> {
   return Object.fromEntries(results);
 }
 
-/** "ok", or why not. A check that throws or hangs is a check that failed. */
+/** "ok", "ok: " and a remark, or why not. A check that throws or hangs is a check that failed. */
 async function runCheck(check: ReadinessCheck, deps: OpsDependencies): Promise<string> {
   const late = Promise.withResolvers<string>();
   const cancelTimer = deps.clock.setTimer(CHECK_DEADLINE_MS, () => late.resolve("no answer in time"));
   try {
-    return await Promise.race([check.run().then((missing) => missing ?? "ok"), late.promise]);
+    return await Promise.race([check.run().then(wordsOf), late.promise]);
   } catch (error) {
     deps.log.warn({ error, check: check.name }, "readiness check failed");
     return "failed; see the log";
@@ -96,9 +104,18 @@ async function runCheck(check: ReadinessCheck, deps: OpsDependencies): Promise<s
   }
 }
 
+function wordsOf(outcome: string | null | Remark): string {
+  if (outcome === null) return OK;
+  return typeof outcome === "string" ? outcome : `${OK}: ${outcome.remark}`;
+}
+
+function isWell(result: string): boolean {
+  return result === OK || result.startsWith(`${OK}: `);
+}
+
 function notReady(checks: CheckResults): Response {
   const { status, title } = ROUTE_PROBLEMS.not_ready;
-  const missing = Object.entries(checks).filter(([, result]) => result !== "ok");
+  const missing = Object.entries(checks).filter(([, result]) => !isWell(result));
   const document = {
     type: `${ERROR_DOCS_URL}#not_ready`,
     title,

@@ -13,9 +13,11 @@ import {
   type MetricValueWithName,
   Registry,
 } from "@prometheus-io/client";
-import type { Sale } from "../../domain/sale.ts";
+import type { LedgerMode, Sale } from "../../domain/sale.ts";
 import type { AuditReport } from "../../ledger/auditor.ts";
+import type { LedgerStanding, LedgerView } from "../../ledger/ledger-view.ts";
 import type { Clock } from "../../ports/clock.ts";
+import type { EdgeState } from "../../ports/edge-state.ts";
 import { DECISIONS, type FunnelCountsReader, type LatencyRecord, stageOfDecision } from "../../ports/funnel-counts.ts";
 import type { Ledger, Stock } from "../../ports/ledger.ts";
 import type { SaleStore } from "../../ports/sale-store.ts";
@@ -33,6 +35,10 @@ export interface MetricsSources {
   sseConnections(): number;
   /** The last audit of each sale that this process made. */
   lastAudits(): readonly AuditReport[];
+  /** How sales' ledgers stand; absent or null = not exported. */
+  readonly ledgerView?: Pick<LedgerView, "readAll"> | null;
+  /** Absent or null where no edge is configured. */
+  readonly edge?: Pick<EdgeState, "isReachable"> | null;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -47,9 +53,20 @@ const BUCKETS_S = [
   0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 ];
 
+const LEDGER_MODES = ["postgres", "redis", "draining", "warming", "closed"] as const satisfies readonly LedgerMode[];
+
+interface LedgerMetric {
+  readonly name: string;
+  readonly help: string;
+  readonly labels?: readonly string[];
+  samples(ledger: LedgerStanding): readonly (readonly [labels: Readonly<Record<string, string>>, value: number])[];
+}
+
 interface StockOfSale {
   readonly sale: Sale;
   readonly stock: readonly Stock[];
+  /** Null where it is not exported. */
+  readonly ledger: LedgerStanding | null;
 }
 
 /** The metrics page over the sources. */
@@ -60,6 +77,7 @@ export function createMetrics(sources: MetricsSources): MetricsPage {
   addProcessMetrics(registry, sources);
   addStockMetrics(registry, readStock);
   addAuditMetrics(registry, sources);
+  if (sources.ledgerView) addLedgerMetrics(registry, readStock);
   return { contentType: registry.contentType, render: () => registry.metrics() };
 }
 
@@ -99,6 +117,8 @@ function addProcessMetrics(registry: Registry, sources: MetricsSources): void {
     () => sources.eventLoopDelayMs() / MS_PER_S,
   );
   add("doorbuster_sse_connections", "Open event streams of buyers.", sources.sseConnections);
+  const { edge } = sources;
+  if (edge) add("doorbuster_edge_reachable", "1 while the edge Redis answers.", () => (edge.isReachable() ? 1 : 0));
   add("process_start_time_seconds", "When the process started.", () => startedAtS);
   add("process_resident_memory_bytes", "Memory of the process.", () => process.memoryUsage.rss());
   new Counter({
@@ -145,6 +165,50 @@ function addStockMetrics(registry: Registry, readStock: () => Promise<readonly S
         this.set({ sale, sku }, Math.abs(stock.total - stock.free - stock.granted - stock.held - stock.sold));
       }
     },
+  });
+}
+
+function addLedgerMetrics(registry: Registry, readStock: () => Promise<readonly StockOfSale[] | null>): void {
+  const add = (kind: typeof Gauge | typeof Counter, what: LedgerMetric): void => {
+    new kind({
+      name: what.name,
+      help: what.help,
+      labelNames: ["sale", ...(what.labels ?? [])],
+      registers: [registry],
+      async collect() {
+        this.reset();
+        for (const { sale, ledger } of (await readStock()) ?? []) {
+          if (ledger === null) continue;
+          for (const [labels, value] of what.samples(ledger)) this.inc({ sale: sale.id, ...labels }, value);
+        }
+      },
+    });
+  };
+  add(Gauge, {
+    name: "doorbuster_ledger_mode",
+    help: "1 for the mode a sale's ledger is in, 0 for the others.",
+    labels: ["mode"],
+    samples: ({ mode }) => LEDGER_MODES.map((name) => [{ mode: name }, name === mode ? 1 : 0]),
+  });
+  add(Gauge, {
+    name: "doorbuster_ledger_in_wanted_mode",
+    help: "1 while a sale's ledger is in the mode it belongs in with all servers well.",
+    samples: ({ mode, wanted }) => [[{}, mode === wanted ? 1 : 0]],
+  });
+  add(Gauge, {
+    name: "doorbuster_ledger_epoch",
+    help: "The fencing number of a sale's ledger.",
+    samples: ({ epoch }) => [[{}, epoch]],
+  });
+  add(Gauge, {
+    name: "doorbuster_ledger_backlog_reservations",
+    help: "Reservations that Redis accepted and PostgreSQL does not have yet; absent while Redis does not answer.",
+    samples: ({ backlog }) => (backlog === null ? [] : [[{}, backlog]]),
+  });
+  add(Counter, {
+    name: "doorbuster_ledger_mode_changes_total",
+    help: "Returns of a sale's ledger to redis mode.",
+    samples: ({ flips }) => [[{}, flips]],
   });
 }
 
@@ -253,7 +317,8 @@ async function readStockOfSales(sources: MetricsSources): Promise<readonly Stock
     const sales = await sources.saleStore.listSales({ rowsMax: SALES_MAX });
     const itemIds = sales.flatMap((sale) => sale.items.map((item) => item.itemId));
     const stock = itemIds.length === 0 ? [] : await sources.ledger.readStock(itemIds);
-    return sales.map((sale) => ({ sale, stock }));
+    const standings = await sources.ledgerView?.readAll(sales);
+    return sales.map((sale) => ({ sale, stock, ledger: standings?.get(sale.id) ?? null }));
   } catch (error) {
     sources.log.warn({ error }, "stock could not be read for metrics");
     return null;

@@ -4,8 +4,10 @@ import { createFunnelCounters } from "../../adapters/local/funnel-counters.ts";
 import type { SaleId } from "../../domain/ids.ts";
 import { STAGES } from "../../domain/refusals.ts";
 import type { Sale } from "../../domain/sale.ts";
+import type { LedgerStanding } from "../../ledger/ledger-view.ts";
 import type { Stock } from "../../ports/ledger.ts";
 import { createOpsApp, type MetricsPage, type ReadinessCheck } from "./app.ts";
+import { createLedgerCheck } from "./ledger-check.ts";
 import { createMetrics } from "./metrics.ts";
 
 const quiet = () => undefined;
@@ -54,6 +56,48 @@ test("a node is ready only when every check passes, and says which does not", as
   expect(await ready.json()).toEqual({ status: "ok", checks: { database: "ok", migrations: "ok" } });
 });
 
+test("a remark is shown and keeps nobody away, beside a check that fails as well", async () => {
+  let missing: string | null = null;
+  const get = ask([
+    { name: "ledger", run: async () => ({ remark: "durability everysec" }) },
+    { name: "database", run: async () => missing },
+  ]);
+  const ready = await get("/readyz");
+  expect(ready.status).toBe(200);
+  expect(await ready.json()).toEqual({
+    status: "ok",
+    checks: { ledger: "ok: durability everysec", database: "ok" },
+  });
+  missing = "away";
+  await clock.advance(501);
+  const refused = await get("/readyz");
+  expect(refused.status).toBe(503);
+  expect(await refused.json()).toMatchObject({
+    detail: "database: away",
+    checks: { ledger: "ok: durability everysec" },
+  });
+});
+
+test("the ledger's check names a weaker promise, and refuses only what this node cannot sell", async () => {
+  const inMode = (...modes: string[]) => ({
+    listSales: () => modes.map((mode) => ({ id: DROP, mode }) as unknown as Sale),
+  });
+  const run = (modes: string[], durability: "always" | "everysec" | null) =>
+    createLedgerCheck({ sales: inMode(...modes), durability }).run();
+  for (const modes of [[], ["postgres"], ["redis", "draining", "warming", "closed"]]) {
+    expect(await run(modes, "always")).toBeNull();
+    const weaker = await run(modes, "everysec");
+    expect(weaker).toEqual({ remark: expect.stringContaining("everysec") });
+    expect(weaker).toEqual({ remark: expect.stringContaining("202") });
+  }
+  expect(await run([], null)).toBeNull();
+  expect(await run(["postgres", "closed"], null)).toBeNull();
+  for (const mode of ["redis", "draining", "warming"]) {
+    expect(await run(["postgres", mode], null)).toContain(`sale drop is in ${mode} mode`);
+    expect(await run(["postgres", mode], null)).toContain("REDIS_URL");
+  }
+});
+
 test("a check that throws or never answers makes the node not ready, and leaks nothing", async () => {
   const get = ask([
     {
@@ -99,9 +143,28 @@ test("metrics are nobody's business where none are given", async () => {
   expect(await response.json()).toMatchObject({ reason: "not_found" });
 });
 
+const STANDING: LedgerStanding = {
+  mode: "postgres",
+  wanted: "redis",
+  epoch: 6,
+  reason: "Redis is away",
+  sinceMs: 0,
+  flips: 2,
+  buckets: 1,
+  durability: "always",
+  backlog: 17,
+  bucketStock: [],
+};
+
 function stageMetrics() {
   const counters = createFunnelCounters();
-  const state = { isAway: false, stock: { free: 4, granted: 0, held: 3, sold: 3, total: 10 }, reads: 0 };
+  const state = {
+    standing: STANDING,
+    isEdgeThere: true,
+    isAway: false,
+    stock: { free: 4, granted: 0, held: 3, sold: 3, total: 10 },
+    reads: 0,
+  };
   const metrics = createMetrics({
     counts: counters,
     saleStore: {
@@ -130,6 +193,8 @@ function stageMetrics() {
         violations: [{ code: "oversold", sku: "shoe", text: "" }],
       },
     ],
+    ledgerView: { readAll: async (sales) => new Map(sales.map((sale) => [sale.id, state.standing])) },
+    edge: { isReachable: () => state.isEdgeThere },
     clock,
     log: SILENT,
   });
@@ -197,6 +262,29 @@ test("stock, imbalance, audits and the state of the process are gauges", async (
   state.stock = { ...state.stock, free: 6 };
   await clock.advance(1_001);
   expect(samplesOf(await scrape()).get('doorbuster_ledger_imbalance{sale="drop",sku="shoe"}')).toBe(2);
+});
+
+test("modes, epochs, backlogs and the edge are exported for alarms", async () => {
+  const { state, scrape } = stageMetrics();
+  const degraded = samplesOf(await scrape());
+  const modes = ["postgres", "redis", "draining", "warming", "closed"];
+  const modeOf = (samples: ReadonlyMap<string, number>) =>
+    modes.map((mode) => samples.get(`doorbuster_ledger_mode{sale="drop",mode="${mode}"}`));
+  expect(modeOf(degraded)).toEqual([1, 0, 0, 0, 0]);
+  expect(degraded.get('doorbuster_ledger_in_wanted_mode{sale="drop"}')).toBe(0);
+  expect(degraded.get('doorbuster_ledger_epoch{sale="drop"}')).toBe(6);
+  expect(degraded.get('doorbuster_ledger_backlog_reservations{sale="drop"}')).toBe(17);
+  expect(degraded.get('doorbuster_ledger_mode_changes_total{sale="drop"}')).toBe(2);
+  expect(degraded.get("doorbuster_edge_reachable")).toBe(1);
+  state.standing = { ...STANDING, mode: "redis", epoch: 7, flips: 3, backlog: null };
+  state.isEdgeThere = false;
+  await clock.advance(1_001);
+  const recovered = samplesOf(await scrape());
+  expect(modeOf(recovered)).toEqual([0, 1, 0, 0, 0]);
+  expect(recovered.get('doorbuster_ledger_in_wanted_mode{sale="drop"}')).toBe(1);
+  expect(recovered.get('doorbuster_ledger_mode_changes_total{sale="drop"}')).toBe(3);
+  expect(recovered.has('doorbuster_ledger_backlog_reservations{sale="drop"}')).toBe(false);
+  expect(recovered.get("doorbuster_edge_reachable")).toBe(0);
 });
 
 test("one scrape reads the stock once; without a database the stock is absent, not stale", async () => {

@@ -1,0 +1,33 @@
+/**
+ * The readiness check "ledger": can this node sell what it is asked to sell, and what does its ledger promise?
+ *
+ * A node without REDIS_URL cannot reach the buckets of a sale in redis mode; buyers must not be sent to it. A weaker
+ * promise than the default keeps nobody away, but whoever looks is told. A Redis that is away is neither: sales go on in
+ * PostgreSQL, and the conductor sees to it.
+ */
+import type { LedgerMode } from "../../domain/sale.ts";
+import type { Durability } from "../../ledger/ledger-view.ts";
+import type { SaleDirectory } from "../../ports/sale-directory.ts";
+import type { ReadinessCheck } from "./app.ts";
+
+const MODES_WITH_BUCKETS: readonly LedgerMode[] = ["redis", "draining", "warming"];
+const EVERYSEC =
+  "durability everysec: a power cut at Redis may lose the last second of reservations that were answered 202";
+
+/** `durability` null: REDIS_URL is not set. */
+export function createLedgerCheck(parts: {
+  sales: Pick<SaleDirectory, "listSales">;
+  durability: Durability | null;
+}): ReadinessCheck {
+  const { sales, durability } = parts;
+  return {
+    name: "ledger",
+    async run() {
+      if (durability !== null) return durability === "everysec" ? { remark: EVERYSEC } : null;
+      const sale = sales.listSales().find(({ mode }) => MODES_WITH_BUCKETS.includes(mode));
+      return sale === undefined
+        ? null
+        : `sale ${sale.id} is in ${sale.mode} mode and this node has no REDIS_URL; set it as on the other nodes`;
+    },
+  };
+}
