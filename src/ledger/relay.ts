@@ -20,6 +20,8 @@ import { bucketSettingsOf } from "./bucket-settings.ts";
 export const NOTES_MAX = 1_024;
 /** Buckets of an item that one recall asks, the fullest first. */
 const RECALL_ROUNDS_MAX = 64;
+/** How often a top-up begins anew when others were quicker. */
+const TOP_UP_ROUNDS_MAX = 3;
 
 export interface RelayParts {
   readonly store: BucketStore;
@@ -46,23 +48,32 @@ export class Relay {
   }
 
   /**
-   * Brings units to a bucket that has too few: those already on their way to it, else free ones, else what its fullest
-   * sibling has. Answers how many arrived; 0 = there was nothing to bring. Throws the faults of both sides.
+   * Brings units to a bucket that has too few: those already on their way to it, else free ones, else what its siblings
+   * have, the fullest first. Answers how many it has now or was brought; 0 = there was nothing to bring. Throws the faults
+   * of both sides.
    */
   async topUp(request: { sale: Sale; itemId: number; bucket: number; units: number }): Promise<number> {
-    const { sale, itemId, bucket } = request;
-    const underway = await this.#resume(sale, itemId);
-    const arrived = underway.get(`${itemId}.${bucket}`) ?? 0;
-    if (arrived > 0) return arrived;
-    const granted = await this.#grant(request);
-    if (granted > 0 || sale.buckets === 1) return granted;
-    const levels = await this.#levels(sale, itemId);
-    const donor = levels.filter((level) => level.bucket !== bucket).sort(fullestFirst)[0];
-    if (donor === undefined || donor.left === 0) return 0;
-    const wanted = Math.max(Math.ceil(donor.left / 2), Math.min(request.units, donor.left));
-    const home = await this.#askBack({ sale, itemId, bucket: donor.bucket, units: wanted });
-    // Somebody else may be quicker with what came home; it is not lost then, only not ours.
-    return home === 0 ? 0 : await this.#grant({ sale, itemId, bucket, units: home });
+    const { sale, itemId, bucket, units } = request;
+    let arrived = 0;
+    // Another relay may be quicker with what came home, and bring it to another bucket: then it is asked back from there.
+    for (let round = 0; round < TOP_UP_ROUNDS_MAX; round += 1) {
+      const underway = await this.#resume(sale, itemId);
+      arrived += underway.get(`${itemId}.${bucket}`) ?? 0;
+      if (arrived < units) arrived += await this.#grant({ ...request, units: units - arrived });
+      if (arrived >= units) return arrived;
+      const levels = await this.#levels(sale, itemId);
+      // Somebody else may have brought them since the bucket came up empty.
+      arrived = Math.max(arrived, levels.find((level) => level.bucket === bucket)?.left ?? 0);
+      const donors = levels.filter((level) => level.bucket !== bucket && level.left > 0).sort(fullestFirst);
+      if (arrived >= units || donors.length === 0) return arrived;
+      for (const donor of donors) {
+        if (arrived >= units) return arrived;
+        const wanted = Math.max(Math.ceil(donor.left / 2), Math.min(units - arrived, donor.left));
+        const home = await this.#askBack({ sale, itemId, bucket: donor.bucket, units: wanted });
+        if (home > 0) arrived += await this.#grant({ sale, itemId, bucket, units: home });
+      }
+    }
+    return arrived;
   }
 
   /**
