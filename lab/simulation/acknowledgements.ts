@@ -3,6 +3,7 @@
  */
 import type { ReservationStatus } from "../../src/domain/reservation.ts";
 import type { Attempt } from "../../src/ports/ledger.ts";
+import type { SimProcess } from "./timeline.ts";
 
 /** One rid and everything its buyer heard of it. */
 export interface Acknowledged {
@@ -12,6 +13,8 @@ export interface Acknowledged {
   /** As it was told with the first confirmed answer. */
   holdUntil: number | null;
   readonly toldAtMs: number;
+  /** The nodes that told him, each in the life it had. */
+  readonly witnesses: Set<SimProcess>;
 }
 
 /** See the head of this file. */
@@ -22,6 +25,16 @@ export class Ledgerbook {
   /** Answers of each kind, for the report. */
   readonly counts = new Map<string, number>();
 
+  /**
+   * True when nobody is left who could know: Redis forgot, and every node that told the buyer is gone. He has his receipt,
+   * and asking again with the same key decides anew.
+   */
+  isForgotten(rid: string, hasRedisForgotten: boolean): boolean {
+    const known = this.accepted.get(rid);
+    if (known === undefined || known.isConfirmed || !hasRedisForgotten) return false;
+    return [...known.witnesses].every((process) => process.state === "dead");
+  }
+
   count(what: string): void {
     this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
   }
@@ -30,15 +43,17 @@ export class Ledgerbook {
   accept(
     attempt: Attempt,
     answer: { readonly status: ReservationStatus; readonly holdUntil: number },
-    nowMs: number,
+    told: { readonly by: SimProcess; readonly atMs: number },
   ): string | null {
     const isConfirmed = answer.status !== "queued";
     const known = this.accepted.get(attempt.rid);
     if (known === undefined) {
       const holdUntil = isConfirmed ? answer.holdUntil : null;
-      this.accepted.set(attempt.rid, { attempt, isConfirmed, holdUntil, toldAtMs: nowMs });
+      const witnesses = new Set([told.by]);
+      this.accepted.set(attempt.rid, { attempt, isConfirmed, holdUntil, toldAtMs: told.atMs, witnesses });
       return null;
     }
+    known.witnesses.add(told.by);
     // A node that cannot ask Postgres knows of its own acceptance only that it was one.
     if (!isConfirmed) return null;
     const before = known.holdUntil;

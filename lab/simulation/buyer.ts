@@ -40,7 +40,7 @@ export async function askOnce(world: World, attempt: Attempt, node: ApiNode): Pr
     world.checks.refused(attempt, outcome.reason, askedAtMs);
   } else {
     world.book.count(outcome.status);
-    const contradiction = world.book.accept(attempt, outcome, world.timeline.nowMs);
+    const contradiction = world.book.accept(attempt, outcome, { by: node.process, atMs: world.timeline.nowMs });
     if (contradiction !== null) world.fail("S3", `${attempt.rid}: ${contradiction}`);
   }
   return outcome;

@@ -16,6 +16,10 @@ const RICH_HOLD_MS = 3_600_000;
 /** Holds that end later than this are not waited for. */
 const LONG_MS = 600_000;
 const STRANGERS_TRIES_MAX = 60;
+/** "Empty" may be a moment old; so many of them are the truth. */
+const REFUSALS_MAX = 3;
+
+const MONEY_SETTLED: ReadonlySet<string> = new Set(["paid", "refunded"]);
 
 /** Why the deployment is not at rest; null when it is. The holds of strangers may last. */
 function unrest(world: World): string | null {
@@ -29,8 +33,13 @@ function unrest(world: World): string | null {
     if (order.status === "expiring" || order.status === "refund_due") return `${order.rid} is ${order.status}`;
     if (order.status === "held" && order.holdUntil < nowMs + LONG_MS) return `${order.rid} is held`;
   }
-  for (const rid of book.accepted.keys()) if (!data.orders.has(rid)) return `${rid} was accepted and is no order`;
-  const settled = new Set([...data.orders.values()].map((order) => (order.status === "held" ? "" : order.paymentId)));
+  for (const rid of book.accepted.keys()) {
+    const isOwed = !data.orders.has(rid) && !book.isForgotten(rid, redis.hasLost);
+    if (isOwed) return `${rid} was accepted and is no order`;
+  }
+  const settled = new Set(
+    [...data.orders.values()].filter(({ status }) => MONEY_SETTLED.has(status)).map(({ paymentId }) => paymentId),
+  );
   for (const { status, paymentId } of world.provider.payments.values()) {
     if (status === "processing") return `${paymentId} is processing`;
     if (status === "succeeded" && !settled.has(paymentId)) return `${paymentId} is not settled`;
@@ -70,6 +79,7 @@ export async function sellTheRest(world: World): Promise<void> {
   const nodes = [...world.nodes.values()];
   let answer: string | null = null;
   let failures = 0;
+  let refusals = 0;
   for (let stranger = 1; failures < STRANGERS_TRIES_MAX && world.failure === null; stranger += 1) {
     const node = nodes[stranger % nodes.length];
     if (node === undefined) return;
@@ -79,11 +89,13 @@ export async function sellTheRest(world: World): Promise<void> {
       outcome = settled;
     });
     while (outcome === undefined) await world.timeline.runUntil(world.timeline.nowMs + 5);
-    if (outcome === null) failures += 1;
-    else if (outcome.kind === "refused") {
-      answer = outcome.reason;
-      break;
-    }
+    if (outcome?.kind === "accepted") continue;
+    failures += 1;
+    if (outcome === null) continue;
+    answer = outcome.reason;
+    refusals += 1;
+    if (outcome.reason !== "empty" || refusals >= REFUSALS_MAX) break;
+    await world.timeline.runUntil(world.timeline.nowMs + 500);
   }
   await world.timeline.runUntil(world.timeline.nowMs + 400);
   await comeToRest(world);
@@ -101,7 +113,7 @@ export function checkPromises(world: World): void {
   for (const [rid, { isConfirmed, holdUntil, attempt }] of book.accepted) {
     const order = books.tables.data.orders.get(rid);
     if (order === undefined) {
-      world.fail("S5", `${rid} was accepted and ended in silence`);
+      if (!book.isForgotten(rid, redis.hasLost)) world.fail("S5", `${rid} was accepted and ended in silence`);
       continue;
     }
     if (order.buyerId !== attempt.buyerId || order.quantity !== attempt.quantity) world.fail("S3", `${rid} differs`);

@@ -24,6 +24,8 @@ interface SimPayment {
 export class SimProvider implements PaymentProvider {
   readonly name = "sim";
   readonly payments = new Map<string, SimPayment>();
+  /** Payments that came though they had been cancelled. */
+  readonly broken = new Set<string>();
   readonly #byKey = new Map<string, SimPayment>();
   readonly #nowMs: () => number;
 
@@ -85,6 +87,7 @@ export class SimProvider implements PaymentProvider {
     for (const payment of this.payments.values()) {
       if (payment.status !== "cancelled") continue;
       payment.status = "succeeded";
+      this.broken.add(payment.paymentId);
       return payment.paymentId;
     }
     return null;

@@ -72,7 +72,7 @@ export class World {
   failure: Failure | null = null;
   /** The last moment at which any fault was at work. */
   faultsUntilMs = 0;
-  hasHealed = false;
+  healedAtMs = Number.POSITIVE_INFINITY;
   hadLateMoney = false;
   readonly #lives = new Map<string, number>();
   readonly #downUntilMs = new Map<"postgres" | "provider", number>();
@@ -107,6 +107,10 @@ export class World {
       }
       this.timeline.after(this.outside, event.atMs, () => this.#happen(event, index));
     }
+  }
+
+  get hasHealed(): boolean {
+    return this.timeline.nowMs >= this.healedAtMs;
   }
 
   get sale(): Sale {
@@ -202,7 +206,7 @@ export class World {
   /** Every fault ends, everybody is there. */
   heal(): void {
     this.note("world", "heals");
-    this.hasHealed = true;
+    this.healedAtMs = this.timeline.nowMs;
     this.#traps.length = 0;
     this.#stormUntilMs = 0;
     this.redis.downUntilMs = 0;

@@ -190,7 +190,7 @@ export class BooksModel implements Books {
     if (row?.state !== "new") return;
     const { sale } = this.tables.saleRow(row.saleId);
     if (this.tables.rules.fenceVoidsGrants && sale.epoch !== row.epoch) return;
-    const moved = Math.sign(row.units) * Math.abs(request.movedUnits);
+    const moved = row.units > 0 ? Math.abs(request.movedUnits) : 0 - Math.abs(request.movedUnits);
     const unitsHome = row.moved - moved;
     if (unitsHome > 0) this.tables.shift(row.itemId, { granted: -unitsHome, free: unitsHome });
     this.tables.data.grants.set(row.grantId, { ...row, moved, state: "settled" });
@@ -356,7 +356,8 @@ export class BooksModel implements Books {
   #knownGrant(request: BucketEpoch & { readonly grantId: string }): Grant | null | undefined {
     const row = this.tables.data.grants.get(request.grantId);
     if (row === undefined) return undefined;
-    return row.epoch === request.epoch && row.itemId === request.itemId ? toGrant(row) : null;
+    const isSame = row.epoch === request.epoch && row.itemId === request.itemId && row.bucket === request.bucket;
+    return isSame ? toGrant(row) : null;
   }
 
   #addGrant(request: BucketEpoch & { readonly saleId: SaleId; readonly grantId: string }, units: number): Grant {

@@ -70,7 +70,7 @@ export class OrdersModel implements OrderStore {
     if (row === undefined || row.buyerId !== request.buyerId) return null;
     if (row.status === "held") {
       const expiring = this.#put(row, { status: "expiring", reason: "cancelled_by_buyer", lookAt: 0 });
-      if (row.paymentId === null) this.#end(expiring);
+      if (row.paymentId === null) this.#end([expiring]);
     }
     return this.findOrder(request.rid);
   }
@@ -90,14 +90,12 @@ export class OrdersModel implements OrderStore {
   }
 
   async finishEnding(rids: readonly Rid[]): Promise<number> {
-    let ended = 0;
-    for (const rid of rids) {
+    const rows = [...new Set(rids)].sort().flatMap((rid) => {
       const row = this.#tables.data.orders.get(rid);
-      if (row?.status !== "expiring") continue;
-      this.#end(row);
-      ended += 1;
-    }
-    return ended;
+      return row?.status === "expiring" ? [row] : [];
+    });
+    this.#end(rows);
+    return rows.length;
   }
 
   async settlePayment(request: {
@@ -120,7 +118,7 @@ export class OrdersModel implements OrderStore {
     const next = nextStatus(row.status, event);
     if (next === null) return "unchanged";
     if (isHeld && next === "paid") this.#tables.shift(row.itemId, { held: -row.quantity, sold: row.quantity });
-    else if (isHeld) this.#release(row);
+    else if (isHeld) this.#release([row]);
     else if (next === "paid") this.#reacquire(row);
     this.#put(row, { status: next, lookAt: 0, reason: next === "paid" ? null : event });
     return next === "paid" ? "paid" : "refund_due";
@@ -155,15 +153,23 @@ export class OrdersModel implements OrderStore {
     this.#tables.note("reacquired", row);
   }
 
-  #end(row: OrderRow): void {
-    this.#release(row);
-    this.#put(row, { status: row.reason === "cancelled_by_buyer" ? "cancelled" : "expired" });
+  #end(rows: readonly OrderRow[]): void {
+    this.#release(rows);
+    for (const row of rows) {
+      this.#put(row, { status: row.reason === "cancelled_by_buyer" ? "cancelled" : "expired" });
+    }
   }
 
-  #release(row: OrderRow): void {
-    this.#tables.shift(row.itemId, { held: -row.quantity, free: row.quantity });
-    this.#tables.addHold(row.itemId, row.buyerId, -row.quantity);
-    this.#tables.note("ended", row);
+  /** What ends together comes back together: one step of an item's version. */
+  #release(rows: readonly OrderRow[]): void {
+    for (const itemId of new Set(rows.map((row) => row.itemId))) {
+      const units = rows.reduce((sum, row) => sum + (row.itemId === itemId ? row.quantity : 0), 0);
+      this.#tables.shift(itemId, { held: -units, free: units });
+    }
+    for (const row of rows) {
+      this.#tables.addHold(row.itemId, row.buyerId, -row.quantity);
+      this.#tables.note("ended", row);
+    }
   }
 
   #put(row: OrderRow, change: Partial<OrderRow>): OrderRow {
