@@ -68,7 +68,34 @@ export interface Stats {
   readonly latencies: { readonly accepted: Latencies; readonly refused: Latencies };
   readonly stock: readonly StockFigures[];
   readonly backlog: number;
+  /** Null on nodes that cannot say. */
+  readonly ledger: Ledger | null;
   readonly nodes: number;
+}
+
+/** How the sale's ledger stands. */
+export interface Ledger {
+  readonly mode: LedgerMode;
+  readonly wanted: "redis" | "postgres";
+  readonly epoch: number;
+  readonly reason: string;
+  readonly sinceMs: number;
+  readonly flips: number;
+  readonly buckets: number;
+  /** Null where no Redis is configured. */
+  readonly durability: "always" | "everysec" | null;
+  /** Null when Redis does not answer. */
+  readonly backlog: number | null;
+  readonly bucketStock: readonly Bucket[] | null;
+}
+
+export interface Bucket {
+  readonly sku: string;
+  readonly bucket: number;
+  readonly available: number;
+  readonly leased: number;
+  readonly reserved: number;
+  readonly isOpen: boolean;
 }
 
 export interface Order {

@@ -8,6 +8,7 @@ import { AuditPanel } from "./audit-panel.tsx";
 import { CommandBar } from "./command-bar.tsx";
 import type { Sale } from "./documents.ts";
 import { FunnelPanel } from "./funnel-panel.tsx";
+import { LedgerNotice, LedgerPanel } from "./ledger-panel.tsx";
 import { LivePanel } from "./live-panel.tsx";
 import { OrdersPanel } from "./orders-panel.tsx";
 import { SaleWatch } from "./sale-watch.ts";
@@ -35,6 +36,7 @@ export function SalePage({ api, saleId }: { api: AdminApi; saleId: string }) {
           {watch.trouble}
         </p>
       )}
+      <LedgerNotice watch={watch} />
       {sale !== null && (
         <>
           <Facts sale={sale} />
@@ -44,6 +46,7 @@ export function SalePage({ api, saleId }: { api: AdminApi; saleId: string }) {
             <StockPanel watch={watch} sale={sale} />
             <FunnelPanel watch={watch} />
           </div>
+          <LedgerPanel watch={watch} />
           <AuditPanel watch={watch} />
           <OrdersPanel watch={watch} />
           {sale.eligibility.allowlist === true && <AllowlistForm watch={watch} />}
