@@ -86,7 +86,16 @@ function queued(status: string): Pick<Evidence, "observations" | "orders"> {
 function retracted(fields: Partial<RetractedObservation>): RetractedObservation {
   const { population, buyerId, sku, idempotencyKey, quantity, rid } = accepted();
   const facts = { population, buyerId, sku, idempotencyKey, quantity, rid };
-  return { kind: "retracted", ...facts, reason: "sold_out", wasQueued: false, ...fields };
+  return {
+    kind: "retracted",
+    ...facts,
+    stage: "reserve",
+    reason: "sold_out",
+    sinceAcceptedMs: 40,
+    answeredAtMs: OPENS_AT_MS,
+    wasQueued: false,
+    ...fields,
+  };
 }
 
 function stockOf(units: { free: number; held: number; sold: number; total?: number }): Evidence["audit"] {

@@ -185,7 +185,7 @@ function checkAnswers(evidence: Evidence, facts: Facts, findings: Findings): voi
   }
   for (const observation of evidence.observations) {
     if (observation.kind === "retracted" && !isToldLoss(facts, observation)) {
-      findings.add("nothing_taken_back", `${observation.rid}: ${observation.reason}`);
+      findings.add("nothing_taken_back", describeRetraction(evidence, facts, observation));
     }
     if (observation.kind === "decided" && observation.status === "queued") {
       findings.add("queued_is_decided", observation.rid);
@@ -215,6 +215,14 @@ function checkHolds(facts: Facts, findings: Findings): void {
 /** Refusing a key that was only ever queued takes nothing back when its order says that it was lost. */
 function isToldLoss(facts: Facts, retracted: RetractedObservation): boolean {
   return retracted.wasQueued && LOST_STATUSES.has(facts.ordersByRid.get(retracted.rid)?.status ?? "");
+}
+
+function describeRetraction(evidence: Evidence, facts: Facts, retracted: RetractedObservation): string {
+  const { rid, stage, reason, sinceAcceptedMs, answeredAtMs, wasQueued } = retracted;
+  const at = `+${((answeredAtMs - evidence.opensAtMs) / 1_000).toFixed(1)} s`;
+  const status = facts.ordersByRid.get(rid)?.status ?? "missing";
+  const was = wasQueued ? "queued" : "held";
+  return `${rid}: ${reason} (${stage}) at ${at}, ${sinceAcceptedMs} ms after ${was}, order ${status}`;
 }
 
 function checkForgeries(facts: Facts, findings: Findings): void {

@@ -55,7 +55,12 @@ export interface ForgedObservation extends AttemptFacts {
 export interface RetractedObservation extends AttemptFacts {
   readonly kind: "retracted";
   readonly rid: string;
+  readonly stage: string;
   readonly reason: string;
+  /** After the buyer had first heard that it was accepted. */
+  readonly sinceAcceptedMs: number;
+  /** By the server's clock as the crowd knows it. */
+  readonly answeredAtMs: number;
   /** True while the buyer had only heard "queued". */
   readonly wasQueued: boolean;
 }

@@ -22,6 +22,9 @@ const SALE_LASTS_MS = 3_600_000;
 /** The countdown that buyers see before their sessions are counted in; the opening is moved when everybody is ready. */
 const COUNTDOWN_MS_MIN = 5_000;
 const COUNTDOWN_MS_PER_BUYER = 0.15;
+/** While sessions are still being opened, the opening is put off when it comes this close. */
+const POSTPONED_BELOW_MS = 3_000;
+const POSTPONED_BY_MS = 8_000;
 /** Signing first requests ahead of time, half of it to spare. */
 const PREPARATION_MS_PER_BUYER = 0.02;
 /** After the last buyer went home, for holds that ended to be swept and notifications to arrive. */
@@ -194,7 +197,13 @@ async function prepareCrowd(
       nodeCount: options.nodeCount ?? 1,
     });
   });
-  await Promise.all(processes.map((crowd) => crowd.until("ready")));
+  const ready = Promise.all(processes.map((crowd) => crowd.until("ready")));
+  while (!(await isSettledWithin(clock, ready, SETTLE_POLL_MS))) {
+    // A sale that has opened cannot be put off any more.
+    if (opensAtMs - clock.nowMs() > POSTPONED_BELOW_MS) continue;
+    opensAtMs = Math.round(clock.nowMs() + POSTPONED_BY_MS);
+    await operator.moveOpening(saleId, Math.round(opensAtMs + serverOffsetMs));
+  }
   await options.companion?.beforeRush(saleId);
   const preparationMs = options.timings.preparationMs + options.buyerCount * PREPARATION_MS_PER_BUYER;
   opensAtMs = Math.round(clock.nowMs() + preparationMs);
@@ -204,6 +213,19 @@ async function prepareCrowd(
   for (const crowd of processes) crowd.send({ type: "rush", opensAtMs, patienceUntilMs, serverOffsetMs });
   await Promise.all(processes.map((crowd) => crowd.until("prepared")));
   return opensAtMs;
+}
+
+/** False when the work takes longer; rejects when it does. */
+async function isSettledWithin(clock: Clock, work: Promise<unknown>, withinMs: number): Promise<boolean> {
+  let cancel = (): void => undefined;
+  const late = new Promise<false>((resolve) => {
+    cancel = clock.setTimer(withinMs, () => resolve(false));
+  });
+  try {
+    return await Promise.race([work.then(() => true), late]);
+  } finally {
+    cancel();
+  }
 }
 
 /** The rush, the payments and the resale, until the last buyer has gone home. */

@@ -193,8 +193,11 @@ export async function sendAttempt(
     context.observe({ kind: "sold_out", sku: facts.sku });
   }
   if (wonBefore !== undefined && RETRACTIONS.has(problem.reason)) {
-    const { rid, isQueued } = wonBefore;
-    context.observe({ kind: "retracted", ...facts, rid, reason: problem.reason, wasQueued: isQueued });
+    const { rid, isQueued, atMs } = wonBefore;
+    const { stage, reason } = problem;
+    const sinceAcceptedMs = Math.round(nowMs - atMs);
+    const when = { sinceAcceptedMs, answeredAtMs: nowMs + context.serverOffsetMs };
+    context.observe({ kind: "retracted", ...facts, rid, stage, reason, ...when, wasQueued: isQueued });
   }
   return {
     kind: "refused",
