@@ -43,7 +43,8 @@ class Stage {
 
   constructor(database: Database) {
     this.#database = database;
-    this.auditor = createAuditor(createPostgresAuditStore(database));
+    // Buckets are another suite's business: here Postgres alone decides.
+    this.auditor = createAuditor(createPostgresAuditStore(database), { check: async () => null });
   }
 
   async sql(text: string, values: readonly (string | number)[] = []): Promise<void> {
@@ -114,7 +115,7 @@ export function describeAudit(name: string, open: () => Promise<LedgerFixture>):
       assert.equal(report?.balanced, true);
       const places = { total: 10, free: 4, granted: 0, held: 2, sold: 4, inFlight: 0, ordersHeld: 2, ordersSold: 4 };
       const orders = { cancelled: 1, expiring: 1, held: 1, paid: 2 };
-      assert.deepEqual(report?.items, [{ sku: "shoe", ...places, orders }]);
+      assert.deepEqual(report?.items, [{ sku: "shoe", ...places, orders, places: null }]);
     });
 
     test("adjusting the stock keeps the books balanced", async () => {

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Sale } from "../../src/domain/sale.ts";
 import type { Grant } from "../../src/ports/books.ts";
+import { waitUntil } from "../support/waiting.ts";
 import {
   assertEquations,
   type BooksFixture,
@@ -180,20 +181,23 @@ function describeNotes(fixture: () => BooksFixture): void {
     assert.deepEqual(await books.listNotes({ saleId: sale.id, epoch: sale.epoch + 1, rowsMax: 9 }), []);
   });
 
-  test("what a bucket is filled with, page by page, and the notes delivered after it, give how things stand", async () => {
+  test("what a bucket is filled with, page by page while holds end, and the notes after it, give how things stand", async () => {
     const sale = await withEndings("warming");
-    const { units, ended } = await filled(fixture(), sale);
+    const buyer = buyerOf(4);
+    const { units, ended } = await filled(fixture(), sale, async () => {
+      await fixture().orders.cancelHold({ rid: ridOf(sale, buyer, "k"), buyerId: buyer });
+    });
     assert.deepEqual(
       [...ended]
         .filter(([, hasEnded]) => hasEnded)
         .map(([rid]) => rid)
         .sort(),
-      [3, 6].map((buyer) => ridOf(sale, buyerOf(buyer), "k")).sort(),
+      [3, 4, 6].map((ended) => ridOf(sale, buyerOf(ended), "k")).sort(),
     );
     assert.equal(ended.size, 6);
     assert.deepEqual(
       [...units].filter(([, quantity]) => quantity !== 0).sort(),
-      [1, 2, 4, 5].map((buyer) => [buyerOf(buyer), 2] as const).sort(),
+      [1, 2, 5].map((holder) => [buyerOf(holder), 2] as const).sort(),
     );
   });
 
@@ -201,6 +205,7 @@ function describeNotes(fixture: () => BooksFixture): void {
   async function filled(
     of: BooksFixture,
     sale: Sale,
+    betweenPages: () => Promise<void>,
   ): Promise<{ units: Map<string, number>; ended: Map<string, boolean> }> {
     const itemId = itemIdOf(sale);
     const units = new Map<string, number>();
@@ -209,6 +214,7 @@ function describeNotes(fixture: () => BooksFixture): void {
       for (const { buyerId, quantity } of page.buyers) units.set(buyerId, quantity);
       cursor = page.next;
     }
+    await betweenPages();
     const ended = new Map<string, boolean>();
     for (let cursor: string | null = ""; cursor !== null; ) {
       const page = await of.books.readReservations({ itemId, cursor, rowsMax: 2 });
@@ -271,7 +277,7 @@ function describeModes(fixture: () => BooksFixture): void {
     await books.fence({ saleId: sale.id, seenEpoch: sale.epoch, mode: "postgres", reason: "test" });
     await books.hintEvents();
     await database.query({ text: "SELECT pg_notify('doorbuster', 'over')" });
-    while (!heard.includes("over")) await new Promise((resolve) => setTimeout(resolve, 5));
+    await waitUntil("the last word", () => heard.includes("over"));
     await stop();
     const items = sale.items.map((item) => `stock:${item.itemId}`);
     assert.deepEqual(heard.sort(), ["catalogue", "events", "over", ...items].sort());

@@ -23,7 +23,7 @@ import type {
 } from "../../../src/ports/books.ts";
 import type { BucketEpoch } from "../../../src/ports/bucket-store.ts";
 import { rememberedBuyers, rememberedReservations } from "./books-remembered.ts";
-import { bookItem, sumOrders } from "./books-sums.ts";
+import { bookItem, isInBucket, sumOrders } from "./books-sums.ts";
 import { type BooksRules, copyTables, type GrantRow, type OrderRow, Tables, type TablesData } from "./books-tables.ts";
 import { OrdersModel } from "./orders-model.ts";
 import { ReserveModel } from "./reserve-model.ts";
@@ -54,8 +54,7 @@ export class BooksModel implements Books {
 
   /** The sale as it stands, its items with that many free units each. */
   addSale(sale: Sale, stocks: readonly number[]): void {
-    const modeSinceMs = this.tables.nowMs();
-    this.tables.data.sales.set(sale.id, { sale, modeSinceMs, modeReason: "created", entries: 0 });
+    this.tables.data.sales.set(sale.id, { sale, modeSinceMs: this.tables.nowMs(), modeReason: "created", entries: 0 });
     for (const [index, { itemId }] of sale.items.entries()) {
       const total = stocks[index] ?? 0;
       const row = { itemId, saleId: sale.id, total, free: total, granted: 0, held: 0, sold: 0, version: 1, seq: 0 };
@@ -188,8 +187,7 @@ export class BooksModel implements Books {
   async settleGrant(request: { readonly grantId: string; readonly movedUnits: number }): Promise<void> {
     const row = this.tables.data.grants.get(request.grantId);
     if (row?.state !== "new") return;
-    const { sale } = this.tables.saleRow(row.saleId);
-    if (this.tables.rules.fenceVoidsGrants && sale.epoch !== row.epoch) return;
+    if (this.tables.rules.fenceVoidsGrants && this.tables.saleRow(row.saleId).sale.epoch !== row.epoch) return;
     const moved = row.units > 0 ? Math.abs(request.movedUnits) : 0 - Math.abs(request.movedUnits);
     const unitsHome = row.moved - moved;
     if (unitsHome > 0) this.tables.shift(row.itemId, { granted: -unitsHome, free: unitsHome });
@@ -356,8 +354,7 @@ export class BooksModel implements Books {
   #knownGrant(request: BucketEpoch & { readonly grantId: string }): Grant | null | undefined {
     const row = this.tables.data.grants.get(request.grantId);
     if (row === undefined) return undefined;
-    const isSame = row.epoch === request.epoch && row.itemId === request.itemId && row.bucket === request.bucket;
-    return isSame ? toGrant(row) : null;
+    return isInBucket(row, request) ? toGrant(row) : null;
   }
 
   #addGrant(request: BucketEpoch & { readonly saleId: SaleId; readonly grantId: string }, units: number): Grant {

@@ -11,7 +11,7 @@ export function bookedUnits(row: OrderRow): number {
   return row.reason === "over_issue" ? 0 : row.quantity;
 }
 
-export function isInBucket(row: OrderRow, address: BucketEpoch): boolean {
+export function isInBucket(row: BucketEpoch, address: BucketEpoch): boolean {
   return row.itemId === address.itemId && row.epoch === address.epoch && row.bucket === address.bucket;
 }
 

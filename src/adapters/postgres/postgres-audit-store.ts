@@ -30,6 +30,7 @@ const STATUSES: Statement = {
 };
 
 /** Acceptances that were written off have no number (epoch 0). */
+/** Epoch 0 is where acceptances are written off: they keep no number of their own. */
 const SEQUENCES: Statement = {
   text: `SELECT item_id AS "itemId", epoch, bucket, count(*) AS orders, count(DISTINCT seq) AS "distinct",
                 min(seq) AS lowest, max(seq) AS highest
@@ -103,6 +104,7 @@ interface SequenceRow {
   readonly distinct: number;
   readonly lowest: number;
   readonly highest: number;
+  readonly isGranted: boolean;
 }
 
 type Sample = readonly string[] | null;

@@ -197,7 +197,7 @@ BEGIN
   INSERT INTO orders (rid, item_id, sale_id, buyer_id, quantity, epoch, bucket, seq, status, reason, hold_until, amount,
                       created_at, updated_at)
     SELECT concat_ws('.', 'lost', in_item, in_epoch, in_bucket, in_seq), in_item, in_sale, '', in_quantity, in_epoch,
-           in_bucket, in_seq, 'lost', 'lost', now_ms(), i.price_amount * in_quantity, now_ms(), now_ms()
+           in_bucket, in_seq, 'lost', 'lost', 0, i.price_amount * in_quantity, now_ms(), now_ms()
       FROM item i WHERE i.item_id = in_item AND i.sale_id = in_sale
     ON CONFLICT DO NOTHING;
   IF NOT FOUND THEN RETURN false; END IF;

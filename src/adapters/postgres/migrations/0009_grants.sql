@@ -9,13 +9,15 @@ CREATE FUNCTION place_grant(
   in_sale text, in_item integer, in_epoch bigint, in_bucket integer, in_grant text, in_units integer
 ) RETURNS integer LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
+  known record;
   placed integer;
 BEGIN
   IF NOT enter_epoch(in_sale, in_epoch, '{redis,warming}') THEN RETURN NULL; END IF;
   PERFORM pg_advisory_xact_lock(2, in_item);
-  SELECT g.units INTO placed FROM grant_log g
-    WHERE g.grant_id = in_grant AND g.sale_id = in_sale AND g.item_id = in_item AND g.epoch = in_epoch;
-  IF FOUND THEN RETURN placed; END IF;
+  SELECT g.item_id, g.epoch, g.bucket, g.units INTO known FROM grant_log g WHERE g.grant_id = in_grant;
+  IF FOUND THEN
+    RETURN CASE WHEN (known.item_id, known.epoch, known.bucket) = (in_item, in_epoch, in_bucket) THEN known.units END;
+  END IF;
   SELECT least(k.free, in_units) INTO placed FROM stock k JOIN item i ON i.item_id = k.item_id
     WHERE k.item_id = in_item AND i.sale_id = in_sale;
   IF placed IS NULL OR placed < 1 THEN RETURN NULL; END IF;
@@ -36,7 +38,7 @@ BEGIN
   INSERT INTO grant_log (grant_id, sale_id, item_id, bucket, epoch, units, moved, state)
     VALUES (in_grant, in_sale, in_item, in_bucket, in_epoch, -in_units, 0, 'open') ON CONFLICT (grant_id) DO NOTHING;
   SELECT -g.units INTO asked FROM grant_log g
-    WHERE g.grant_id = in_grant AND g.sale_id = in_sale AND g.item_id = in_item AND g.epoch = in_epoch;
+    WHERE g.grant_id = in_grant AND (g.item_id, g.epoch, g.bucket) = (in_item, in_epoch, in_bucket);
   RETURN asked;
 END $$;
 
