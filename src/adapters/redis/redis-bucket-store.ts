@@ -39,7 +39,7 @@ const LOADED_ROWS_MAX = 1_000;
 const SCAN_ROWS = 1_000;
 /** What an epoch accepted can still be read for this long after the next one was prepared. */
 const RETAINED_STREAM_MS = 3_600_000;
-const WARM_UP_MS_MAX = 5_000;
+const WARM_UP_MS_MAX = 3_000;
 const PREPARE_TRIES_MAX = 5;
 
 export interface RedisBucketStoreOptions {
