@@ -50,24 +50,36 @@ export class EmptyDesk {
     if (stock.free + stock.granted <= 0) return { stock, hasArrived: false };
     const wanted = attempts.reduce((units, attempt) => units + attempt.quantity, 0);
     const units = Math.max(wanted, shareOf(stock.free, sale.buckets));
-    const hasArrived = await this.#inTime(this.#topUp({ sale, itemId: address.itemId, bucket: address.bucket, units }));
-    return { stock, hasArrived };
+    const { itemId, bucket } = address;
+    const arrival = this.#topUp(address, () => this.#parts.relay.topUp({ sale, itemId, bucket, units }));
+    return { stock, hasArrived: await this.#inTime(address, arrival) };
   }
 
   /** One at a time for a bucket; who comes meanwhile gets the same answer. */
-  #topUp(request: { sale: Sale; itemId: number; bucket: number; units: number }): Promise<number> {
-    const key = `${request.itemId}.${request.bucket}`;
+  #topUp(address: BucketEpoch, begin: () => Promise<number>): Promise<number> {
+    const key = keyOf(address);
     const known = this.#underway.get(key);
     if (known !== undefined) return known;
-    const work = this.#parts.relay.topUp(request).finally(() => this.#underway.delete(key));
+    const work = begin().finally(() => {
+      if (this.#underway.get(key) === work) this.#underway.delete(key);
+    });
     this.#underway.set(key, work);
     return work;
   }
 
-  #inTime(arrival: Promise<number>): Promise<boolean> {
+  /** False after the waiting time; who comes up empty after that begins anew. */
+  #inTime(address: BucketEpoch, arrival: Promise<number>): Promise<boolean> {
     return new Promise((resolve, reject) => {
-      const cancel = this.#parts.clock.setTimer(TOP_UP_WAIT_MS_MAX, () => resolve(false));
+      const cancel = this.#parts.clock.setTimer(TOP_UP_WAIT_MS_MAX, () => {
+        const key = keyOf(address);
+        if (this.#underway.get(key) === arrival) this.#underway.delete(key);
+        resolve(false);
+      });
       arrival.then((units) => resolve(units > 0), reject).finally(cancel);
     });
   }
+}
+
+function keyOf({ itemId, bucket, epoch }: BucketEpoch): string {
+  return `${itemId}.${bucket}.${epoch}`;
 }

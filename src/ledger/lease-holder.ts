@@ -14,6 +14,7 @@ import type { BucketEpoch, BucketStore } from "../ports/bucket-store.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { Log } from "../ports/telemetry.ts";
+import { within } from "./deadline.ts";
 
 export const LEASE_TTL_MS = 3_000;
 /** How often a lease is renewed, sized anew or given up. */
@@ -22,6 +23,7 @@ export const LEASE_RENEW_MS = LEASE_TTL_MS / 3;
 const HINT_FRACTION = 0.5;
 /** How much of the newest measurement goes into the rate of acceptance. */
 const RATE_WEIGHT = 0.5;
+const RETURN_DEADLINE_MS = 1_000;
 /** Units of one lease: the bucket gives less when it has less. */
 const LEASE_UNITS_MAX = 10_000;
 
@@ -65,11 +67,20 @@ export class LeaseHolder {
     this.#schedule();
   }
 
-  /** Gives every lease back. Buckets that do not answer sweep theirs by themselves. */
+  /** Gives every lease back. Buckets that do not answer sweep theirs by themselves. Never rejects. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#cancelTimer?.();
     this.#cancelTimer = null;
+    const wait = { clock: this.#parts.clock, limitMs: RETURN_DEADLINE_MS, what: "returning leases" };
+    try {
+      await within(wait, this.#returnAll());
+    } catch (error) {
+      this.#parts.log.debug({ error }, "not all leases were returned; the buckets sweep them");
+    }
+  }
+
+  async #returnAll(): Promise<void> {
     await this.#running;
     const held = this.#allLanes().filter((lane) => lane.leaseId !== null);
     this.#lanes.clear();

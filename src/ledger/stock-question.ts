@@ -8,6 +8,7 @@
 import { Fault } from "../domain/faults.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Ledger, Stock } from "../ports/ledger.ts";
+import { within } from "./deadline.ts";
 
 /** From the start of one reading to the start of the next, at least. */
 export const QUESTION_INTERVAL_MS = 25;
@@ -74,15 +75,9 @@ export class StockQuestion {
     this.#clock.setTimer(delayMs, round.start);
   }
 
-  #read(itemIds: readonly number[]): Promise<ReadonlyMap<number, Stock>> {
-    return new Promise((resolve, reject) => {
-      const cancel = this.#clock.setTimer(QUESTION_DEADLINE_MS, () =>
-        reject(new Fault("LEDGER_UNAVAILABLE", { internal: "the stock was not read in time" })),
-      );
-      this.#postgres
-        .readStock(itemIds)
-        .then((stocks) => resolve(new Map(stocks.map((stock) => [stock.itemId, stock]))), reject)
-        .finally(cancel);
-    });
+  async #read(itemIds: readonly number[]): Promise<ReadonlyMap<number, Stock>> {
+    const wait = { clock: this.#clock, limitMs: QUESTION_DEADLINE_MS, what: "reading the stock" };
+    const stocks = await within(wait, this.#postgres.readStock(itemIds));
+    return new Map(stocks.map((stock) => [stock.itemId, stock]));
   }
 }

@@ -18,11 +18,13 @@ import type { OrderStore } from "../ports/order-store.ts";
 import type { Random } from "../ports/random.ts";
 import type { SaleDirectory } from "../ports/sale-directory.ts";
 import type { Log } from "../ports/telemetry.ts";
+import { within } from "./deadline.ts";
 
 /** Attempts that are remembered; beyond it the oldest are left to the workers. */
 export const UNCONFIRMED_MAX = 65_536;
 /** Attempts handed in again, or asked about, at once. */
 export const RESUBMIT_ATTEMPTS_MAX = 256;
+const RESUBMIT_DEADLINE_MS = 3_000;
 const LOOK_INTERVAL_MS = 1_000;
 
 /** What a bucket accepted in one call, with what its buyers were promised. */
@@ -153,7 +155,9 @@ export class Unconfirmed {
     if (first === undefined || sale === null) return;
     const { saleId, address } = first.entry;
     const attempts = batch.map(({ attempt }) => attempt);
-    const { outcomes } = await this.#parts.resubmit({ saleId, itemId: address.itemId, epoch: sale.epoch, attempts });
+    const request = { saleId, itemId: address.itemId, epoch: sale.epoch, attempts };
+    const wait = { clock: this.#parts.clock, limitMs: RESUBMIT_DEADLINE_MS, what: "handing in again" };
+    const { outcomes } = await within(wait, this.#parts.resubmit(request));
     const lost: Waiting[] = [];
     for (const [index, waiting] of batch.entries()) {
       const outcome = outcomes[index];
