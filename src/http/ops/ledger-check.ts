@@ -14,20 +14,23 @@ const MODES_WITH_BUCKETS: readonly LedgerMode[] = ["redis", "draining", "warming
 const EVERYSEC =
   "durability everysec: a power cut at Redis may lose the last second of reservations that were answered 202";
 
-/** `durability` null: REDIS_URL is not set. */
-export function createLedgerCheck(parts: {
-  sales: Pick<SaleDirectory, "listSales">;
-  durability: Durability | null;
-}): ReadinessCheck {
-  const { sales, durability } = parts;
+export interface LedgerCheckParts {
+  readonly sales: Pick<SaleDirectory, "listSales">;
+  /** Null: REDIS_URL is not set. */
+  readonly durability: Durability | null;
+}
+
+export function createLedgerCheck(parts: LedgerCheckParts): ReadinessCheck {
   return {
     name: "ledger",
-    async run() {
-      if (durability !== null) return durability === "everysec" ? { remark: EVERYSEC } : null;
-      const sale = sales.listSales().find(({ mode }) => MODES_WITH_BUCKETS.includes(mode));
-      return sale === undefined
-        ? null
-        : `sale ${sale.id} is in ${sale.mode} mode and this node has no REDIS_URL; set it as on the other nodes`;
-    },
+    run: async () => missingLedger(parts) ?? (parts.durability === "everysec" ? { remark: EVERYSEC } : null),
   };
+}
+
+/** Which sale this node cannot sell, in words; null when there is none. For both ports' readiness. */
+export function missingLedger({ sales, durability }: LedgerCheckParts): string | null {
+  if (durability !== null) return null;
+  const sale = sales.listSales().find(({ mode }) => MODES_WITH_BUCKETS.includes(mode));
+  if (sale === undefined) return null;
+  return `sale ${sale.id} is in ${sale.mode} mode and this node has no REDIS_URL; set it as on the other nodes`;
 }
