@@ -2,6 +2,8 @@
  * The operators' port of a node: health, readiness and metrics always, the operator API and console with the `admin` role.
  */
 
+import { PostgresBooks } from "../adapters/postgres/postgres-books.ts";
+import { Fault } from "../domain/faults.ts";
 import type { FetchApp } from "../http/listen/listener.ts";
 import { createOperatorApp } from "../http/operator/app.ts";
 import { createOpsApp, type OpsApp, type ReadinessCheck } from "../http/ops/app.ts";
@@ -9,12 +11,20 @@ import { createMetrics } from "../http/ops/metrics.ts";
 import type { Pages } from "../http/pages.ts";
 import { type AuditMonitor, createAuditMonitor } from "../ledger/audit-monitor.ts";
 import { createAuditor } from "../ledger/auditor.ts";
+import { BucketAuditor } from "../ledger/bucket-auditor.ts";
+import { StreamRecovery } from "../orders/stream-recovery.ts";
+import type { BucketStore } from "../ports/bucket-store.ts";
 import type { BuyerSide } from "./buyer-side.ts";
 import type { ProcessParts } from "./process-parts.ts";
 import { missingSchema } from "./storage.ts";
 
 /** A catalogue that was not refreshed for this long is not to be trusted with new buyers. */
 const CATALOGUE_AGE_MS_MAX = 10_000;
+
+/** What a node without REDIS_URL can say about buckets. */
+const NO_BUCKETS: Pick<BucketStore, "audit"> = {
+  audit: () => Promise.reject(new Fault("LEDGER_UNAVAILABLE", { internal: "this node has no REDIS_URL" })),
+};
 
 export interface OperatorSide {
   readonly app: FetchApp;
@@ -27,7 +37,12 @@ export function createOperatorSide(
   outside: { buyers: BuyerSide | null; pages: Pages; isDraining: () => boolean; hasOperatorApi: boolean },
 ): OperatorSide {
   const { config, clock, random, log, stores } = parts;
-  const auditor = createAuditor(stores.audits);
+  const buckets = new BucketAuditor({
+    store: parts.redis?.store ?? NO_BUCKETS,
+    books: parts.redis?.books ?? new PostgresBooks(parts.database.general),
+    clock,
+  });
+  const auditor = createAuditor(stores.audits, buckets);
   const monitor = createAuditMonitor({ auditor, saleStore: stores.sales, clock, log });
   const ops = createOps(parts, { ...outside, monitor });
   if (!outside.hasOperatorApi) return { app: ops, monitor };
@@ -38,6 +53,8 @@ export function createOperatorSide(
     ledger: parts.ledger,
     statsStore: stores.stats,
     auditor,
+    recovery:
+      parts.redis === null ? null : new StreamRecovery({ ...parts.redis, orders: stores.orders, clock, random, log }),
     clock,
     random,
     log,
@@ -75,6 +92,7 @@ function createOps(
     eventLoopDelayMs: () => buyers?.funnel.eventLoopDelayMs() ?? 0,
     sseConnections: () => buyers?.hub.connections() ?? 0,
     lastAudits: () => monitor.lastReports(),
+    lastPlaces: () => monitor.lastPlaces(),
     clock,
     log,
   });

@@ -20,6 +20,7 @@ let url = "";
 let folder = "";
 let received: { method: string; path: string; body: string }[] = [];
 let isBalanced = true;
+let lostUnits = 0;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "doorbuster-cli-"));
@@ -41,6 +42,13 @@ afterAll(() => {
 function answerTo(path: string, authorization: string): [number, unknown] {
   if (path === "/v1/time") return [200, { now: 1_000_000 }];
   if (authorization !== `Bearer ${TOKEN}`) return [401, { title: "no" }];
+  if (path.endsWith("/recover")) return [200, { found: 3, known: 1, recovered: 2 - lostUnits, voided: lostUnits }];
+  if (path.endsWith("?scope=places")) {
+    const places = { free: 4, unapplied: 0, available: 0, leased: 0, uncommitted: 0, held: 1, sold: 5, sum: 10 };
+    const violations = isBalanced ? [] : [{ code: "places_mismatch", sku: "a", text: "one is missing" }];
+    const items = [{ sku: "a", total: 10, ...places, buckets: [] }];
+    return [200, { balanced: isBalanced, takenAt: 0, mode: "redis", items, violations, unproven: null }];
+  }
   if (path.endsWith("/audit")) {
     const figures = { total: 10, free: 4, granted: 0, held: 1, sold: 5, inFlight: 0 };
     const violations = isBalanced ? [] : [{ code: "held_mismatch", sku: "a", text: "held differs" }];
@@ -177,6 +185,59 @@ describe("sale commands", () => {
     writeFileSync(join(data, "admin-token"), `${TOKEN}\n`);
     const { exitCode } = await run(["sale", "list", "--url", url], { env: { DATA_DIR: data } });
     expect(exitCode).toBe(0);
+  });
+});
+
+describe("audit --every", () => {
+  test("prints a line for each look and a sum, and succeeds when all of them balance", async () => {
+    isBalanced = true;
+    const { exitCode, out } = await run(["audit", "s1", "--url", url, "--every", "100", "--for", "300"]);
+    expect(exitCode).toBe(0);
+    expect(out.match(/ balanced/g)).toHaveLength(3);
+    expect(out).toContain("3 audits, 0 with violations, 0 not answered");
+    expect(received.map(({ path }) => path)).toEqual(Array(3).fill("/v1/admin/sales/s1/audit?scope=places"));
+  });
+
+  test("fails on a violation and names it", async () => {
+    isBalanced = false;
+    const { exitCode, out } = await run(["audit", "s1", "--url", url, "--every", "100", "--for", "100"]);
+    isBalanced = true;
+    expect(exitCode).toBe(1);
+    expect(out).toContain("places_mismatch");
+  });
+
+  test("fails when nothing was answered, and takes only whole milliseconds", async () => {
+    const { exitCode, err } = await run([
+      "audit",
+      "nope",
+      "--url",
+      "http://127.0.0.1:1",
+      "--every",
+      "100",
+      "--for",
+      "100",
+    ]);
+    expect(exitCode).toBe(1);
+    expect(err).toContain("Not a single audit");
+    expect((await run(["audit", "s1", "--every", "often"])).exitCode).toBe(2);
+  });
+});
+
+describe("recover", () => {
+  test("says what became of the acceptances, and fails when some could not become orders", async () => {
+    const first = await run(["recover", "s1", "--from-stream", "--url", url]);
+    expect([first.exitCode, received.at(-1)?.path]).toEqual([0, "/v1/admin/sales/s1/recover"]);
+    expect(first.out).toContain("2 are orders again");
+    lostUnits = 1;
+    const second = await run(["recover", "s1", "--from-stream", "--url", url]);
+    lostUnits = 0;
+    expect([second.exitCode, second.err]).toEqual([1, expect.stringContaining("1 acceptances")]);
+  });
+
+  test("does nothing without being told from where", async () => {
+    const { exitCode, err } = await run(["recover", "s1", "--url", url]);
+    expect([exitCode, received.length]).toEqual([1, 0]);
+    expect(err).toContain("--from-stream");
   });
 });
 

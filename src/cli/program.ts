@@ -10,6 +10,7 @@ import { addConfig } from "./config-print.ts";
 import { CommandFailure, explainFailure } from "./failure.ts";
 import { addKeys } from "./keys.ts";
 import { addMigrate } from "./migrate.ts";
+import { addRecover } from "./recover.ts";
 import { addDemo } from "./run-demo.ts";
 import { addSale } from "./sale.ts";
 import { addServe } from "./serve.ts";
@@ -40,6 +41,7 @@ function createProgram(surroundings: Surroundings): Command {
   addDemo(program);
   addSale(program, surroundings);
   addAudit(program, surroundings);
+  addRecover(program, surroundings);
   addSwarm(program);
   addMigrate(program, surroundings);
   addConfig(program, surroundings);

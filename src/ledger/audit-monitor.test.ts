@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { ManualClock } from "../../test/support/manual-clock.ts";
 import type { Sale } from "../domain/sale.ts";
 import { createAuditMonitor } from "./audit-monitor.ts";
-import type { AuditReport } from "./auditor.ts";
+import type { AuditReport, PlacesAudit } from "./auditor.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -10,11 +10,24 @@ function stage(sales: readonly Partial<Sale>[]) {
   const clock = new ManualClock();
   const audited: string[] = [];
   const errors: unknown[] = [];
-  const state = { violations: [] as AuditReport["violations"], tookMs: 0, isAway: false };
+  const looked: string[] = [];
+  const warnings: unknown[] = [];
+  const state = {
+    violations: [] as AuditReport["violations"],
+    misplaced: [] as PlacesAudit["violations"],
+    tookMs: 0,
+    isAway: false,
+    areBucketsAway: false,
+  };
   const quiet = () => undefined;
   const monitor = createAuditMonitor({
     clock,
-    log: { debug: quiet, info: quiet, warn: quiet, error: (fields) => void errors.push(fields) },
+    log: {
+      debug: quiet,
+      info: quiet,
+      warn: (fields) => void warnings.push(fields),
+      error: (fields) => void errors.push(fields),
+    },
     saleStore: {
       listSales: async () => {
         if (state.isAway) throw new Error("away");
@@ -28,12 +41,19 @@ function stage(sales: readonly Partial<Sale>[]) {
         audited.push(saleId);
         if (state.tookMs > 0) await new Promise<void>((resolve) => clock.setTimer(state.tookMs, resolve));
         const { violations } = state;
-        const verdict = { balanced: violations.length === 0, violations, items: [] };
+        const verdict = { balanced: violations.length === 0, violations, items: [], unproven: null };
         return { saleId, takenAt: clock.nowMs(), mode: "postgres", epoch: 1, ...verdict };
+      },
+      auditPlaces: async (saleId) => {
+        looked.push(saleId);
+        if (state.areBucketsAway) throw new Error("no answer");
+        const violations = state.misplaced;
+        const verdict = { balanced: violations.length === 0, violations, items: [], unproven: null, trouble: null };
+        return { saleId, takenAt: clock.nowMs(), mode: "redis", epoch: 1, ...verdict };
       },
     },
   });
-  return { clock, audited, errors, state, monitor };
+  return { clock, audited, looked, errors, warnings, state, monitor };
 }
 
 const ids = (...names: string[]) => names.map((id) => ({ id }) as Partial<Sale>);
@@ -96,4 +116,39 @@ test("a store that is away does not end the rounds", async () => {
   state.isAway = false;
   await clock.advance(300_000);
   expect(audited).toEqual(["a"]);
+});
+
+test("running sales are looked at every second, others not", async () => {
+  const now = new ManualClock().nowMs();
+  const { clock, looked, monitor } = stage([
+    { id: "open" } as Partial<Sale>,
+    { id: "future", opensAt: now + 30 * DAY_MS } as Partial<Sale>,
+    { id: "over", phase: "closed", closedAt: now - 1_000 } as Partial<Sale>,
+    { id: "over-in-redis", phase: "closed", closedAt: now - 1_000, mode: "redis" } as Partial<Sale>,
+  ]);
+  monitor.start();
+  await clock.advance(3_000);
+  expect(looked).toEqual(["open", "over-in-redis", "open", "over-in-redis", "open", "over-in-redis"]);
+  expect(monitor.lastPlaces().map((places) => places.saleId as string)).toEqual(["open", "over-in-redis"]);
+  await monitor.stop();
+  expect(clock.timerCount).toBe(0);
+});
+
+test("a unit that is not where it should be is an error each time it is seen", async () => {
+  const { errors, state, monitor } = stage(ids("a"));
+  state.misplaced = [{ code: "places_mismatch", sku: "shoe", text: "one is missing" }];
+  await monitor.lookOnce();
+  await monitor.lookOnce();
+  expect(errors).toHaveLength(2);
+  expect(monitor.lastPlaces()).toMatchObject([{ saleId: "a", balanced: false }]);
+});
+
+test("buckets that do not answer are no alarm, leave nothing stale behind, and are mentioned once a minute", async () => {
+  const { clock, errors, warnings, state, monitor } = stage(ids("a"));
+  await monitor.lookOnce();
+  state.areBucketsAway = true;
+  monitor.start();
+  await clock.advance(30_000);
+  expect([errors.length, warnings.length, monitor.lastPlaces().length]).toEqual([0, 1, 0]);
+  await monitor.stop();
 });

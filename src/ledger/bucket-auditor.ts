@@ -71,7 +71,6 @@ export class BucketAuditor {
     if (looks === null) return null;
     const { before, after } = looks;
     const { mode, epoch, takenAtMs: takenAt } = before;
-    if (!isInBuckets(before)) return { saleId, mode, epoch, takenAt, items: [], violations: [], trouble: null };
     const violations: PlaceViolation[] = [];
     const items: AuditedPlaces[] = [];
     let trouble: PlacesTrouble | null = null;
@@ -148,6 +147,8 @@ export class BucketAuditor {
       const prefix = this.#prefixOf({ itemId, bucket, epoch: before.epoch });
       const last = later.buckets.find((candidate) => candidate.bucket === bucket) ?? own;
       const look: BucketLook = { sku, epoch: before.epoch, before: own, audit, after: last, proven: prefix.proven };
+      looks.push(look);
+      if (!isInBuckets(before)) continue;
       const judged = judgeBucket(look);
       trouble ??= judged.trouble;
       if (judged.trouble === null && audit !== null && after.epoch === before.epoch) {
@@ -155,7 +156,6 @@ export class BucketAuditor {
         violations.push(...(await prefix.advance({ sku, audit, seqMax: last.seqMax })));
         trouble ??= prefix.rolledBack(audit);
       }
-      looks.push(look);
     }
     const judged = judgeItem(item, looks, (bucket) => this.#prefixOf({ itemId, bucket, epoch: before.epoch }));
     return { places: judged.places, violations: [...violations, ...judged.violations], trouble };

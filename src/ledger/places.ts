@@ -76,9 +76,9 @@ export interface PlacesReport {
   readonly epoch: number;
   /** By the database's clock. */
   readonly takenAt: number;
-  /** Empty while Postgres alone decides: then all places are columns of its own row. */
   readonly items: readonly AuditedPlaces[];
   readonly violations: readonly PlaceViolation[];
+  /** Set while nothing can be said about the buckets; the violations are then none. */
   readonly trouble: PlacesTrouble | null;
 }
 

@@ -31,6 +31,8 @@ export interface SequenceFacts {
   readonly distinct: number;
   readonly lowest: number;
   readonly highest: number;
+  /** Buckets were granted units in that epoch: what they accepted and never delivered is missing for good. */
+  readonly isGranted: boolean;
 }
 
 /** The stock row as it stands. */

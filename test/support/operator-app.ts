@@ -119,6 +119,9 @@ function dependenciesOf(state: Staged): OperatorDependencies {
     ledger: { readStock: async (itemIds) => itemIds.flatMap((id) => state.stock.get(id) ?? []) },
     statsStore: { publish: async () => undefined, read: async () => readTotals(state) },
     ledgerView: { read: async () => guard(state, state.standing) },
+    recovery: {
+      recover: async (sale) => guard(state, { saleId: sale.id, epoch: 7, found: 3, known: 1, recovered: 2, voided: 0 }),
+    },
     warmUp: async () => {
       state.warmUps += 1;
     },

@@ -212,6 +212,25 @@ test("an audit is answered as the auditor made it", async () => {
   expect(report).toMatchObject({ saleId: "drop", balanced: true, violations: [] });
 });
 
+test("the quick audit is another scope of the same path, and an unknown scope is an error", async () => {
+  await createSale(staged);
+  const path = "/v1/admin/sales/drop/audit";
+  const report = await (await staged.request("GET", `${path}?scope=places`)).json();
+  expect(report).toMatchObject({ saleId: "drop", balanced: true, trouble: null });
+  await expectProblem(await staged.request("GET", `${path}?scope=some`), "malformed", 400);
+  await expectProblem(await staged.request("GET", "/v1/admin/sales/no/audit?scope=places"), "no_such_sale", 404);
+});
+
+test("a recovery names its source and answers what it found", async () => {
+  await createSale(staged);
+  const path = "/v1/admin/sales/drop/recover";
+  await expectProblem(await staged.request("POST", path, { json: {} }), "malformed", 400);
+  const answer = await staged.request("POST", path, { json: { from: "stream" } });
+  expect(await answer.json()).toEqual({ saleId: "drop", epoch: 7, found: 3, known: 1, recovered: 2, voided: 0 });
+  const nowhere = await staged.request("POST", "/v1/admin/sales/no/recover", { json: { from: "stream" } });
+  await expectProblem(nowhere, "no_such_sale", 404);
+});
+
 test("statistics name every stage, every reason, and where the stock is", async () => {
   await createSale(staged);
   staged.totals = {

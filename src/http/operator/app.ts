@@ -8,6 +8,7 @@ import { Hono } from "hono";
 import { internalResponse } from "../problem.ts";
 import { secureHeaders } from "../security-headers.ts";
 import { createAccessRoutes } from "./access-routes.ts";
+import { createAuditRoutes } from "./audit-routes.ts";
 import { createOperatorCheck } from "./authenticate.ts";
 import type { OperatorApp, OperatorDependencies, OperatorEnv } from "./dependencies.ts";
 import { createOrderRoutes } from "./order-routes.ts";
@@ -57,6 +58,7 @@ function createAdminApi(deps: OperatorDependencies): OperatorApp {
     return undefined;
   });
   api.route("/", createSaleRoutes(deps));
+  api.route("/", createAuditRoutes(deps));
   api.route("/", createStatsRoutes(deps));
   api.route("/", createOrderRoutes(deps));
   api.route("/", createAccessRoutes(deps));

@@ -4,6 +4,7 @@
 import type { Hono } from "hono";
 import type { Auditor } from "../../ledger/auditor.ts";
 import type { LedgerView } from "../../ledger/ledger-view.ts";
+import type { StreamRecovery } from "../../orders/stream-recovery.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Ledger } from "../../ports/ledger.ts";
 import type { OrderStore } from "../../ports/order-store.ts";
@@ -25,6 +26,8 @@ export interface OperatorDependencies {
   /** How sales' ledgers stand; absent or null = not shown. */
   readonly ledgerView?: Pick<LedgerView, "read"> | null;
   readonly auditor: Auditor;
+  /** Absent or null on a node without Redis. */
+  readonly recovery?: Pick<StreamRecovery, "recover"> | null;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

@@ -140,7 +140,8 @@ export interface OrderDocument extends Reservation {
 /** The state a buyer is told, from the clock and the stock. An item without a stock row counts as gone. */
 export function saleStateOf(sale: Sale, stock: readonly Stock[], nowMs: number): SaleState {
   const state = saleStateAt(sale, nowMs);
-  if (state !== "open" || stock.some((item) => item.free > 0)) return state;
+  // Granted units are somebody's to sell: they are only seen here while their buckets give no answer.
+  if (state !== "open" || stock.some((item) => item.free + item.granted > 0)) return state;
   return stock.every((item) => item.sold === item.total) ? "sold_out" : "empty";
 }
 

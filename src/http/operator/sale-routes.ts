@@ -1,5 +1,5 @@
 /**
- * Sales: creating, listing, changing, the five commands of a sale's life, adjusting stock, and the audit.
+ * Sales: creating, listing, changing, the five commands of a sale's life, and adjusting stock.
  *
  * Commands are idempotent because the store's are: a second "open" finds the sale open and answers the same document.
  * "warm-up" changes no sale; it makes this node ready and tells that it is.
@@ -57,11 +57,6 @@ export function createSaleRoutes(deps: OperatorDependencies): OperatorApp {
     });
   });
   app.post("/sales/:saleId/items/:sku/adjust", async (context) => adjust(context.req.raw, context.req.param(), deps));
-  app.get("/sales/:saleId/audit", async (context) => {
-    const saleId = parseSaleId(context.req.param("saleId"));
-    const report = saleId === null ? null : await deps.auditor.audit(saleId);
-    return report === null ? problemResponse(NO_SUCH_SALE) : context.json(report);
-  });
   return app;
 }
 

@@ -203,6 +203,12 @@ export const AdjustSchema = members(
   "an adjustment",
 );
 
+/** Body of `POST …/recover`. */
+export const RecoverySchema = members(
+  { from: z.literal("stream", expected('"stream"')) },
+  "from where a sale's orders are recovered",
+);
+
 /** Body of `POST /bans`. Until when: `expiresAt`, or `durationMs` from now, or neither for a ban until it is lifted. */
 export const BanSchema = members(
   {

@@ -14,7 +14,7 @@ import {
   Registry,
 } from "@prometheus-io/client";
 import type { LedgerMode, Sale } from "../../domain/sale.ts";
-import type { AuditReport } from "../../ledger/auditor.ts";
+import type { AuditReport, PlacesAudit } from "../../ledger/auditor.ts";
 import type { LedgerStanding, LedgerView } from "../../ledger/ledger-view.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { EdgeState } from "../../ports/edge-state.ts";
@@ -23,6 +23,7 @@ import type { Ledger, Stock } from "../../ports/ledger.ts";
 import type { SaleStore } from "../../ports/sale-store.ts";
 import type { Decision, Log } from "../../ports/telemetry.ts";
 import type { MetricsPage } from "./app.ts";
+import { addPlaceMetrics } from "./place-metrics.ts";
 
 /** What is measured. Functions are called at scrape and must not block. */
 export interface MetricsSources {
@@ -35,6 +36,8 @@ export interface MetricsSources {
   sseConnections(): number;
   /** The last audit of each sale that this process made. */
   lastAudits(): readonly AuditReport[];
+  /** The last quick look at each running sale that this process made. */
+  lastPlaces(): readonly PlacesAudit[];
   /** How sales' ledgers stand; absent or null = not exported. */
   readonly ledgerView?: Pick<LedgerView, "readAll"> | null;
   /** Absent or null where no edge is configured. */
@@ -75,8 +78,9 @@ export function createMetrics(sources: MetricsSources): MetricsPage {
   const readStock = shareStock(sources);
   addFunnelMetrics(registry, sources);
   addProcessMetrics(registry, sources);
-  addStockMetrics(registry, readStock);
+  addStockMetrics(registry, sources, readStock);
   addAuditMetrics(registry, sources);
+  addPlaceMetrics(registry, sources.lastPlaces);
   if (sources.ledgerView) addLedgerMetrics(registry, readStock);
   return { contentType: registry.contentType, render: () => registry.metrics() };
 }
@@ -133,7 +137,11 @@ function addProcessMetrics(registry: Registry, sources: MetricsSources): void {
   });
 }
 
-function addStockMetrics(registry: Registry, readStock: () => Promise<readonly StockOfSale[] | null>): void {
+function addStockMetrics(
+  registry: Registry,
+  sources: MetricsSources,
+  readStock: () => Promise<readonly StockOfSale[] | null>,
+): void {
   new Gauge({
     name: "doorbuster_database_up",
     help: "1 when the last scrape could read the ledger.",
@@ -163,6 +171,10 @@ function addStockMetrics(registry: Registry, readStock: () => Promise<readonly S
       this.reset();
       for (const { sale, sku, stock } of itemsOf(await readStock())) {
         this.set({ sale, sku }, Math.abs(stock.total - stock.free - stock.granted - stock.held - stock.sold));
+      }
+      // In redis mode the row alone says little: the look at the buckets counts all seven places.
+      for (const { saleId: sale, items } of sources.lastPlaces()) {
+        for (const { sku, sum, total } of items) this.set({ sale, sku }, Math.abs(sum - total));
       }
     },
   });

@@ -4,6 +4,7 @@ import { createFunnelCounters } from "../../adapters/local/funnel-counters.ts";
 import type { SaleId } from "../../domain/ids.ts";
 import { STAGES } from "../../domain/refusals.ts";
 import type { Sale } from "../../domain/sale.ts";
+import type { PlacesAudit } from "../../ledger/auditor.ts";
 import type { LedgerStanding } from "../../ledger/ledger-view.ts";
 import type { Stock } from "../../ports/ledger.ts";
 import { createOpsApp, type MetricsPage, type ReadinessCheck } from "./app.ts";
@@ -162,6 +163,7 @@ function stageMetrics() {
     standing: STANDING,
     isEdgeThere: true,
     isAway: false,
+    places: [] as PlacesAudit[],
     stock: { free: 4, granted: 0, held: 3, sold: 3, total: 10 },
     reads: 0,
   };
@@ -191,8 +193,10 @@ function stageMetrics() {
         epoch: 1,
         items: [],
         violations: [{ code: "oversold", sku: "shoe", text: "" }],
+        unproven: null,
       },
     ],
+    lastPlaces: () => state.places,
     ledgerView: { readAll: async (sales) => new Map(sales.map((sale) => [sale.id, state.standing])) },
     edge: { isReachable: () => state.isEdgeThere },
     clock,
@@ -262,6 +266,35 @@ test("stock, imbalance, audits and the state of the process are gauges", async (
   state.stock = { ...state.stock, free: 6 };
   await clock.advance(1_001);
   expect(samplesOf(await scrape()).get('doorbuster_ledger_imbalance{sale="drop",sku="shoe"}')).toBe(2);
+});
+
+test("the quick audit's places, gaps and violations are exported; its sum is what an imbalance is measured by", async () => {
+  const { state, scrape } = stageMetrics();
+  const bucket = {
+    bucket: 0,
+    unapplied: 1,
+    available: 2,
+    leased: 1,
+    uncommitted: 2,
+    seq: 5,
+    provenSeq: 3,
+    isOpen: true,
+  };
+  const places = { free: 1, unapplied: 1, available: 2, leased: 1, uncommitted: 2, held: 1, sold: 1 };
+  const item = { itemId: 1, sku: "shoe", total: 10, ...places, sum: 9, buckets: [{ ...bucket, gapMs: 2_500 }] };
+  const text = "one unit is missing";
+  state.places = [
+    {
+      ...{ saleId: DROP, mode: "redis", epoch: 2, takenAt: 0, trouble: null, unproven: null, balanced: false },
+      items: [item],
+      violations: [{ code: "places_mismatch", sku: "shoe", text }],
+    },
+  ];
+  const samples = samplesOf(await scrape());
+  expect(samples.get('doorbuster_ledger_imbalance{sale="drop",sku="shoe"}')).toBe(1);
+  expect(samples.get('doorbuster_bucket_units{sale="drop",sku="shoe",place="uncommitted"}')).toBe(2);
+  expect(samples.get('doorbuster_place_violations{sale="drop"}')).toBe(1);
+  expect(samples.get('doorbuster_oldest_gap_seconds{sale="drop"}')).toBe(2.5);
 });
 
 test("modes, epochs, backlogs and the edge are exported for alarms", async () => {
