@@ -107,7 +107,7 @@ export class RoutedLedger implements Ledger {
   async readStock(itemIds: readonly number[]): Promise<readonly Stock[]> {
     const { postgres, redis, sales } = this.#parts;
     const inBuckets: number[] = [];
-    const between = new Set<number>();
+    const draining = new Set<number>();
     const inPostgres: number[] = [];
     for (const itemId of itemIds) {
       const mode = saleOfItem(sales, itemId)?.mode ?? "postgres";
@@ -115,7 +115,7 @@ export class RoutedLedger implements Ledger {
         inBuckets.push(itemId);
       } else {
         inPostgres.push(itemId);
-        if (mode !== "postgres") between.add(itemId);
+        if (mode === "draining") draining.add(itemId);
       }
     }
     // An item whose buckets do not answer has no stock now; that is no reason to know nothing of the others.
@@ -124,7 +124,7 @@ export class RoutedLedger implements Ledger {
     const ofBuckets = await theirs;
     if (ofBuckets?.status === "rejected" && own.length === 0) throw ofBuckets.reason;
     const inside = ofBuckets?.status === "fulfilled" ? ofBuckets.value : [];
-    return [...own.map((stock) => (between.has(stock.itemId) ? withUnknownSeq(stock) : stock)), ...inside];
+    return [...own.map((stock) => (draining.has(stock.itemId) ? withUnknownSeq(stock) : stock)), ...inside];
   }
 
   readHolders(request: { itemId: number; cursor: string; rowsMax: number }): Promise<HoldersPage> {
@@ -152,8 +152,9 @@ async function settled<Value>(work: Promise<Value>): Promise<PromiseSettledResul
 }
 
 /**
- * Between two modes Postgres does not know how many acceptances the epoch has. When it shows nothing left, all of them
- * are committed: then reading every holder is enough, and an earlier reading is not.
+ * While a sale drains Postgres does not know how many acceptances the epoch has. When it shows nothing left, all of them
+ * are committed: then reading every holder is enough, and an earlier reading is not. While it warms up the epoch has
+ * none, and its number must not claim the ones that buckets will make in the same epoch.
  */
 export function withUnknownSeq(stock: Stock): Stock {
   return { ...stock, seq: Number.MAX_SAFE_INTEGER };
