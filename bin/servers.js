@@ -1,5 +1,5 @@
 /**
- * Sees to it that the real servers the tests talk to are installed: PostgreSQL and a browser.
+ * Sees to it that the real servers the tests talk to are installed: PostgreSQL, Redis, nginx and a browser.
  *
  * As root on Debian or Ubuntu the missing ones are installed from the distribution; anywhere else the run stops and says
  * what to install. The tests start and stop the servers themselves, in temporary folders on loopback ports.
@@ -10,6 +10,8 @@ import { join } from "node:path";
 
 const POSTGRES_FOLDER = "/usr/lib/postgresql";
 const POSTGRES_VERSION_MIN = 15;
+const REDIS = ["/usr/bin/redis-server", "/usr/local/bin/redis-server"];
+const NGINX = ["/usr/sbin/nginx", "/usr/bin/nginx"];
 const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const INSTALL_MS_MAX = 300_000;
 
@@ -17,12 +19,14 @@ const INSTALL_MS_MAX = 300_000;
 export function ensureServers() {
   const missing = [
     hasPostgres() ? null : "postgresql",
-    BROWSERS.some((path) => existsSync(path)) ? null : "chromium",
+    hasOneOf(REDIS) ? null : "redis-server",
+    hasOneOf(NGINX) ? null : "nginx",
+    hasOneOf(BROWSERS) ? null : "chromium",
   ].filter(Boolean);
   if (missing.length === 0) return;
   if (process.getuid?.() !== 0 || !existsSync("/usr/bin/apt-get")) {
     throw new Error(
-      `The tests need ${missing.join(" and ")} (PostgreSQL ${POSTGRES_VERSION_MIN} or newer in ${POSTGRES_FOLDER}, Chromium in /usr/bin). ` +
+      `The tests need ${missing.join(" and ")} (PostgreSQL ${POSTGRES_VERSION_MIN} or newer in ${POSTGRES_FOLDER}, Redis 7.0 or newer, nginx, Chromium in /usr/bin). ` +
         `Install: sudo apt-get install ${missing.join(" ")}`,
     );
   }
@@ -31,6 +35,10 @@ export function ensureServers() {
   run(["install", "-y", "-qq", "--no-install-recommends", ...missing]);
   if (!hasPostgres())
     throw new Error(`PostgreSQL ${POSTGRES_VERSION_MIN} or newer is not among this system's packages.`);
+}
+
+function hasOneOf(paths) {
+  return paths.some((path) => existsSync(path));
 }
 
 function hasPostgres() {
