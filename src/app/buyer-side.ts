@@ -6,10 +6,11 @@ import { Hono } from "hono";
 import { SANDBOX_PATH } from "../adapters/payment-sandbox/sandbox-provider.ts";
 import { createAuthenticator } from "../funnel/3-identity/authenticate.ts";
 import { createShopLoginVerifier, type ShopLoginVerifier } from "../funnel/3-identity/shop-login.ts";
-import { Throttle } from "../funnel/4-throttle/throttle.ts";
+import { type SharedThrottle, Throttle, type ThrottleLimits } from "../funnel/4-throttle/throttle.ts";
 import { createFunnel, type Funnel } from "../funnel/funnel.ts";
 import { createBuyerApp } from "../http/buyer/app.ts";
 import type { FetchApp } from "../http/listen/listener.ts";
+import { missingLedger } from "../http/ops/ledger-check.ts";
 import { loadPages, type Pages } from "../http/pages.ts";
 import { createEventHub, type EventHub } from "../push/hub.ts";
 import type { Payments } from "./payments.ts";
@@ -17,6 +18,8 @@ import type { ProcessParts } from "./process-parts.ts";
 
 /** Looking at one's own reservations while a hold runs down takes more requests than attempting. */
 const READS_PER_ATTEMPT = 4;
+
+type RouteThrottles = "sessionThrottle" | "readThrottle";
 
 export interface BuyerSide {
   readonly funnel: Funnel;
@@ -35,10 +38,10 @@ export function createBuyerSide(
   outside: { payments: Payments; pages: Pages; publicUrl: () => string; version: string },
 ): BuyerSide {
   const { config, clock, random, log, keys, stores, feed, catalogue } = parts;
-  const authenticator = createAuthenticator({ keys, clock, random });
+  const edge = parts.edge?.state ?? null;
+  const authenticator = createAuthenticator({ keys, clock, random, edge });
   const limits = { buyerPerS: config.rateBuyerPerS, buyerPerMin: config.rateBuyerPerMin, ipPerS: config.rateIpPerS };
   const { trustedProxies } = config;
-  const throttle = { trustedProxies, bans: catalogue, clock, random };
   const funnel = createFunnel({
     ledger: parts.ledger,
     catalogue,
@@ -50,9 +53,10 @@ export function createBuyerSide(
     telemetry: parts.counters,
     keys,
     limits,
+    limitExchange: parts.edge?.exchange ?? null,
     trustedProxies,
     rampMs: config.ledgerRampMs,
-    durability: config.redisUrl === null ? "always" : config.ledgerDurability,
+    durability: parts.durability ?? "always",
   });
   const hub = createEventHub({
     eventLog: stores.events,
@@ -71,22 +75,13 @@ export function createBuyerSide(
     authenticator,
     catalogue,
     ledger: parts.ledger,
+    edge,
     orders: stores.orders,
     checkout: outside.payments.checkout,
     settlement: outside.payments.settlement,
     events: hub,
-    sessionThrottle: new Throttle({ ...throttle, limits }),
-    // A ban keeps a buyer from attempting, not from seeing, paying or giving back what he already won.
-    readThrottle: new Throttle({
-      ...throttle,
-      bans: { isBanned: () => false },
-      limits: {
-        buyerPerS: limits.buyerPerS * READS_PER_ATTEMPT,
-        buyerPerMin: limits.buyerPerMin * READS_PER_ATTEMPT,
-        ipPerS: limits.ipPerS * READS_PER_ATTEMPT,
-      },
-    }),
-    readiness: () => funnel.readiness(),
+    ...createRouteThrottles(parts, limits),
+    readiness: () => funnel.readiness() ?? (missingLedger({ ...parts, sales: catalogue }) === null ? null : "busy"),
     pages: outside.pages,
     shopLogin: createShopLogin(parts),
     settings: {
@@ -98,6 +93,27 @@ export function createBuyerSide(
     },
   });
   return { funnel, hub, app: withSandbox(buyerApp, outside.payments.pages) };
+}
+
+/** Limits of the routes beside the hot one, shared between nodes like those of the funnel. */
+function createRouteThrottles(parts: ProcessParts, limits: ThrottleLimits): { [Name in RouteThrottles]: Throttle } {
+  const { config, catalogue, clock, random, edge } = parts;
+  const common = { trustedProxies: config.trustedProxies, clock, random };
+  const shared = (name: SharedThrottle["name"]) => (edge === null ? null : { exchange: edge.exchange, name });
+  return {
+    sessionThrottle: new Throttle({ ...common, bans: catalogue, limits, shared: shared("sessions") }),
+    // A ban keeps a buyer from attempting, not from seeing, paying or giving back what he already won.
+    readThrottle: new Throttle({
+      ...common,
+      bans: { isBanned: () => false },
+      limits: {
+        buyerPerS: limits.buyerPerS * READS_PER_ATTEMPT,
+        buyerPerMin: limits.buyerPerMin * READS_PER_ATTEMPT,
+        ipPerS: limits.ipPerS * READS_PER_ATTEMPT,
+      },
+      shared: shared("reads"),
+    }),
+  };
 }
 
 /** The sandbox provider's pages stand beside ours and answer for themselves. */

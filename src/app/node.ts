@@ -74,6 +74,7 @@ class Node implements RunningNode {
     const { config, database, stores, clock, random, log } = this.#parts;
     const payments = createPayments({ config, database: database.general, orders: stores.orders, clock, random, log });
     await this.#parts.catalogue.start();
+    this.#parts.edge?.start();
     await this.#parts.redis?.start(this.#roles);
     if (this.#has("api")) await this.#startBuyers(payments, pages);
     await this.#startOperators(pages);

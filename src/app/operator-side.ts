@@ -7,13 +7,17 @@ import { Fault } from "../domain/faults.ts";
 import type { FetchApp } from "../http/listen/listener.ts";
 import { createOperatorApp } from "../http/operator/app.ts";
 import { createOpsApp, type OpsApp, type ReadinessCheck } from "../http/ops/app.ts";
+import { createLedgerCheck } from "../http/ops/ledger-check.ts";
 import { createMetrics } from "../http/ops/metrics.ts";
 import type { Pages } from "../http/pages.ts";
 import { type AuditMonitor, createAuditMonitor } from "../ledger/audit-monitor.ts";
 import { createAuditor } from "../ledger/auditor.ts";
 import { BucketAuditor } from "../ledger/bucket-auditor.ts";
+import { LedgerView } from "../ledger/ledger-view.ts";
+import { createShownStock } from "../ledger/shown-stock.ts";
 import { StreamRecovery } from "../orders/stream-recovery.ts";
 import type { BucketStore } from "../ports/bucket-store.ts";
+import type { Ledger } from "../ports/ledger.ts";
 import type { BuyerSide } from "./buyer-side.ts";
 import type { ProcessParts } from "./process-parts.ts";
 import { missingSchema } from "./storage.ts";
@@ -37,20 +41,22 @@ export function createOperatorSide(
   outside: { buyers: BuyerSide | null; pages: Pages; isDraining: () => boolean; hasOperatorApi: boolean },
 ): OperatorSide {
   const { config, clock, random, log, stores } = parts;
-  const buckets = new BucketAuditor({
-    store: parts.redis?.store ?? NO_BUCKETS,
-    books: parts.redis?.books ?? new PostgresBooks(parts.database.general),
-    clock,
-  });
+  const books = parts.redis?.books ?? new PostgresBooks(parts.database.general);
+  const buckets = new BucketAuditor({ store: parts.redis?.store ?? NO_BUCKETS, books, clock });
   const auditor = createAuditor(stores.audits, buckets);
   const monitor = createAuditMonitor({ auditor, saleStore: stores.sales, clock, log });
-  const ops = createOps(parts, { ...outside, monitor });
+  const { redis, durability } = parts;
+  const reach = redis === null || durability === null ? null : { store: redis.store, durability };
+  const ledgerView = new LedgerView({ books, redis: reach });
+  const shownStock = createShownStock({ ledger: parts.ledger, stored: stores.postgres });
+  const ops = createOps(parts, { ...outside, monitor, ledgerView, shownStock });
   if (!outside.hasOperatorApi) return { app: ops, monitor };
   const app = createOperatorApp({
     adminToken: config.adminToken,
     saleStore: parts.sales,
     orderStore: stores.orders,
-    ledger: parts.ledger,
+    ledger: shownStock,
+    ledgerView,
     statsStore: stores.stats,
     auditor,
     recovery:
@@ -70,7 +76,13 @@ export function createOperatorSide(
 
 function createOps(
   parts: ProcessParts,
-  outside: { buyers: BuyerSide | null; isDraining: () => boolean; monitor: AuditMonitor },
+  outside: {
+    buyers: BuyerSide | null;
+    isDraining: () => boolean;
+    monitor: AuditMonitor;
+    ledgerView: LedgerView;
+    shownStock: Pick<Ledger, "readStock">;
+  },
 ): OpsApp {
   const { clock, log, stores, counters, catalogue, database } = parts;
   const { buyers, monitor } = outside;
@@ -80,6 +92,7 @@ function createOps(
       name: "catalogue",
       run: async () => (catalogue.ageMs() <= CATALOGUE_AGE_MS_MAX ? null : "the catalogue is not fresh"),
     },
+    createLedgerCheck({ sales: catalogue, durability: parts.durability }),
   ];
   if (buyers !== null) {
     checks.push({ name: "funnel", run: async () => buyers.funnel.readiness() });
@@ -87,12 +100,14 @@ function createOps(
   const metrics = createMetrics({
     counts: counters,
     saleStore: stores.sales,
-    ledger: parts.ledger,
+    ledger: outside.shownStock,
     backlog: () => buyers?.funnel.inFlight() ?? 0,
     eventLoopDelayMs: () => buyers?.funnel.eventLoopDelayMs() ?? 0,
     sseConnections: () => buyers?.hub.connections() ?? 0,
     lastAudits: () => monitor.lastReports(),
     lastPlaces: () => monitor.lastPlaces(),
+    ledgerView: outside.ledgerView,
+    edge: parts.edge?.state ?? null,
     clock,
     log,
   });

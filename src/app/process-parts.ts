@@ -10,6 +10,7 @@ import { PostgresChangeFeed } from "../adapters/postgres/postgres-change-feed.ts
 import type { Config } from "../config/load.ts";
 import { Catalogue } from "../funnel/2-window/catalogue.ts";
 import { deriveKeys, type Keys } from "../funnel/3-identity/keys.ts";
+import type { Durability } from "../ledger/ledger-view.ts";
 import { RelayingSaleStore } from "../ledger/relaying-sale-store.ts";
 import { RoutedLedger } from "../ledger/routed-ledger.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -18,6 +19,7 @@ import type { Ledger } from "../ports/ledger.ts";
 import type { Random } from "../ports/random.ts";
 import type { SaleStore } from "../ports/sale-store.ts";
 import type { FunnelTelemetry } from "../ports/telemetry.ts";
+import { createEdgeSide, type EdgeSide } from "./edge-side.ts";
 import { createRedisSide, type RedisSide } from "./redis-side.ts";
 import { createStores, type OpenDatabase, openDatabase, prepareSchema, type Stores } from "./storage.ts";
 
@@ -36,11 +38,15 @@ export interface ProcessParts {
   readonly sales: SaleStore;
   /** Null where REDIS_URL is not set. */
   readonly redis: RedisSide | null;
+  /** What Redis promises before it answers; null where REDIS_URL is not set. */
+  readonly durability: Durability | null;
+  /** Null where EDGE_REDIS_URL is not set. */
+  readonly edge: EdgeSide | null;
   readonly feed: PostgresChangeFeed;
   readonly catalogue: Catalogue;
   /** Publishes the counters. `backlog` is what waits for the ledger in this process. */
   createReporter(backlog: () => number): StatsReporter;
-  /** Ends the redis ledger, catalogue, feed, database and log, in that order. */
+  /** Ends the edge, the redis ledger, catalogue, feed, database and log, in that order. */
   close(): Promise<void>;
 }
 
@@ -58,6 +64,8 @@ export async function openProcessParts(config: Config): Promise<ProcessParts> {
     await feed.start(database.general);
     const counters = createFunnelCounters();
     const catalogue = new Catalogue({ saleStore: stores.sales, feed, clock, random, log });
+    const keys = deriveKeys(config.secret);
+    const edge = await createEdgeSide({ config, keys, database: database.general, clock, random, log });
     const redis = await createRedisSide({
       config,
       clock,
@@ -74,17 +82,20 @@ export async function openProcessParts(config: Config): Promise<ProcessParts> {
       random,
       log,
       counters,
-      keys: deriveKeys(config.secret),
+      keys,
       database,
       stores,
       ledger: new RoutedLedger({ postgres: stores.postgres, redis: redis?.ledger ?? null, sales: catalogue, clock }),
       sales: redis === null ? stores.sales : new RelayingSaleStore({ store: stores.sales, relay: redis.relay, log }),
       redis,
+      durability: redis === null ? null : config.ledgerDurability,
+      edge,
       feed,
       catalogue,
       createReporter: (backlog) =>
         createStatsReporter({ counts: counters, store: stores.stats, runId: random.id(), backlog, clock, log }),
       async close() {
+        await edge?.stop();
         await redis?.stop();
         await catalogue.stop();
         await feed.stop();
