@@ -171,6 +171,15 @@ test("2: two ends of one hold, an acceptance taken back, a hold called ended tha
   }
 });
 
+test("2: an accepted reservation that its buyer cannot find", () => {
+  const draft = trueHistory(6);
+  const { record } = firstAccepted(draft);
+  const laterNs = (record.completeNs ?? 0) + 1;
+  const answer = { kind: "refused" as const, status: 404, stage: "none", reason: "not_found" };
+  draft.records.push({ ...record, op: "read", invokeNs: laterNs, completeNs: laterNs + 1, answer });
+  expect(checksThatFired(draft)).toEqual([2]);
+});
+
 test("3: a buyer over the limit", () => {
   const draft = trueHistory(7);
   for (const order of draft.orders.slice(0, 3)) Object.assign(order, { buyerId: "greedy", status: "held" });

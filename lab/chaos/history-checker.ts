@@ -125,8 +125,12 @@ function* checkAnswersOfEachRid(
     const status = orders.get(rid)?.status ?? "nowhere";
     let acceptedNs = Number.POSITIVE_INFINITY;
     for (const record of records) {
+      const isLater = record.invokeNs > acceptedNs && !NEVER_WAS.has(status);
+      if (record.op === "read" && isLater && record.answer?.kind === "refused" && record.answer.status === 404) {
+        yield { check: 2, text: `${rid} was accepted and could not be found` };
+      }
       if (record.op !== "reserve") continue;
-      if (record.answer?.kind === "refused" && record.invokeNs > acceptedNs && !NEVER_WAS.has(status)) {
+      if (record.answer?.kind === "refused" && isLater) {
         const { reason } = record.answer;
         if (RETRACTIONS.has(reason)) yield { check: 2, text: `${rid} was accepted and later refused: ${reason}` };
         if (reason === "ended" && ACTIVE.has(status)) yield { check: 2, text: `${rid} "ended" and is ${status}` };

@@ -4,6 +4,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
+const VIOLATIONS_SHOWN_MAX = 8;
+const VIOLATION_CHARACTERS_MAX = 500;
+
 /** One repetition. Durations in milliseconds. */
 export interface RepetitionReport {
   readonly scenario: string;
@@ -94,7 +97,9 @@ export function describeRepetition(report: RepetitionReport): string {
     `${scenario} #${repetition} ${variant}: ${verdict} · ${figures}`,
     `    ${report.injections.join("; ")}`,
   ];
-  for (const violation of violations.slice(0, 8)) lines.push(`    ! ${violation}`);
+  for (const violation of violations.slice(0, VIOLATIONS_SHOWN_MAX)) {
+    lines.push(`    ! ${violation.slice(0, VIOLATION_CHARACTERS_MAX)}`);
+  }
   return lines.join("\n");
 }
 

@@ -128,7 +128,7 @@ function brokenRepetition(
   turn: { repetition: number; seed: number },
   end: { error: unknown; tookMs: number },
 ): RepetitionReport {
-  const text = end.error instanceof Error ? `${end.error.message}\n${end.error.stack ?? ""}` : String(end.error);
+  const text = end.error instanceof Error ? (end.error.stack ?? end.error.message) : String(end.error);
   return {
     scenario: scenario.id,
     variant: variant.name,

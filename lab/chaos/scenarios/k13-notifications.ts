@@ -3,13 +3,15 @@
  * down while holds end; money arrives after the hold has ended.
  */
 import { connect } from "node:net";
+import { mapBounded } from "../../../test/support/waiting.ts";
 import { FIRST_SALE_MS, type Scenario } from "../scenario.ts";
 import type { Scene } from "../scene.ts";
 import { USUAL_SHAPE } from "../stack.ts";
 
 const NOTIFICATION = Buffer.from("POST /v1/webhooks/payments/");
 const COPIES = 50;
-const REPLAYED_MAX = 20;
+const REPLAYED_MAX = 10;
+const REPLAYED_AT_ONCE = 12;
 const DOWN_FOR_MS = 1_500;
 const REPLAYED_WITHIN_MS = 10_000;
 const COLLECTED_WITHIN_MS_MIN = 1_000;
@@ -54,14 +56,10 @@ async function disturb(scene: Scene): Promise<void> {
   }
   const statuses = new Map<number, number>();
   const ports = stack.apiNodes.map((node) => node.shop.buyerPort);
-  await Promise.all(
-    ports.map(async (port, index) => {
-      for (const bytes of replays.filter((_, at) => at % ports.length === index)) {
-        const status = await replay(port, bytes);
-        statuses.set(status, (statuses.get(status) ?? 0) + 1);
-      }
-    }),
-  );
+  await mapBounded(replays, REPLAYED_AT_ONCE, async (bytes, index) => {
+    const status = await replay(ports[index % ports.length] ?? 0, bytes);
+    statuses.set(status, (statuses.get(status) ?? 0) + 1);
+  });
   const answers = [...statuses].map(([status, count]) => `${count} × ${status}`).join(", ");
   scene.injections.push(`${replays.length} notifications sent again: ${answers}`);
   scene.healed();
