@@ -34,7 +34,7 @@ export interface ConfirmationsParts {
 /** See the head of this file. */
 export class Confirmations {
   readonly #parts: ConfirmationsParts;
-  readonly #byEntry = new Map<string, Waiter>();
+  readonly #byEntry = new Map<string, Waiter[]>();
   readonly #bySeq = new Map<string, Map<number, Waiter[]>>();
   readonly #early = new Map<string, CommitHint>();
   /** In the order of their deadlines, because everybody waits equally long. */
@@ -74,8 +74,8 @@ export class Confirmations {
       return Promise.resolve(confirmationOf(early));
     }
     return this.#wait((waiter) => {
-      this.#byEntry.set(key, waiter);
-      return () => this.#byEntry.delete(key);
+      this.#byEntry.set(key, [...(this.#byEntry.get(key) ?? []), waiter]);
+      return () => removeFrom(this.#byEntry, key, waiter);
     });
   }
 
@@ -90,9 +90,7 @@ export class Confirmations {
       this.#bySeq.set(key, seqs);
       seqs.set(place.seq, [...(seqs.get(place.seq) ?? []), waiter]);
       return () => {
-        const others = (seqs.get(place.seq) ?? []).filter((other) => other !== waiter);
-        if (others.length > 0) seqs.set(place.seq, others);
-        else seqs.delete(place.seq);
+        removeFrom(seqs, place.seq, waiter);
         if (seqs.size === 0 && this.#bySeq.get(key) === seqs) this.#bySeq.delete(key);
       };
     });
@@ -113,13 +111,13 @@ export class Confirmations {
 
   #hear(hint: CommitHint): void {
     const key = entryKey(hint);
-    const waiter = this.#byEntry.get(key);
+    const waiting = this.#byEntry.get(key);
     const confirmation = confirmationOf(hint);
-    if (waiter === undefined) {
+    if (waiting === undefined) {
       this.#keepEarly(key, hint);
       this.#parts.onUnclaimed?.(hint);
     } else {
-      finish(waiter, confirmation);
+      for (const waiter of waiting) finish(waiter, confirmation);
     }
     const seqs = this.#bySeq.get(bucketKey(hint));
     if (seqs === undefined) return;
@@ -158,6 +156,12 @@ function finish(waiter: Waiter, confirmation: Confirmation | null): void {
   waiter.isDone = true;
   waiter.forget();
   waiter.resolve(confirmation);
+}
+
+function removeFrom<Key>(waiters: Map<Key, Waiter[]>, key: Key, waiter: Waiter): void {
+  const others = (waiters.get(key) ?? []).filter((other) => other !== waiter);
+  if (others.length > 0) waiters.set(key, others);
+  else waiters.delete(key);
 }
 
 /** Null when not all of the entry became holds: each buyer must be told his own. */

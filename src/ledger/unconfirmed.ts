@@ -24,6 +24,7 @@ import { within } from "./deadline.ts";
 export const UNCONFIRMED_MAX = 65_536;
 /** Attempts handed in again, or asked about, at once. */
 export const RESUBMIT_ATTEMPTS_MAX = 256;
+const FORGOTTEN_AT_ONCE = 1_024;
 const RESUBMIT_DEADLINE_MS = 3_000;
 const LOOK_INTERVAL_MS = 1_000;
 
@@ -193,15 +194,13 @@ export class Unconfirmed {
     if (!isWaiting) this.#byEntry.delete(entryKey(address, lastSeq));
   }
 
+  /** Many at once, so that an operator reads one line and not one for each. */
   #forgetOldest(): void {
-    let forgotten = 0;
-    for (const rid of this.#byRid.keys()) {
-      if (this.#byRid.size <= UNCONFIRMED_MAX) break;
-      this.#forget(rid);
-      forgotten += 1;
-    }
-    if (forgotten > 0)
-      this.#parts.log.warn({ forgotten }, "too many queued attempts; the oldest are left to the workers");
+    if (this.#byRid.size <= UNCONFIRMED_MAX) return;
+    const oldest = [...this.#byRid.keys()].slice(0, FORGOTTEN_AT_ONCE);
+    for (const rid of oldest) this.#forget(rid);
+    const forgotten = oldest.length;
+    this.#parts.log.warn({ forgotten }, "too many queued attempts; the oldest are left to the workers");
   }
 }
 
