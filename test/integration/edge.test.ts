@@ -1,0 +1,171 @@
+/**
+ * Three nodes on one PostgreSQL and one edge Redis: what they share, and what is left when the edge is killed.
+ *
+ * The tests go from an edge that works to one that is dead, in this order.
+ */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { call, expectAccepted, expectRefusal } from "../support/answers.ts";
+import { Buyer } from "../support/buyer-client.ts";
+import { type NodeProcess, startNodes } from "../support/node-process.ts";
+import { Operator } from "../support/operator-client.ts";
+import { PostgresCluster } from "../support/postgres-cluster.ts";
+import { RedisServer } from "../support/redis-server.ts";
+import { waitUntil } from "../support/waiting.ts";
+
+setDefaultTimeout(90_000);
+
+const PER_S = 10;
+const SECONDS = 3;
+const TICKETS = "/v1/events/tickets";
+
+let cluster: PostgresCluster;
+let edge: RedisServer;
+let nodes: NodeProcess[] = [];
+let operator: Operator;
+
+beforeAll(async () => {
+  [cluster, edge] = await Promise.all([
+    PostgresCluster.start(),
+    RedisServer.start({ appendOnly: false, settings: { maxmemory: "16mb", "maxmemory-policy": "volatile-ttl" } }),
+  ]);
+  const common = {
+    databaseUrl: await cluster.createDatabase(),
+    secret: "s".repeat(43),
+    adminToken: "t".repeat(32),
+    env: { EDGE_REDIS_URL: edge.url, RATE_BUYER_PER_S: `${PER_S}`, RATE_BUYER_PER_MIN: "0", RATE_IP_PER_S: "0" },
+  };
+  // The first brings the schema up to date; one of the others runs on Node.
+  nodes = await startNodes([{ ...common, runtime: "bun" }]);
+  nodes.push(
+    ...(await startNodes([
+      { ...common, runtime: "bun" },
+      { ...common, runtime: "node" },
+    ])),
+  );
+  operator = new Operator(node(0));
+}, 90_000);
+
+afterAll(async () => {
+  await Promise.all(nodes.map((one) => one.kill()));
+  await Promise.all([edge?.stop(), cluster?.stop()]);
+});
+
+function node(index: number): NodeProcess {
+  const found = nodes[index];
+  if (found === undefined) throw new Error(`there is no node ${index}`);
+  return found;
+}
+
+async function gaugeOf(name: string, index: number): Promise<number> {
+  const page = await call(`${node(index).adminUrl}/metrics`);
+  return Number(new RegExp(`^${name} (\\S+)$`, "m").exec(page.text)?.[1] ?? Number.NaN);
+}
+
+/** One buyer asks all nodes as fast as they answer; how many attempts each let past its throttle. */
+async function hammer(buyer: Buyer, item: { saleId: string; sku: string }): Promise<readonly number[]> {
+  const endMs = performance.now() + SECONDS * 1_000;
+  return await Promise.all(
+    nodes.map(async ({ buyerUrl }) => {
+      const there = buyer.via(buyerUrl);
+      let passed = 0;
+      while (performance.now() < endMs) {
+        const answer = await there.reserve(item);
+        if (answer.status === 429) await new Promise((resolve) => setTimeout(resolve, 10));
+        else passed += 1;
+      }
+      return passed;
+    }),
+  );
+}
+
+const everywhere = () => nodes.map((one) => one.buyerUrl);
+
+test("every node reaches the edge and says so", async () => {
+  for (const index of nodes.keys()) {
+    await waitUntil("the edge", async () => (await gaugeOf("doorbuster_edge_reachable", index)) === 1);
+  }
+});
+
+test("one buyer who hammers all three nodes gets about one limit", async () => {
+  const item = await operator.createSale({}, everywhere());
+  const passed = await hammer(await Buyer.guest(node(0).buyerUrl), item);
+  const sum = passed.reduce((total, count) => total + count, 0);
+  const oneLimit = PER_S + SECONDS * PER_S;
+  expect(sum).toBeGreaterThanOrEqual(oneLimit * 0.5);
+  expect(sum).toBeLessThanOrEqual(oneLimit * 1.75);
+});
+
+test("a signed request that one node has seen is no good on another, where a replay would do harm", async () => {
+  const buyer = await Buyer.guest(node(0).buyerUrl);
+  const request = { path: TICKETS, nonce: "n".repeat(22), timestamp: Date.now() };
+  expect((await buyer.send(request)).status).toBe(201);
+  expectRefusal(await buyer.via(node(1).buyerUrl).send(request), "signature_replayed");
+  expectRefusal(await buyer.via(node(2).buyerUrl).send(request), "signature_replayed");
+  expect((await buyer.via(node(2).buyerUrl).send({ path: TICKETS })).status).toBe(201);
+});
+
+test("a ban made on one node is in force on the others before their next poll", async () => {
+  const item = await operator.createSale({}, everywhere());
+  const delaysMs: number[] = [];
+  for (let count = 0; count < 8; count += 1) {
+    const buyer = await Buyer.guest(node(0).buyerUrl);
+    const there = buyer.via(node(1 + (count % 2)).buyerUrl);
+    await operator.must("POST", "/bans", { kind: "buyer", subject: buyer.buyerId, reason: "a bot" });
+    const madeMs = performance.now();
+    await waitUntil("the ban", async () => (await there.reserve(item)).json?.reason === "banned", { everyMs: 5 });
+    delaysMs.push(performance.now() - madeMs);
+  }
+  delaysMs.sort((left, right) => left - right);
+  expect(delaysMs[4]).toBeLessThan(200);
+});
+
+test("the figures of a page are shared, under a name that says nothing and not for ever", async () => {
+  const { saleId } = await operator.createSale({}, everywhere());
+  const look = () => Promise.all(nodes.map((one) => call(`${one.buyerUrl}/v1/sales/${saleId}`)));
+  await waitUntil("figures to be shared", async () => {
+    const documents = await look();
+    expect(documents.map((answer) => answer.status)).toEqual([200, 200, 200]);
+    return ((await edge.call("KEYS", "*:shared:*")) as string[]).length > 0;
+  });
+  for (const key of (await edge.call("KEYS", "*")) as string[]) {
+    expect(key).not.toContain(saleId);
+    expect(Number(await edge.call("PTTL", key))).not.toBe(-1);
+  }
+});
+
+test("with the edge killed in the middle, each node enforces its own limits and stays ready", async () => {
+  const item = await operator.createSale({}, everywhere());
+  const buyer = await Buyer.guest(node(0).buyerUrl);
+  const hammering = hammer(buyer, item);
+  await edge.kill();
+  const passed = await hammering;
+  for (const count of passed) expect(count).toBeLessThanOrEqual(PER_S + SECONDS * PER_S + PER_S * 0.5);
+  for (const index of nodes.keys()) {
+    expect(await gaugeOf("doorbuster_edge_reachable", index)).toBe(0);
+    expect((await call(`${node(index).adminUrl}/readyz`)).status).toBe(200);
+    const warnings = node(index)
+      .output.split("\n")
+      .filter((line) => line.includes("the edge Redis is away"));
+    expect(warnings).toHaveLength(1);
+  }
+});
+
+test("without the edge each node still refuses what it has seen itself, and sells", async () => {
+  const buyer = await Buyer.guest(node(0).buyerUrl);
+  const request = { path: TICKETS, nonce: "m".repeat(22), timestamp: Date.now() };
+  expect((await buyer.send(request)).status).toBe(201);
+  expectRefusal(await buyer.send(request), "signature_replayed");
+  expect((await buyer.via(node(1).buyerUrl).send(request)).status).toBe(201);
+  expectAccepted(await buyer.reserve(await operator.createSale({}, everywhere())));
+});
+
+test("an edge that is back is used again, by nodes that were not restarted", async () => {
+  await edge.startServer();
+  for (const index of nodes.keys()) {
+    await waitUntil("the edge", async () => (await gaugeOf("doorbuster_edge_reachable", index)) === 1);
+  }
+  const buyer = await Buyer.guest(node(0).buyerUrl);
+  const request = { path: TICKETS, nonce: "o".repeat(22), timestamp: Date.now() };
+  expect((await buyer.send(request)).status).toBe(201);
+  expectRefusal(await buyer.via(node(1).buyerUrl).send(request), "signature_replayed");
+});
