@@ -71,6 +71,7 @@ const BOOKS_METHODS: readonly (keyof Books)[] = [
 const LEDGER_METHODS: readonly (keyof Ledger)[] = ["reserve", "readStock", "readHolders", "findQueued"];
 const ORDERS_METHODS: readonly (keyof OrderStore)[] = [
   "findOrder",
+  "findOrderOfPayment",
   "listOrdersOfBuyer",
   "listOrdersByRid",
   "listOrdersOfSale",

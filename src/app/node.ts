@@ -71,8 +71,8 @@ class Node implements RunningNode {
   }
 
   async start(pages: ReturnType<typeof readPages>): Promise<void> {
-    const { config, database, stores, clock, random, log } = this.#parts;
-    const payments = createPayments({ config, database: database.general, orders: stores.orders, clock, random, log });
+    const { config, database, orders, clock, random, log } = this.#parts;
+    const payments = createPayments({ config, database: database.general, orders, clock, random, log });
     await this.#parts.catalogue.start();
     this.#parts.edge?.start();
     await this.#parts.redis?.start(this.#roles);

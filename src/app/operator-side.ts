@@ -41,7 +41,8 @@ export function createOperatorSide(
   outside: { buyers: BuyerSide | null; pages: Pages; isDraining: () => boolean; hasOperatorApi: boolean },
 ): OperatorSide {
   const { config, clock, random, log, stores } = parts;
-  const books = parts.redis?.books ?? new PostgresBooks(parts.database.general);
+  // On the general pool: proving takes longer than a commit may, and must not wait for one.
+  const books = new PostgresBooks(parts.database.general);
   const buckets = new BucketAuditor({ store: parts.redis?.store ?? NO_BUCKETS, books, clock });
   const auditor = createAuditor(stores.audits, buckets);
   const monitor = createAuditMonitor({ auditor, saleStore: stores.sales, clock, log });
@@ -60,7 +61,9 @@ export function createOperatorSide(
     statsStore: stores.stats,
     auditor,
     recovery:
-      parts.redis === null ? null : new StreamRecovery({ ...parts.redis, orders: stores.orders, clock, random, log }),
+      redis === null
+        ? null
+        : new StreamRecovery({ store: redis.store, books, orders: stores.orders, clock, random, log }),
     clock,
     random,
     log,

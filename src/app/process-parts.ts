@@ -11,11 +11,13 @@ import type { Config } from "../config/load.ts";
 import { Catalogue } from "../funnel/2-window/catalogue.ts";
 import { deriveKeys, type Keys } from "../funnel/3-identity/keys.ts";
 import type { Durability } from "../ledger/ledger-view.ts";
+import { RelayingOrderStore } from "../ledger/relaying-order-store.ts";
 import { RelayingSaleStore } from "../ledger/relaying-sale-store.ts";
 import { RoutedLedger } from "../ledger/routed-ledger.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { FunnelCountsReader } from "../ports/funnel-counts.ts";
 import type { Ledger } from "../ports/ledger.ts";
+import type { OrderStore } from "../ports/order-store.ts";
 import type { Random } from "../ports/random.ts";
 import type { SaleStore } from "../ports/sale-store.ts";
 import type { FunnelTelemetry } from "../ports/telemetry.ts";
@@ -36,6 +38,8 @@ export interface ProcessParts {
   readonly ledger: Ledger;
   /** Sales as operators change them: buckets hear of it at once. */
   readonly sales: SaleStore;
+  /** Orders as payments move them: late money finds units in the buckets as well. */
+  readonly orders: OrderStore;
   /** Null where REDIS_URL is not set. */
   readonly redis: RedisSide | null;
   /** What Redis promises before it answers; null where REDIS_URL is not set. */
@@ -87,6 +91,10 @@ export async function openProcessParts(config: Config): Promise<ProcessParts> {
       stores,
       ledger: new RoutedLedger({ postgres: stores.postgres, redis: redis?.ledger ?? null, sales: catalogue, clock }),
       sales: redis === null ? stores.sales : new RelayingSaleStore({ store: stores.sales, relay: redis.relay, log }),
+      orders:
+        redis === null
+          ? stores.orders
+          : new RelayingOrderStore({ store: stores.orders, relay: redis.relay, sales: catalogue, log }),
       redis,
       durability: redis === null ? null : config.ledgerDurability,
       edge,

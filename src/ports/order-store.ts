@@ -44,6 +44,7 @@ export interface OrderPage {
 
 export interface OrderStore {
   findOrder(rid: Rid): Promise<Order | null>;
+  findOrderOfPayment(paymentId: string): Promise<Order | null>;
   /** The buyer's own, newest first, of one sale or of all. */
   listOrdersOfBuyer(request: { buyerId: BuyerId; saleId: SaleId | null; rowsMax: number }): Promise<readonly Order[]>;
   /** Orders of the buyer that changed in or after the transaction of the cursor; see ports/event-log.ts. */

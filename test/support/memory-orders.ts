@@ -65,6 +65,10 @@ export class MemoryOrders implements OrderStore {
     return this.#orders.get(rid) ?? null;
   }
 
+  async findOrderOfPayment(paymentId: string): Promise<Order | null> {
+    return [...this.#orders.values()].find((order) => order.paymentId === paymentId) ?? null;
+  }
+
   async listOrdersOfBuyer(request: { buyerId: BuyerId; rowsMax: number }): Promise<readonly Order[]> {
     return [...this.#orders.values()].filter((order) => order.buyerId === request.buyerId).slice(0, request.rowsMax);
   }

@@ -30,6 +30,11 @@ export class OrdersModel implements OrderStore {
     return row === undefined ? null : this.#order(row);
   }
 
+  async findOrderOfPayment(paymentId: string): Promise<Order | null> {
+    const row = [...this.#tables.data.orders.values()].find((candidate) => candidate.paymentId === paymentId);
+    return row === undefined ? null : this.#order(row);
+  }
+
   async listOrdersOfBuyer(request: {
     buyerId: BuyerId;
     saleId: SaleId | null;

@@ -19,6 +19,7 @@ const SELECT_ORDER = `SELECT o.rid, o.sale_id, i.sku, o.quantity, o.status, o.ho
   FROM orders o JOIN item i ON i.item_id = o.item_id`;
 
 const FIND = { name: "find_order", text: `${SELECT_ORDER} WHERE o.rid = $1` };
+const OF_PAYMENT = { name: "order_of_payment", text: `${SELECT_ORDER} WHERE o.payment_id = $1` };
 const BY_RIDS = { name: "orders_by_rid", text: `${SELECT_ORDER} WHERE o.rid = ANY ($1::text[])` };
 const OF_BUYER = {
   name: "orders_of_buyer",
@@ -74,6 +75,11 @@ export class PostgresOrderStore implements OrderStore {
 
   async findOrder(rid: Rid): Promise<Order | null> {
     const [row] = await this.#database.query<OrderRow>(FIND, [rid]);
+    return row === undefined ? null : toOrder(row);
+  }
+
+  async findOrderOfPayment(paymentId: string): Promise<Order | null> {
+    const [row] = await this.#database.query<OrderRow>(OF_PAYMENT, [paymentId]);
     return row === undefined ? null : toOrder(row);
   }
 
