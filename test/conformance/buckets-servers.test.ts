@@ -153,6 +153,21 @@ describe("buckets on one server", () => {
     assert.ok(bytesPerUnit <= BYTES_PER_UNIT_MAX, `${bytesPerUnit.toFixed(1)} bytes`);
   });
 
+  test("workers go on reading after somebody deleted the stream", async () => {
+    const here = { ...at, itemId: 9 };
+    await openBucket(store, here, { units: 9 });
+    await store.reserve({ ...here, leaseId: null, attempts: attemptsOf(0, 2) });
+    await server.call("DEL", `{${DEPLOYMENT}.9.0}:stream:1`);
+    assert.deepEqual(await store.readNew({ ...here, consumerId: "w", entriesMax: 9 }), []);
+    await store.reserve({ ...here, leaseId: null, attempts: attemptsOf(2, 3) });
+    const entries = await store.readNew({ ...here, consumerId: "w", entriesMax: 9 });
+    assert.deepEqual(
+      entries.map(({ firstSeq, lastSeq }) => [firstSeq, lastSeq]),
+      [[3, 5]],
+    );
+    assert.equal((await store.findBySeq({ ...here, seq: 2 }))?.rid, attemptOf(1).rid);
+  });
+
   test("removes everything of a bucket, but not of a later epoch", async () => {
     const here = { ...at, itemId: 8, epoch: 3 };
     await openBucket(store, here, { units: 2 });
@@ -228,6 +243,20 @@ describe("buckets and the servers they were prepared on", () => {
     const { verdicts } = await store.reserve({ ...at, epoch: 2, leaseId: null, attempts: [attemptOf(0)] });
     assert.deepEqual(verdicts, [1]);
     assert.equal(new Set((await store.health()).runIds).size, 3);
+    await Promise.all([store.close(), cluster.stop()]);
+  });
+
+  test("in a Cluster, the slots of a dead node are found at the node that took them over", async () => {
+    const cluster = await RedisCluster.start();
+    const store = await openStore(cluster.urls);
+    await openBucket(store, at, { units: 5 });
+    const dead = cluster.nodeOf(hashSlot(`${DEPLOYMENT}.1.0`));
+    await dead.kill();
+    await faultOf(store.audit(at), "LEDGER_UNAVAILABLE");
+    await cluster.takeOver(dead);
+    await waitUntil("the store to ask the successor", async () => (await store.audit(at)) === null);
+    await openBucket(store, at, { units: 5 });
+    assert.deepEqual((await store.reserve({ ...at, leaseId: null, attempts: [attemptOf(0)] })).verdicts, [1]);
     await Promise.all([store.close(), cluster.stop()]);
   });
 

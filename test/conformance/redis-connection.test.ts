@@ -125,6 +125,31 @@ describe("a connection to Redis", () => {
     assert.equal(connection.isReady, false);
   });
 
+  test("who only listens notices a frozen server by itself and hears again when it goes on", async () => {
+    const heard: string[] = [];
+    const clock = createSystemClock();
+    const listener = new RedisConnection({
+      urls: [server.url],
+      answerTimeoutMs: ANSWER_TIMEOUT_MS,
+      faultCode: "LEDGER_UNAVAILABLE",
+      setTimer: clock.setTimer,
+      log,
+      subscription: { channel: "news", onMessage: (text) => heard.push(text) },
+    });
+    listener.open();
+    await ready(listener);
+    await server.call("PUBLISH", "news", "first");
+    await waitUntil("the first message", () => heard.length === 1);
+    server.freeze();
+    await waitUntil("the listener to give up", () => !listener.isReady);
+    server.thaw();
+    await ready(listener);
+    await server.call("PUBLISH", "news", "second");
+    await waitUntil("the second message", () => heard.length === 2);
+    assert.deepEqual(heard, ["first", "second"]);
+    listener.close();
+  });
+
   test("tries its addresses in turn, and never writes a password down", async () => {
     await server.call("CONFIG", "SET", "requirepass", "right-word");
     const wrong = server.url.replace("//", "//:wrong-word@");

@@ -12,6 +12,7 @@ import { parseEntries, toLedgerFault } from "./ledger-replies.ts";
 import type { RedisServers } from "./redis-servers.ts";
 
 const CLAIM_ROUNDS_MAX = 50;
+const NO_GROUP = Symbol("no group");
 
 /** See the file comment. */
 export class BucketStreams {
@@ -28,7 +29,10 @@ export class BucketStreams {
     request: BucketEpoch & { readonly consumerId: string; readonly entriesMax: number },
   ): Promise<readonly StreamEntry[]> {
     const group = ["GROUP", BucketStreams.GROUP, request.consumerId, "COUNT", String(request.entriesMax)];
-    const reply = await this.#call(request, (key) => ["XREADGROUP", ...group, "STREAMS", key, ">"]);
+    const read = (): Promise<unknown> => this.#call(request, (key) => ["XREADGROUP", ...group, "STREAMS", key, ">"]);
+    let reply = await read();
+    if (reply === NO_GROUP && (await this.#restoreGroup(request))) reply = await read();
+    if (reply === NO_GROUP) return [];
     const [streamReply] = (reply ?? []) as readonly (readonly [string, unknown])[];
     return parseEntries(streamReply?.[1]);
   }
@@ -48,7 +52,7 @@ export class BucketStreams {
         ...["XAUTOCLAIM", key, BucketStreams.GROUP, request.consumerId],
         ...rest,
       ]);
-      if (reply === null) break;
+      if (reply === NO_GROUP) break;
       const [next, claimed, deleted] = reply as [string, unknown, string[] | undefined];
       entries.push(...parseEntries(claimed));
       for (const id of deleted ?? []) lostLastSeqs.push(Number.parseInt(id, 10));
@@ -78,13 +82,27 @@ export class BucketStreams {
     await this.#call(request, (key) => ["XTRIM", key, "MINID", `${request.throughSeq + 1}-0`]);
   }
 
-  /** Null: there is no such stream, or no group of readers. */
+  /** Somebody deleted the stream and the next acceptance made it again: from its start, since all is idempotent. */
+  async #restoreGroup(request: BucketEpoch): Promise<boolean> {
+    const { slot } = this.#keys.of(request);
+    const key = this.#keys.streamOf(request, request.epoch);
+    try {
+      await this.#servers.call(slot, ["XGROUP", "CREATE", key, BucketStreams.GROUP, "0"]);
+      return true;
+    } catch (error) {
+      if (error instanceof ErrorReply && error.message.includes("requires the key to exist")) return false;
+      if (error instanceof ErrorReply && error.message.startsWith("BUSYGROUP")) return true;
+      throw toLedgerFault(error);
+    }
+  }
+
+  /** Answers {@link NO_GROUP} when there is no such stream, or nobody to read it. */
   async #call(request: BucketEpoch, build: (key: string) => string[]): Promise<unknown> {
     const { slot } = this.#keys.of(request);
     try {
       return await this.#servers.call(slot, build(this.#keys.streamOf(request, request.epoch)));
     } catch (error) {
-      if (error instanceof ErrorReply && error.message.startsWith("NOGROUP")) return null;
+      if (error instanceof ErrorReply && error.message.startsWith("NOGROUP")) return NO_GROUP;
       throw toLedgerFault(error);
     }
   }

@@ -37,7 +37,7 @@ export interface RedisConnectionOptions {
   readonly prepare?: (send: (args: string[]) => Promise<unknown>) => Promise<void>;
   /** Called after each change between usable and not. */
   readonly onChange?: (isReady: boolean) => void;
-  /** Given, the connection listens to the channel and is good for nothing else. */
+  /** Given, the connection listens to the channel and is good for nothing else. It asks now and then if it still can. */
   readonly subscription?: { readonly channel: string; readonly onMessage: (text: string) => void };
 }
 
@@ -161,7 +161,18 @@ export class RedisConnection {
     const { log, onChange } = this.#options;
     if (this.#failures > 0) log.info({ server: this.address }, "Redis connection is back");
     this.#failures = 0;
+    if (this.#options.subscription !== undefined) this.#keepAsking(client);
     onChange?.(true);
+  }
+
+  /** Who only listens cannot tell a quiet channel from a dead connection. */
+  #keepAsking(client: Client): void {
+    const { setTimer, answerTimeoutMs } = this.#options;
+    setTimer(answerTimeoutMs, () => {
+      if (client !== this.#client) return;
+      this.#send(client, ["PING"], answerTimeoutMs).catch(() => undefined);
+      this.#keepAsking(client);
+    });
   }
 
   #failedToConnect(client: Client, error: Error): void {

@@ -91,6 +91,8 @@ export class RedisServers {
         if (isAsked) void node.call(["ASKING"]).catch(() => undefined);
         return await node.call(args, timeoutMs);
       } catch (error) {
+        // Its successor, if it has one, is known to the others.
+        if (!node.isReady && this.#layout === "cluster") this.#refreshSoon();
         const redirect = error instanceof ErrorReply ? /^(MOVED|ASK) \d+ (\S*):(\d+)/.exec(error.message) : null;
         if (redirect === null || redirects === REDIRECTS_MAX) {
           if (error instanceof ErrorReply && error.message.startsWith("READONLY")) node.reconnect(error.message);
