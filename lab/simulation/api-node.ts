@@ -15,7 +15,7 @@ import { createPorts, followSales, type ProcessPorts } from "./ports-of.ts";
 import type { SimProcess } from "./timeline.ts";
 import { ITEM_ID, SALE_ID, type World } from "./world.ts";
 
-const PING_INTERVAL_MS = 400;
+/** As the node's own pings would tell. */
 const REACHED_MS_MAX = 1_000;
 
 /** See the head of this file. One life of the node: a restart is another one. */
@@ -44,7 +44,7 @@ export class ApiNode {
     this.orders = orders;
     const settlement = createSettlement({ orders, provider, log });
     this.checkout = createCheckoutService({ orders, provider, settlement, clock, log });
-    reportTo(ports, { nodeId, roles: ["api"], answerAgeMs: () => redis.lastAnswerAgeMs() });
+    reportTo(world, { ports, process, roles: ["api"] });
   }
 
   /** As stage 7 answers: an acceptance waits for its commit as long as that is worth waiting for. */
@@ -57,23 +57,12 @@ export class ApiNode {
   }
 }
 
-/** Pings Redis and reports once a second whether it answers. */
+/** Reports once a second whether this process has reached Redis lately. */
 export function reportTo(
-  ports: ProcessPorts,
-  node: { readonly nodeId: string; readonly roles: readonly string[]; readonly answerAgeMs: () => number },
+  world: World,
+  node: { readonly ports: ProcessPorts; readonly process: SimProcess; readonly roles: readonly string[] },
 ): void {
-  const { clock, store } = ports;
-  let pingedAtMs = Number.NEGATIVE_INFINITY;
-  const ping = () => {
-    store.health().then(
-      () => {
-        pingedAtMs = clock.monotonicMs();
-      },
-      () => undefined,
-    );
-    clock.setTimer(PING_INTERVAL_MS, ping);
-  };
-  ping();
-  const canReachRedis = () => Math.min(node.answerAgeMs(), clock.monotonicMs() - pingedAtMs) < REACHED_MS_MAX;
-  createNodeReporter({ ...ports, ...node, canReachRedis }).start();
+  const { ports, process, roles } = node;
+  const canReachRedis = () => world.redisReachedAgoMs(process) < REACHED_MS_MAX;
+  createNodeReporter({ ...ports, nodeId: process.id, roles, canReachRedis }).start();
 }

@@ -36,6 +36,8 @@ const READS_OF_BOOKS = new Set([
   "listOrdersByRid",
   "listOrdersOfSale",
   "takeRefundsDue",
+  "completeRefund",
+  "beginExpiry",
   "deleteNotes",
   "attachPayment",
 ]);
@@ -43,6 +45,23 @@ const READS_OF_BOOKS = new Set([
 const WRITES_OF_STORE = new Set(["reserve", "credit", "lease", "prepare", "load", "remove"]);
 /** Units may be on their way for so long before somebody is told that there are none. */
 const TRANSIT_MS_MAX = 1_200;
+
+interface BucketSums {
+  granted: number;
+  committed: number;
+  seqMax: number;
+}
+
+/** What the rows of the books add up to. */
+interface Sums {
+  readonly epoch: number;
+  held: number;
+  sold: number;
+  moved: number;
+  granted: number;
+  readonly units: Map<string, number>;
+  readonly buckets: BucketSums[];
+}
 
 /** See the head of this file. */
 export class Checks {
@@ -53,6 +72,7 @@ export class Checks {
   readonly #sellable: { readonly atMs: number; readonly units: number }[] = [];
   #soldOutAtMs = Number.NEGATIVE_INFINITY;
   readonly #ended = new Set<string>();
+  #sums: Sums = { epoch: 0, held: 0, sold: 0, moved: 0, granted: 0, units: new Map(), buckets: [] };
 
   constructor(world: World) {
     this.#world = world;
@@ -67,7 +87,8 @@ export class Checks {
     this.#epoch = sale.epoch;
     this.#checkConstraints(tables.refusals);
     this.#checkStock(stock);
-    this.#checkOrders(stock, sale.epoch, sale.mode === "postgres" || sale.mode === "closed");
+    this.#sums = this.#addUp(sale.epoch);
+    this.#checkOrders(stock, this.#sums, sale.mode === "postgres" || sale.mode === "closed");
     this.#checkBetween();
     if (stock.sold === stock.total) this.#soldOutAtMs = this.#world.timeline.nowMs;
   }
@@ -127,38 +148,50 @@ export class Checks {
     if (held + sold > total) this.#fail("S1", text);
   }
 
-  #checkOrders(stock: StockRow, epoch: number, isInPostgres: boolean): void {
-    const { tables, provider } = { tables: this.#world.books.tables, provider: this.#world.provider };
-    let held = 0;
-    let sold = 0;
-    let moved = 0;
-    const units = new Map<string, number>();
+  /** Adds everything up from the rows, once for all checks. */
+  #addUp(epoch: number): Sums {
+    const { tables } = this.#world.books;
+    const sums: Sums = { epoch, held: 0, sold: 0, moved: 0, granted: 0, units: new Map(), buckets: [] };
     for (const order of tables.data.orders.values()) {
-      if (order.status === "held" || order.status === "expiring") held += order.quantity;
-      if (order.status === "paid") sold += order.quantity;
-      if (isActive(order.status)) units.set(order.buyerId, (units.get(order.buyerId) ?? 0) + order.quantity);
-      if (order.epoch === epoch) moved += bookedUnits(order);
-      if (order.status === "expired" || order.status === "cancelled") this.#checkRelease(order, provider);
+      const { status, quantity, buyerId } = order;
+      if (status === "held" || status === "expiring") sums.held += quantity;
+      else if (status === "paid") sums.sold += quantity;
+      else if (status === "expired" || status === "cancelled") this.#checkRelease(order);
+      if (isActive(status)) sums.units.set(buyerId, (sums.units.get(buyerId) ?? 0) + quantity);
+      if (order.epoch !== epoch) continue;
+      const bucket = bucketOf(sums, order.bucket);
+      sums.moved += bookedUnits(order);
+      bucket.committed += bookedUnits(order);
+      bucket.seqMax = Math.max(bucket.seqMax, order.seq);
     }
+    for (const grant of tables.data.grants.values()) {
+      if (grant.epoch !== epoch || grant.state === "void") continue;
+      sums.granted += grant.moved;
+      bucketOf(sums, grant.bucket).granted += grant.moved;
+    }
+    return sums;
+  }
+
+  #checkOrders(stock: StockRow, sums: Sums, isInPostgres: boolean): void {
+    const { tables } = this.#world.books;
+    const { held, sold, granted, moved } = sums;
     if (held !== stock.held || sold !== stock.sold) {
       this.#fail("P3", `held ${stock.held}, orders ${held}; sold ${stock.sold}, orders ${sold}`);
     }
-    for (const [buyerId, quantity] of units) {
+    const perBuyerMax = tables.perBuyerMax(ITEM_ID);
+    for (const [buyerId, quantity] of sums.units) {
       const booked = tables.heldUnits(ITEM_ID, buyerId);
-      if (quantity > tables.perBuyerMax(ITEM_ID) || quantity !== booked) {
+      if (quantity > perBuyerMax || quantity !== booked) {
         this.#fail("U2", `${buyerId} has ${quantity} units, ${booked} on record`);
       }
-    }
-    let granted = 0;
-    for (const grant of tables.data.grants.values()) {
-      if (grant.epoch === epoch && grant.state !== "void") granted += grant.moved;
     }
     const expected = isInPostgres ? 0 : granted - moved;
     if (stock.granted !== expected) this.#fail("P2", `granted ${stock.granted}, log and orders say ${expected}`);
   }
 
   /** Units with an open payment come back only after the provider said that it will never be paid. */
-  #checkRelease(order: OrderRow, provider: World["provider"]): void {
+  #checkRelease(order: OrderRow): void {
+    const { provider } = this.#world;
     if (order.paymentId === null || this.#ended.has(order.rid)) return;
     this.#ended.add(order.rid);
     const status = provider.broken.has(order.paymentId) ? null : provider.payments.get(order.paymentId)?.status;
@@ -179,18 +212,17 @@ export class Checks {
     if (lastSeq !== seq) this.#fail("R3", `number ${seq}, stream ${lastSeq}`);
   }
 
-  /** X1 and X2 on the bucket that Postgres believes in; and what could be sold now. */
+  /** X1 and X2 on the buckets that Postgres believes in; and what could be sold now. */
   #checkBetween(): void {
     const { books, redis, timeline } = this.#world;
-    const { data } = books.tables;
-    const { sale } = books.tables.saleRow(SALE_ID);
+    const { mode, epoch } = books.tables.saleRow(SALE_ID).sale;
     const stock = books.tables.stockRow(ITEM_ID);
+    if (this.#sums.epoch !== epoch) this.#sums = this.#addUp(epoch);
     let uncommitted = 0;
-    if (sale.mode === "redis" || sale.mode === "draining") {
+    if (mode === "redis" || mode === "draining") {
       for (const server of redis.servers) {
         for (const bucket of server.data.buckets.values()) {
-          if (bucket.epoch !== sale.epoch || bucket.runId !== server.runId) continue;
-          uncommitted += this.#checkAgainstBooks(bucket, data);
+          if (bucket.epoch === epoch && bucket.runId === server.runId) uncommitted += this.#checkAgainstBooks(bucket);
         }
       }
     }
@@ -199,27 +231,25 @@ export class Checks {
   }
 
   /** Answers the units that the bucket has accepted and Postgres does not have. */
-  #checkAgainstBooks(bucket: BucketData, data: World["books"]["tables"]["data"]): number {
-    let granted = 0;
-    for (const grant of data.grants.values()) {
-      const isHere = grant.epoch === bucket.epoch && grant.bucket === bucket.bucket;
-      if (isHere && grant.state !== "void") granted += grant.moved;
+  #checkAgainstBooks({ bucket, grantedIn, reserved, seq }: BucketData): number {
+    const { granted, committed, seqMax } = bucketOf(this.#sums, bucket);
+    if (grantedIn > granted) this.#fail("X1", `bucket was credited ${grantedIn} of ${granted}`);
+    if (committed > reserved || seqMax > seq) {
+      this.#fail("X2", `orders of ${committed} units up to ${seqMax}, accepted ${reserved} up to ${seq}`);
     }
-    if (bucket.grantedIn > granted) this.#fail("X1", `bucket was credited ${bucket.grantedIn} of ${granted}`);
-    let committed = 0;
-    let seqMax = 0;
-    for (const order of data.orders.values()) {
-      if (order.epoch !== bucket.epoch || order.bucket !== bucket.bucket) continue;
-      committed += bookedUnits(order);
-      seqMax = Math.max(seqMax, order.seq);
-    }
-    if (committed > bucket.reserved || seqMax > bucket.seq) {
-      this.#fail("X2", `orders of ${committed} units up to ${seqMax}, accepted ${bucket.reserved} up to ${bucket.seq}`);
-    }
-    return bucket.reserved - committed;
+    return reserved - committed;
   }
 
   #fail(check: string, detail: string): void {
     this.#world.fail(check, detail);
   }
+}
+
+function bucketOf(sums: Sums, bucket: number): BucketSums {
+  let found = sums.buckets[bucket];
+  if (found === undefined) {
+    found = { granted: 0, committed: 0, seqMax: 0 };
+    sums.buckets[bucket] = found;
+  }
+  return found;
 }

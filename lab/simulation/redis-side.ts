@@ -24,6 +24,8 @@ export class RedisSide {
   primary: BucketModel;
   /** Nobody reaches it before. */
   downUntilMs = 0;
+  /** Since when nobody reaches it, while it is down. */
+  downSinceMs = 0;
   skewMs = 0;
   /** Some acceptance may have been forgotten, or could not be read in time. */
   hasLost = false;
@@ -83,6 +85,7 @@ export class RedisSide {
   /** Who cannot be read when a drain would read it may have accepted what nobody will hear of. */
   outage(forMs: number): void {
     if (forMs >= OUTAGE_LOSES_MS) this.hasLost = true;
+    if (!this.isDown()) this.downSinceMs = this.#timeline.nowMs;
     this.downUntilMs = Math.max(this.downUntilMs, this.#timeline.nowMs + forMs);
   }
 

@@ -54,9 +54,9 @@ export interface Schedule {
 }
 
 /** When buyers begin to come: by then the sale is in redis mode. */
-const OPENING_MS = 1_500;
+const OPENING_MS = 400;
 /** Buyers come and faults begin until then. */
-const CLOSING_MS = 6_500;
+const CLOSING_MS = 3_900;
 
 /** Who can be hit by name. */
 export function processNames(config: Pick<SimConfig, "nodes" | "workers">): {
@@ -85,9 +85,9 @@ function drawConfig(random: SeededRandom): SimConfig {
     stock: 6 + random.below(15),
     perBuyerMax: 1 + random.below(3),
     buckets: random.fraction() < 0.65 ? 1 : 2 + random.below(2),
-    nodes: 2 + random.below(2),
+    nodes: random.fraction() < 0.7 ? 2 : 3,
     workers: 2,
-    holdMs: 2_500 + random.below(6) * 1_000,
+    holdMs: 1_500 + random.below(6) * 500,
     ackWaitMs: random.fraction() < 0.2 ? 0 : 250,
     redis: drawWeather(random),
     postgres: drawWeather(random),
@@ -99,12 +99,12 @@ function drawConfig(random: SeededRandom): SimConfig {
 function drawWeather(random: SeededRandom): Weather {
   const drawn = random.fraction();
   if (drawn < 0.2) return { slow: 0, delayMsMax: 0, late: 0, lateMsMax: 0, lostCall: 0, lostAnswer: 0, twice: 0 };
-  if (drawn < 0.65) return { slow: 0.3, delayMsMax: 8, late: 0, lateMsMax: 0, lostCall: 0, lostAnswer: 0, twice: 0 };
+  if (drawn < 0.65) return { slow: 0.25, delayMsMax: 8, late: 0, lateMsMax: 0, lostCall: 0, lostAnswer: 0, twice: 0 };
   return ROUGH;
 }
 
 const ROUGH: Weather = {
-  slow: 0.35,
+  slow: 0.3,
   delayMsMax: 30,
   late: 0.02,
   lateMsMax: 1_500,
@@ -179,7 +179,7 @@ function drawFault(random: SeededRandom, config: SimConfig): SimEvent {
   const { nodes, workers } = processNames(config);
   const anybody = [...nodes, ...workers];
   const briefMs = 100 + random.below(1_500);
-  const longMs = random.fraction() < 0.6 ? briefMs : 2_500 + random.below(4_000);
+  const longMs = random.fraction() < 0.6 ? briefMs : 2_300 + random.below(2_700);
   const kind = drawKind(random);
   switch (kind) {
     case "redis_crash":

@@ -2,18 +2,18 @@
  * Leading, as an advisory lock gives it: one process at a time, with a former leader that may not know yet.
  *
  * A leader that is frozen is replaced after a while; when it goes on it still believes for a moment that it leads, which is
- * exactly when two conductors work at once. When Postgres is away nobody leads.
+ * exactly when two conductors work at once. When Postgres is away nobody leads. The lock moves when somebody asks: the
+ * conductors do, several times a second.
  */
 import type { Leadership } from "../../src/ports/leadership.ts";
 import type { SimProcess, Timeline } from "./timeline.ts";
 
-const CANDIDATE_INTERVAL_MS = 400;
-/** A leader that did nothing for so long is replaced. */
+/** A leader that was not seen for so long is replaced. */
 const FROZEN_MS_MAX = 2_000;
 /** How long a replaced leader goes on believing. */
 const BELIEF_MS = 150;
 
-/** Who holds the lock. */
+/** Who holds the lock, and when he was seen last. */
 export class LeaderLock {
   holder: SimProcess | null = null;
   seenAtMs = 0;
@@ -27,54 +27,32 @@ export interface SimLeadershipParts {
 }
 
 /** See the head of this file. */
-export class SimLeadership implements Leadership {
+export class SimLeadership implements Pick<Leadership, "isHeld"> {
   readonly #parts: SimLeadershipParts;
-  #believes = false;
-  #isStopped = false;
+  /** Believes to lead until then, whatever became of the lock. */
+  #believesUntilMs = 0;
 
   constructor(parts: SimLeadershipParts) {
     this.#parts = parts;
   }
 
   get isHeld(): boolean {
-    return this.#believes;
-  }
-
-  start(): void {
-    this.#try();
-  }
-
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    this.#believes = false;
-    if (this.#parts.lock.holder === this.#parts.process) this.#parts.lock.holder = null;
-  }
-
-  #try(): void {
-    if (this.#isStopped) return;
     const { lock, process, timeline, canReachPostgres } = this.#parts;
-    const isOurs = lock.holder === process;
+    const nowMs = timeline.nowMs;
     if (!canReachPostgres()) {
-      if (isOurs) lock.holder = null;
-      this.#disbelieve();
-    } else if (isOurs) {
-      lock.seenAtMs = timeline.nowMs;
-    } else {
-      this.#disbelieve();
-      const isFree = lock.holder === null || lock.holder.state === "dead";
-      if (isFree || timeline.nowMs - lock.seenAtMs > FROZEN_MS_MAX) {
-        lock.holder = process;
-        lock.seenAtMs = timeline.nowMs;
-        this.#believes = true;
-      }
+      if (lock.holder === process) lock.holder = null;
+      return nowMs < this.#believesUntilMs;
     }
-    timeline.after(process, CANDIDATE_INTERVAL_MS, () => this.#try());
-  }
-
-  #disbelieve(): void {
-    if (!this.#believes) return;
-    this.#parts.timeline.after(this.#parts.process, BELIEF_MS, () => {
-      if (this.#parts.lock.holder !== this.#parts.process) this.#believes = false;
-    });
+    const isOurs = lock.holder === process;
+    const isFree = lock.holder === null || lock.holder.state === "dead" || nowMs - lock.seenAtMs > FROZEN_MS_MAX;
+    if (!isOurs && !isFree) {
+      // Who was replaced while it was frozen finds out a moment after it goes on.
+      if (this.#believesUntilMs === Number.POSITIVE_INFINITY) this.#believesUntilMs = nowMs + BELIEF_MS;
+      return nowMs < this.#believesUntilMs;
+    }
+    lock.holder = process;
+    lock.seenAtMs = nowMs;
+    this.#believesUntilMs = Number.POSITIVE_INFINITY;
+    return true;
   }
 }

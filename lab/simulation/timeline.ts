@@ -18,6 +18,9 @@ export interface SimProcess {
   readonly deferred: (() => void)[];
   /** How far its wall clock is off. */
   skewMs: number;
+  /** Until when it does not reach a server that others reach. */
+  readonly cutUntilMs: { redis: number; postgres: number; provider: number };
+  cutSinceMs: number;
 }
 
 interface Moment {
@@ -28,7 +31,8 @@ interface Moment {
 }
 
 export function createProcess(id: string): SimProcess {
-  return { id, state: "running", deferred: [], skewMs: 0 };
+  const cutUntilMs = { redis: 0, postgres: 0, provider: 0 };
+  return { id, state: "running", deferred: [], skewMs: 0, cutUntilMs, cutSinceMs: 0 };
 }
 
 /** See the head of this file. */

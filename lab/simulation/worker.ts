@@ -8,6 +8,7 @@ import { createSettlement, type SettlementService } from "../../src/orders/settl
 import { createSweeper } from "../../src/orders/sweeper.ts";
 import type { SeededRandom } from "../swarm/seeded-random.ts";
 import { reportTo } from "./api-node.ts";
+import { PollClock } from "./poll-clock.ts";
 import { createPorts, followSales } from "./ports-of.ts";
 import { SimLeadership } from "./sim-leadership.ts";
 import type { SimProcess } from "./timeline.ts";
@@ -29,18 +30,21 @@ export class SimWorker {
     this.#settlement = createSettlement(ports);
     this.#providerName = ports.provider.name;
     // Distinct for each life, as a process id would be.
-    const commits = new CommitWorker({ ...ports, consumerId: `${process.id}.${ports.random.id()}` });
+    const consumerId = `${process.id}.${ports.random.id()}`;
+    const { timeline, sleepers } = world;
+    const hasNews = () => world.hasNewEntries();
+    const clock = new PollClock({ clock: ports.clock, timeline, process, sleepers, hasNews });
+    const commits = new CommitWorker({ ...ports, clock, consumerId });
     commits.start();
     createSweeper({ ...ports, settlement: this.#settlement }).start();
-    reportTo(ports, { nodeId: process.id, roles: ["worker"], answerAgeMs: () => Number.POSITIVE_INFINITY });
+    reportTo(world, { ports, process, roles: ["worker"] });
     if (world.weakened.hasNoConductor === true && world.timeline.nowMs > 0) return;
-    const { lock, timeline } = world;
+    const { lock } = world;
     const canReachPostgres = () => !world.isDown("postgres", process);
     const leadership = new SimLeadership({ lock, process, timeline, canReachPostgres });
     const relay = new Relay(ports);
     const drain = commits.drain.bind(commits);
     new Conductor({ ...ports, relay, leadership, drain, dwellMs: DWELL_MS }).start();
-    leadership.start();
   }
 
   /** The provider says that something happened to a payment. */

@@ -22,6 +22,7 @@ import { BooksModel } from "./model/books-model.ts";
 import type { BooksRules } from "./model/books-tables.ts";
 import type { BucketRules } from "./model/bucket-scripts.ts";
 import { modelItem, modelSale } from "./model/model-sale.ts";
+import { Sleepers } from "./poll-clock.ts";
 import { RedisSide } from "./redis-side.ts";
 import { processNames, type Schedule, type SimConfig, type SimEvent, STORM } from "./schedule.ts";
 import { LeaderLock } from "./sim-leadership.ts";
@@ -57,6 +58,7 @@ export class World {
   readonly config: SimConfig;
   readonly weakened: Weakened;
   readonly timeline = new Timeline();
+  readonly sleepers = new Sleepers(this.timeline);
   /** Never killed, never paused. */
   readonly outside: SimProcess = createProcess("outside");
   readonly redis: RedisSide;
@@ -75,8 +77,7 @@ export class World {
   healedAtMs = Number.POSITIVE_INFINITY;
   hadLateMoney = false;
   readonly #lives = new Map<string, number>();
-  readonly #downUntilMs = new Map<"postgres" | "provider", number>();
-  readonly #cutUntilMs = new Map<string, number>();
+  readonly #downUntilMs = { postgres: 0, provider: 0 };
   readonly #subscribers = new Map<SimProcess, ((hint: CommitHint) => void)[]>();
   readonly #followers = new Map<SimProcess, () => void>();
   readonly #traps: { readonly trap: Trap; readonly forMs: number }[] = [];
@@ -151,12 +152,27 @@ export class World {
 
   isDown(server: "redis" | "postgres" | "provider", process: SimProcess): boolean {
     const nowMs = this.timeline.nowMs;
-    if ((this.#cutUntilMs.get(`${process.id}.${server}`) ?? 0) > nowMs) return true;
-    return server === "redis" ? this.redis.isDown() : (this.#downUntilMs.get(server) ?? 0) > nowMs;
+    if (process.cutUntilMs[server] > nowMs) return true;
+    return (server === "redis" ? this.redis.downUntilMs : this.#downUntilMs[server]) > nowMs;
+  }
+
+  /** Some stream has an entry that no worker was given. */
+  hasNewEntries(): boolean {
+    for (const server of this.redis.servers) {
+      for (const stream of server.data.streams.values()) if (stream.lastSeq > stream.deliveredSeq) return true;
+    }
+    return false;
+  }
+
+  /** How long this process has not reached Redis, as its pings would tell it. */
+  redisReachedAgoMs(process: SimProcess): number {
+    if (!this.isDown("redis", process)) return 0;
+    return this.timeline.nowMs - Math.max(this.redis.downSinceMs, process.cutSinceMs);
   }
 
   onDecided(server: "redis" | "postgres" | "provider", method: string, process: SimProcess): void {
     if (this.trace !== null && !QUIET.has(method)) this.note(process.id, method);
+    if (method === "reserve" && server === "redis" && this.hasNewEntries()) this.sleepers.wake();
     if (server === "redis") this.checks.afterStore(method);
     else if (server === "postgres") this.checks.afterBooks(method);
   }
@@ -212,14 +228,16 @@ export class World {
     this.redis.downUntilMs = 0;
     this.redis.skewMs = 0;
     this.redis.endFailover();
-    this.#downUntilMs.clear();
-    this.#cutUntilMs.clear();
+    this.#downUntilMs.postgres = 0;
+    this.#downUntilMs.provider = 0;
     const { nodes, workers } = processNames(this.config);
     for (const name of [...nodes, ...workers]) {
       const process = this.processOf(name);
       if (process === undefined || process.state === "dead") this.startProcess(name);
       else {
         process.skewMs = 0;
+        process.cutUntilMs.redis = 0;
+        process.cutUntilMs.postgres = 0;
         this.timeline.resume(process);
       }
     }
@@ -260,13 +278,13 @@ export class World {
       case "redis_outage":
         return this.redis.outage(event.forMs);
       case "postgres_outage":
-        this.#downUntilMs.set("postgres", nowMs + event.forMs);
+        this.#downUntilMs.postgres = Math.max(this.#downUntilMs.postgres, nowMs + event.forMs);
         return;
       case "provider_outage":
-        this.#downUntilMs.set("provider", nowMs + event.forMs);
+        this.#downUntilMs.provider = Math.max(this.#downUntilMs.provider, nowMs + event.forMs);
         return;
       case "cut":
-        this.#cutUntilMs.set(`${event.process}.${event.from}`, nowMs + event.forMs);
+        this.#cut(event);
         return;
       case "crash":
         return this.#crash(event.process, event.forMs);
@@ -321,6 +339,13 @@ export class World {
     if (process === undefined) return;
     this.timeline.pause(process);
     this.#later(forMs, () => this.timeline.resume(process));
+  }
+
+  #cut(event: Extract<SimEvent, { kind: "cut" }>): void {
+    const process = this.processOf(event.process);
+    if (process === undefined) return;
+    process.cutUntilMs[event.from] = this.timeline.nowMs + event.forMs;
+    process.cutSinceMs = this.timeline.nowMs;
   }
 
   #skew(event: Extract<SimEvent, { kind: "skew" }>): void {
