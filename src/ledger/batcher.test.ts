@@ -5,6 +5,7 @@ import { describe, expect, test } from "bun:test";
 import { ManualClock, settle } from "../../test/support/manual-clock.ts";
 import { type Fate, MemoryLedger } from "../../test/support/memory-ledger.ts";
 import { evenRandom } from "../../test/support/recording-log.ts";
+import { Fault } from "../domain/faults.ts";
 import type { BuyerId, Rid, SaleId } from "../domain/ids.ts";
 import type { Attempt } from "../ports/ledger.ts";
 import {
@@ -17,6 +18,7 @@ import {
   GATHER_MS,
   PENDING_MAX,
   QUEUE_WAIT_MS_MAX,
+  STALLED_UNITS_MIN,
   TRIES_MAX,
 } from "./batcher.ts";
 
@@ -228,6 +230,79 @@ describe("batcher", () => {
     ledger.fateOf = () => "hang";
     for (const each of many(PENDING_MAX)) void batcher.submit(each).catch((error: unknown) => error);
     await expect(batcher.submit(attempt("one-more", "b"))).rejects.toMatchObject({ code: "LEDGER_OVERLOADED" });
+  });
+
+  test("asks again only for those of whom nothing is known, with the same rids", async () => {
+    const { clock, ledger, batcher, reports } = setting();
+    const decide = ledger.reserve.bind(ledger);
+    let calls = 0;
+    ledger.reserve = async (batch) => {
+      const answer = await decide(batch);
+      calls += 1;
+      if (calls > 1) return answer;
+      const fault = new Fault("LEDGER_UNAVAILABLE");
+      const outcomes = answer.outcomes.map((outcome, index) =>
+        index % 2 === 0 ? outcome : { kind: "unknown" as const, fault },
+      );
+      return { outcomes, stock: null };
+    };
+    const outcomes = many(6).map((each) => batcher.submit(each));
+    await clock.advance(200);
+    expect((await Promise.all(outcomes)).map((outcome) => outcome.kind === "accepted" && outcome.replayed)).toEqual([
+      false,
+      true,
+      false,
+      true,
+      false,
+      true,
+    ]);
+    expect(ledger.batches.map((batch) => batch.attempts.map((each) => each.rid as string))).toEqual([
+      ["r0", "r1", "r2", "r3", "r4", "r5"],
+      ["r1", "r3", "r5"],
+    ]);
+    expect(reports.length).toBe(2);
+    expect(ledger.item(1).free).toBe(994);
+  });
+
+  test("those of whom nothing becomes known end as unavailable, never as a refusal; the others have their answers", async () => {
+    const { clock, ledger, batcher } = setting();
+    const decide = ledger.reserve.bind(ledger);
+    ledger.reserve = async (batch) => {
+      const { outcomes } = await decide(batch);
+      const fault = new Fault("LEDGER_UNAVAILABLE");
+      return {
+        outcomes: outcomes.map((each, index) => (index === 0 ? { kind: "unknown", fault } : each)),
+        stock: null,
+      };
+    };
+    const [unknown, known] = many(2).map((each) => batcher.submit(each).catch((error: unknown) => error));
+    await clock.advance(500);
+    expect(await unknown).toMatchObject({ code: "LEDGER_UNAVAILABLE" });
+    expect(await known).toMatchObject({ kind: "accepted" });
+  });
+
+  test("while the ledger stalls, keeps no more waiting than is certain, and a few to notice its end", async () => {
+    const { clock, ledger, batcher } = setting();
+    const stalled: { certainUnits: number | null } = { certainUnits: null };
+    Object.assign(ledger, { certainUnits: () => stalled.certainUnits });
+    ledger.fateOf = () => "hang";
+    const press = (prefix: string, count: number) =>
+      many(count).map(({ rid, buyerId }) => {
+        const outcome = batcher.submit(attempt(`${prefix}${rid}`, `${prefix}${buyerId}`, 2));
+        return outcome.catch((error: unknown) => error);
+      });
+    void press("a", 10);
+    await clock.advance(5);
+    expect(batcher.pendingCount).toBe(10);
+    stalled.certainUnits = 50;
+    const refused = await Promise.race([Promise.all(press("b", 30).slice(15)), clock.advance(1).then(() => null)]);
+    expect(batcher.pendingCount).toBe(25);
+    expect(refused).toEqual(Array.from({ length: 15 }, () => expect.objectContaining({ code: "LEDGER_OVERLOADED" })));
+    stalled.certainUnits = 0;
+    await clock.advance(20_000);
+    expect(batcher.pendingCount).toBe(0);
+    void press("c", 30);
+    expect(batcher.pendingCount).toBe(STALLED_UNITS_MIN / 2);
   });
 
   test("reports each flush before anybody gets his answer", async () => {

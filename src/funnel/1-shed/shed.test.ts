@@ -6,7 +6,7 @@ import { ManualClock } from "../../../test/support/manual-clock.ts";
 import type { HotRequest } from "../request.ts";
 import { CONCURRENCY_AT_START, ConcurrencyLimit } from "./concurrency-limit.ts";
 import { EventLoopDelay } from "./event-loop-delay.ts";
-import { Ramp } from "./ramp.ts";
+import { RAMP_FRACTION_MIN, Ramp } from "./ramp.ts";
 import { BODIES_READ_MAX, Shed } from "./shed.ts";
 
 function request(headers: Record<string, string> = {}): HotRequest {
@@ -66,6 +66,24 @@ describe("shed", () => {
     shed.endRead();
     expect(shed.check(request())).toBeNull();
     expect(shed.inFlight).toBe(0);
+  });
+
+  test("who waits for a commit keeps the node from ending and takes no place", () => {
+    const { shed } = warmShed();
+    for (let count = 0; count < CONCURRENCY_AT_START; count += 1) shed.beginConfirm();
+    expect(shed.check(request())).toBeNull();
+    expect(shed.admitted).toBe(CONCURRENCY_AT_START);
+    for (let count = 0; count < CONCURRENCY_AT_START; count += 1) shed.endConfirm();
+    expect(shed.admitted).toBe(0);
+  });
+
+  test("a node that becomes warm in a crowd takes little at first", () => {
+    const clock = new ManualClock();
+    const ramp = new Ramp({ clock, rampMs: 10_000 });
+    const shed = new Shed({ limit: new ConcurrencyLimit(), loopDelay: new EventLoopDelay(clock), ramp });
+    shed.markWarm();
+    while (shed.check(request()) === null) shed.enter();
+    expect(shed.inFlight).toBe(Math.ceil(CONCURRENCY_AT_START * RAMP_FRACTION_MIN));
   });
 
   test("is busy while the event loop is late", () => {

@@ -3,6 +3,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import { makeBuyerApp, makeOrder, ORIGIN } from "../../../test/support/buyer-app.ts";
+import type { BuyerId, Rid, SaleId } from "../../domain/ids.ts";
 import { CheckoutSchema, ReservationListSchema, ReservationSchema } from "../contract/schemas.ts";
 
 type App = ReturnType<typeof makeBuyerApp>;
@@ -53,6 +54,61 @@ describe("reading", () => {
     app.world.readRefusal = { reason: "throttled", retryAfterMs: 200 };
     app.world.failure = new Error("the store was asked");
     expect((await call(app, "GET", "/v1/reservations/rid-of-alice")).status).toBe(429);
+  });
+});
+
+describe("what is accepted and has no order yet", () => {
+  const queued = {
+    rid: "rid-queued" as Rid,
+    buyerId: "alice" as BuyerId,
+    quantity: 2,
+    saleId: "spring-drop" as SaleId,
+    itemId: 41,
+    acceptedAtMs: 1_000,
+    holdUntil: 2_000,
+  };
+
+  test("is shown as queued to its buyer and to nobody else", async () => {
+    const app = makeBuyerApp();
+    app.world.queued = [queued];
+    const response = await call(app, "GET", "/v1/reservations/rid-queued");
+    expect(response.status).toBe(200);
+    const price = app.world.sales[0]?.items[0]?.price.amount ?? 0;
+    expect(ReservationSchema.parse(await response.json())).toMatchObject({
+      status: "queued",
+      sku: "shoe",
+      quantity: 2,
+      holdUntil: 2_000,
+      createdAt: 1_000,
+      amount: { amount: 2 * price },
+    });
+    expect((await call(app, "GET", "/v1/reservations/rid-queued", "bob")).status).toBe(404);
+  });
+
+  test("cannot be given back or paid before it is held, and says so", async () => {
+    const app = makeBuyerApp();
+    app.world.queued = [queued];
+    const given = await call(app, "DELETE", "/v1/reservations/rid-queued");
+    expect(given.status).toBe(200);
+    expect(ReservationSchema.parse(await given.json()).status).toBe("queued");
+    const paid = await call(app, "POST", "/v1/reservations/rid-queued/checkout");
+    expect(paid.status).toBe(503);
+    expect(await paid.json()).toMatchObject({ reason: "unavailable", retryAfterMs: 500 });
+    expect(app.world.returnUrls).toEqual([]);
+  });
+
+  test("hides the order that was lost before, once it was accepted again; an order of any other status is the truth", async () => {
+    const app = makeBuyerApp();
+    app.world.queued = [queued];
+    app.world.orders = [makeOrder({ rid: "rid-queued", status: "lost" })];
+    const statusOf = async () =>
+      ReservationSchema.parse(await (await call(app, "GET", "/v1/reservations/rid-queued")).json()).status;
+    expect(await statusOf()).toBe("queued");
+    app.world.queued = [];
+    expect(await statusOf()).toBe("lost");
+    app.world.queued = [queued];
+    app.world.orders = [makeOrder({ rid: "rid-queued", status: "expired" })];
+    expect(await statusOf()).toBe("expired");
   });
 });
 
