@@ -67,6 +67,11 @@ test("lets an operator create, open, pause, resume and close a sale, and see it 
   await command(page, "Resume");
   await waitForState(deployment.buyerUrl, sale.saleId, "open");
 
+  // Without a Redis there is nothing to warn about, and nothing of Redis to show.
+  const ledger = page.getByRole("region", { name: "Ledger" });
+  await ledger.getByText("PostgreSQL", { exact: true }).waitFor();
+  expect(await ledger.getByText("Waiting for commit").count()).toBe(0);
+  expect(await page.getByRole("alert").filter({ hasText: "ledger" }).count()).toBe(0);
   await page.getByRole("button", { name: "Refresh" }).click();
   await page.getByLabel("Orders of this page").getByText("Gold seat").waitFor();
   await page.getByRole("button", { name: "Audit now" }).click();
