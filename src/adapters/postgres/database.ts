@@ -57,6 +57,8 @@ export class PooledDatabase implements Database {
     });
     // An idle connection that breaks is not an event for anybody: the next caller opens a new one.
     this.#pool.on("error", (error) => settings.log.debug({ error: error.message }, "idle database connection lost"));
+    // One that breaks in use fails its statement; the event beside it would end the process if nobody listened.
+    this.#pool.on("connect", (client) => client.on("error", () => undefined));
   }
 
   async query<Row>(statement: Statement, values: readonly SqlValue[] = []): Promise<readonly Row[]> {
