@@ -29,13 +29,18 @@ const STATUSES: Statement = {
            FROM orders WHERE item_id = ANY ($1::integer[]) GROUP BY item_id, status ORDER BY item_id, status`,
 };
 
-/** Acceptances that were written off have no number (epoch 0). */
 /** Epoch 0 is where acceptances are written off: they keep no number of their own. */
 const SEQUENCES: Statement = {
-  text: `SELECT item_id AS "itemId", epoch, bucket, count(*) AS orders, count(DISTINCT seq) AS "distinct",
-                min(seq) AS lowest, max(seq) AS highest
-           FROM orders WHERE item_id = ANY ($1::integer[]) AND epoch > 0
-          GROUP BY item_id, epoch, bucket ORDER BY 1, 2, 3`,
+  text: `WITH numbered AS (
+           SELECT item_id, epoch, bucket, count(*) AS orders, count(DISTINCT seq) AS "distinct",
+                  min(seq) AS lowest, max(seq) AS highest
+             FROM orders WHERE item_id = ANY ($1::integer[]) AND epoch > 0 GROUP BY item_id, epoch, bucket
+         ), granted AS (
+           SELECT DISTINCT item_id, epoch, true AS "isGranted" FROM grant_log WHERE item_id = ANY ($1::integer[])
+         )
+         SELECT item_id AS "itemId", epoch, bucket, orders, "distinct", lowest, highest,
+                coalesce("isGranted", false) AS "isGranted"
+           FROM numbered LEFT JOIN granted USING (item_id, epoch) ORDER BY 1, 2, 3`,
 };
 
 /** Every buyer with active orders or a recorded hold, the two sides compared. */
