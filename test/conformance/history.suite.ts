@@ -5,13 +5,18 @@
  */
 import { after, before, describe, test } from "node:test";
 import { createDice, History } from "./history.ts";
-import { type LedgerFixture, openSale } from "./ledger-fixture.ts";
+import { type LedgerFixture, type LedgerTraits, openSale, POSTGRES_TRAITS } from "./ledger-fixture.ts";
 
 /** Histories stay short so that stock runs out, comes back and runs out again many times. */
 const STEPS_PER_HISTORY = 250;
 const PAUSED_PROGRESS_MS = 100_000;
 
-export function describeHistories(name: string, stepsByDefault: number, open: () => Promise<LedgerFixture>): void {
+export function describeHistories(
+  name: string,
+  stepsByDefault: number,
+  open: () => Promise<LedgerFixture>,
+  traits: LedgerTraits = POSTGRES_TRAITS,
+): void {
   const steps = Number(process.env["STEPS"] ?? stepsByDefault);
   const seed = Number(process.env["SEED"] ?? Date.now() % 1_000_000);
   describe(`histories: ${name}`, () => {
@@ -25,16 +30,16 @@ export function describeHistories(name: string, stepsByDefault: number, open: ()
       timeout: PAUSED_PROGRESS_MS,
     }, async () => {
       const histories = Math.ceil(steps / STEPS_PER_HISTORY);
-      for (let index = 0; index < histories; index++) await runHistory(fixture, seed + index);
+      for (let index = 0; index < histories; index++) await runHistory(fixture, traits, seed + index);
     });
   });
 }
 
-async function runHistory(fixture: LedgerFixture, seed: number): Promise<void> {
+async function runHistory(fixture: LedgerFixture, traits: LedgerTraits, seed: number): Promise<void> {
   const dice = createDice(seed);
   const stocks = [1 + dice(12), 1 + dice(12)];
   const sale = await openSale(fixture, { stocks, perBuyerMax: 1 + dice(3) });
-  const history = new History({ fixture, sale, stocks, dice });
+  const history = new History({ fixture, traits, sale, stocks, dice });
   const trace: string[] = [];
   for (let step = 0; step < STEPS_PER_HISTORY; step++) {
     try {

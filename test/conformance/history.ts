@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import type { Rid } from "../../src/domain/ids.ts";
 import type { Sale } from "../../src/domain/sale.ts";
 import type { BatchOutcome } from "../../src/ports/ledger.ts";
-import { buyerOf, itemIdOf, type LedgerFixture, present, ridOf } from "./ledger-fixture.ts";
+import { buyerOf, itemIdOf, type LedgerFixture, type LedgerTraits, present, ridOf } from "./ledger-fixture.ts";
 import { LedgerModel } from "./model.ts";
 
 const BUYERS = 12;
@@ -37,12 +37,20 @@ interface Wish {
 
 export class History {
   readonly #fixture: LedgerFixture;
+  readonly #traits: LedgerTraits;
   readonly #dice: Dice;
   readonly #model: LedgerModel;
   #sale: Sale;
 
-  constructor(options: { fixture: LedgerFixture; sale: Sale; stocks: readonly number[]; dice: Dice }) {
+  constructor(options: {
+    fixture: LedgerFixture;
+    traits: LedgerTraits;
+    sale: Sale;
+    stocks: readonly number[];
+    dice: Dice;
+  }) {
     this.#fixture = options.fixture;
+    this.#traits = options.traits;
     this.#sale = options.sale;
     this.#dice = options.dice;
     this.#model = new LedgerModel({ stocks: options.stocks, perBuyerMax: options.sale.perBuyerMax });
@@ -110,10 +118,13 @@ export class History {
   /** Distinct buyers, as the port demands; keys are few, so retries and misused keys come by themselves. */
   #drawWishes(item: number): Wish[] {
     const wishes = new Map<number, Wish>();
-    for (let count = 1 + this.#dice(BATCH_MAX); count > 0; count--) {
+    // Without one order for the whole batch only a batch of one can be compared with the model.
+    const batchMax = this.#traits.isOneQueue ? BATCH_MAX : 1;
+    for (let count = 1 + this.#dice(batchMax); count > 0; count--) {
       const buyer = this.#dice(BUYERS);
       const quantity = this.#dice(12) === 0 ? this.#dice(5) : 1 + this.#dice(this.#sale.perBuyerMax);
-      const rid = ridOf(this.#sale, buyerOf(buyer), `key-${this.#dice(KEYS)}-${this.#generation(buyer)}`);
+      const shelf = this.#traits.seesKeysOfAllItems ? "" : `-${item}`;
+      const rid = ridOf(this.#sale, buyerOf(buyer), `key-${this.#dice(KEYS)}-${this.#generation(buyer)}${shelf}`);
       wishes.set(buyer, { rid, buyer, item, quantity });
     }
     return [...wishes.values()];
@@ -207,11 +218,7 @@ export class History {
   }
 
   async #fence(): Promise<string> {
-    await this.#fixture.database.query({ text: "SELECT fence_sale($1, $2, 'postgres')" }, [
-      this.#sale.id,
-      this.#sale.epoch,
-    ]);
-    this.#sale = present(await this.#fixture.sales.findSale(this.#sale.id));
+    this.#sale = await this.#fixture.fence(this.#sale);
     return "fence";
   }
 

@@ -37,23 +37,53 @@ export const silentLog: Log = {
   error: () => undefined,
 };
 
+/** In what ledgers may differ; everything else they promise alike. */
+export interface LedgerTraits {
+  /** All attempts on an item are decided in one order. False: each of its buckets has an order of its own. */
+  readonly isOneQueue: boolean;
+  /**
+   * A key that was used for another item of the sale is refused at once. False: a bucket knows the keys of its own item
+   * only, so the attempt ends at its commit instead, and its unit comes home.
+   */
+  readonly seesKeysOfAllItems: boolean;
+  /** Whoever reads all holders is given each once. False: those of the running epoch may come twice. */
+  readonly readsHoldersOnce: boolean;
+}
+
+export const POSTGRES_TRAITS: LedgerTraits = { isOneQueue: true, seesKeysOfAllItems: true, readsHoldersOnce: true };
+
 export interface LedgerFixture {
   readonly database: Database;
   readonly ledger: Ledger;
   readonly orders: OrderStore;
   readonly sales: SaleStore;
   readonly events: PostgresEventLog;
+  /** Ends the epoch and begins a later one, in which the sale sells again; answers the sale as it is then. */
+  fence(sale: Sale): Promise<Sale>;
+  /** Puts the sale into a mode in which this ledger does not sell. */
+  stopSelling(sale: Sale): Promise<void>;
   close(): Promise<void>;
 }
 
 async function overDatabase(database: Database, close: () => Promise<void>): Promise<LedgerFixture> {
   await migrate(database, await readMigrations());
+  const sales = new PostgresSaleStore(database);
   return {
     database,
     ledger: new PostgresLedger(database),
     orders: new PostgresOrderStore(database),
-    sales: new PostgresSaleStore(database),
+    sales,
     events: new PostgresEventLog(database),
+    async fence(sale) {
+      const seenEpoch = present(await sales.findSale(sale.id)).epoch;
+      const statement = { text: "SELECT fence_sale($1, $2, 'postgres') AS done" };
+      const [fenced] = await database.query<{ done: boolean }>(statement, [sale.id, seenEpoch]);
+      if (fenced?.done !== true) throw new Error("the sale could not be fenced");
+      return present(await sales.findSale(sale.id));
+    },
+    async stopSelling(sale) {
+      await database.query({ text: "UPDATE sale SET mode = 'redis' WHERE id = $1" }, [sale.id]);
+    },
     close,
   };
 }
