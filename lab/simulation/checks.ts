@@ -6,12 +6,14 @@
  * last line of defence. Refusals are compared with what was really left at the time.
  */
 import { isActive } from "../../src/domain/reservation.ts";
+import type { BucketEpoch } from "../../src/ports/bucket-store.ts";
 import type { Attempt, LedgerRefusal } from "../../src/ports/ledger.ts";
 import { bookedUnits } from "./model/books-sums.ts";
 import type { OrderRow, StockRow } from "./model/books-tables.ts";
 import type { BucketData } from "./model/bucket-data.ts";
 import { streamKey } from "./model/bucket-data.ts";
 import type { BucketModel } from "./model/bucket-model.ts";
+import type { SimProcess } from "./timeline.ts";
 import { ITEM_ID, SALE_ID, type World } from "./world.ts";
 
 /** Decisions after which the books are as before. */
@@ -45,6 +47,10 @@ const READS_OF_BOOKS = new Set([
 const WRITES_OF_STORE = new Set(["reserve", "credit", "lease", "prepare", "load", "remove"]);
 /** Units may be on their way for so long before somebody is told that there are none. */
 const TRANSIT_MS_MAX = 1_200;
+/** Buckets hear of ended holds within this. */
+const LIMIT_LAG_MS = 5_000;
+/** Reasons to leave redis mode that accuse Redis of having forgotten or invented something. */
+const ACCUSATION = /seq_taken|over_issue|unbalanced|mismatch|rolled|phantom/i;
 
 interface BucketSums {
   granted: number;
@@ -61,6 +67,10 @@ interface Sums {
   granted: number;
   readonly units: Map<string, number>;
   readonly buckets: BucketSums[];
+}
+
+export interface Acknowledgement extends BucketEpoch {
+  readonly lastSeqs: readonly number[];
 }
 
 /** See the head of this file. */
@@ -85,6 +95,10 @@ export class Checks {
     const { sale } = tables.saleRow(SALE_ID);
     if (sale.epoch < this.#epoch) this.#fail("E1", `epoch ${sale.epoch} after ${this.#epoch}`);
     this.#epoch = sale.epoch;
+    const { modeReason } = tables.saleRow(SALE_ID);
+    if (ACCUSATION.test(modeReason) && !this.#world.redis.hasLost && !this.#world.redis.hasLostEntries) {
+      this.#fail("ALARM", `without any loss: ${modeReason}`);
+    }
     this.#checkConstraints(tables.refusals);
     this.#checkStock(stock);
     this.#sums = this.#addUp(sale.epoch);
@@ -101,8 +115,21 @@ export class Checks {
     this.#checkBetween();
   }
 
+  /** A worker will never look at these entries again: all of them must have come to an end in Postgres. */
+  acknowledged(request: Acknowledgement, process: SimProcess): void {
+    const { books, redis } = this.#world;
+    const stream = redis.routeOf(process).data.streams.get(streamKey(request));
+    for (const lastSeq of request.lastSeqs) {
+      const entry = stream?.entries.find((candidate) => candidate.lastSeq === lastSeq);
+      const row = entry?.rows.find(({ rid }) => !books.tables.data.orders.has(rid));
+      if (row !== undefined) this.#fail("A1", `${row.rid} was acknowledged and is no order`);
+    }
+  }
+
   /** Somebody was turned away: was that true at any moment since he asked? */
   refused(attempt: Attempt, reason: LedgerRefusal, askedAtMs: number): void {
+    this.#checkRepeat(attempt, reason);
+    this.#checkLimit(attempt, reason);
     if (reason === "sold_out" && this.#soldOutAtMs < askedAtMs) {
       const { sold, total } = this.#world.books.tables.stockRow(ITEM_ID);
       if (sold !== total) this.#fail("L2", `${attempt.rid} was told sold_out; ${sold} of ${total} are sold`);
@@ -112,6 +139,30 @@ export class Checks {
     if (least >= attempt.quantity) {
       this.#fail("L2", `${attempt.rid} was told empty; ${least} units could be sold all the time`);
     }
+  }
+
+  /** Who was accepted once is answered the same way for ever, unless his hold ended or was lost. */
+  #checkRepeat({ rid }: Attempt, reason: LedgerRefusal): void {
+    const { book, books, redis } = this.#world;
+    if (!book.accepted.has(rid)) return;
+    const order = books.tables.data.orders.get(rid);
+    if (order === undefined ? !redis.hasLost : isActive(order.status)) {
+      this.#fail("S3", `${rid} was accepted (${order?.status ?? "queued"}) and is told ${reason}`);
+    }
+  }
+
+  /** A buyer meets his limit only if he has something, or had a moment ago. */
+  #checkLimit({ buyerId, quantity }: Attempt, reason: LedgerRefusal): void {
+    if (reason !== "limit_reached") return;
+    const { books, timeline, healedAtMs } = this.#world;
+    const settledAtMs = books.tables.nowMs() - LIMIT_LAG_MS;
+    let units = quantity;
+    for (const order of books.tables.data.orders.values()) {
+      if (order.buyerId !== buyerId) continue;
+      if (isActive(order.status) || order.updatedAt > settledAtMs) units += order.quantity;
+    }
+    const isQuiet = timeline.nowMs > healedAtMs + LIMIT_LAG_MS;
+    if (isQuiet && units <= books.tables.perBuyerMax(ITEM_ID)) this.#fail("L3", `${buyerId} has no more than he may`);
   }
 
   /** The fewest units that could be sold at any moment since then. */

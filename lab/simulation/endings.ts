@@ -10,7 +10,9 @@ import { askOnce } from "./buyer.ts";
 import { ITEM_ID, SALE_ID, type World } from "./world.ts";
 
 /** The deployment must be at rest so long after the last fault. */
-export const REST_MS_MAX = 75_000;
+const REST_MS_MAX = 75_000;
+/** What goes on in the background for longer is judged by what can be sold. */
+const BUSTLE_MS_MAX = 15_000;
 const REST_LOOK_MS = 500;
 const RICH_HOLD_MS = 3_600_000;
 /** Holds that end later than this are not waited for. */
@@ -23,7 +25,7 @@ const MONEY_SETTLED: ReadonlySet<string> = new Set(["paid", "refunded"]);
 
 /** Why the deployment is not at rest; null when it is. The holds of strangers may last. */
 function unrest(world: World): string | null {
-  const { books, redis, book, timeline } = world;
+  const { books, redis, book } = world;
   const { data } = books.tables;
   const { sale } = books.tables.saleRow(SALE_ID);
   if (book.openSessions > 0) return `${book.openSessions} buyers are not done`;
@@ -44,16 +46,24 @@ function unrest(world: World): string | null {
     if (status === "processing") return `${paymentId} is processing`;
     if (status === "succeeded" && !settled.has(paymentId)) return `${paymentId} is not settled`;
   }
-  if (sale.mode === "postgres" || timeline.nowMs < world.faultsUntilMs) return null;
+  return null;
+}
+
+/** What is still under way in the background; null when nothing is. It may last, as long as every unit can be sold. */
+function bustle(world: World): string | null {
+  const { books, redis } = world;
+  const { data } = books.tables;
+  const { sale } = books.tables.saleRow(SALE_ID);
+  if (sale.mode === "postgres") return null;
   if ([...data.grants.values()].some((grant) => grant.epoch === sale.epoch && grant.state === "new")) return "grants";
   if (data.notes.size > 0) return "notes are not delivered";
   for (const bucket of redis.primary.data.buckets.values()) {
-    if (bucket.epoch !== sale.epoch) return "a bucket is in another epoch";
-    if (bucket.runId !== redis.primary.runId) return "Redis is another one";
+    if (bucket.epoch !== sale.epoch || bucket.runId !== redis.primary.runId) return "a bucket belongs to the past";
     if (!bucket.isOpen) return "a gate is closed";
-    const committed = [...data.orders.values()]
-      .filter((order) => order.epoch === bucket.epoch && order.bucket === bucket.bucket)
-      .reduce((sum, order) => sum + order.quantity, 0);
+    let committed = 0;
+    for (const order of data.orders.values()) {
+      if (order.epoch === bucket.epoch && order.bucket === bucket.bucket) committed += order.quantity;
+    }
     if (committed !== bucket.reserved) return `committed ${committed}, accepted ${bucket.reserved}`;
   }
   return null;
@@ -61,14 +71,14 @@ function unrest(world: World): string | null {
 
 /** Runs until everything is at rest; a finding when that takes too long. */
 export async function comeToRest(world: World): Promise<void> {
-  const deadlineMs = world.timeline.nowMs + REST_MS_MAX;
-  for (let why = unrest(world); why !== null; why = unrest(world)) {
-    if (world.failure !== null) return;
-    if (world.timeline.nowMs >= deadlineMs) {
-      world.fail("L1", `no rest: ${why}`);
-      return;
-    }
-    await world.timeline.runUntil(world.timeline.nowMs + REST_LOOK_MS);
+  const { timeline } = world;
+  const startedAtMs = timeline.nowMs;
+  while (world.failure === null) {
+    const why = unrest(world);
+    const hasTime = timeline.nowMs < startedAtMs + BUSTLE_MS_MAX;
+    if (why === null && (!hasTime || bustle(world) === null)) return;
+    if (timeline.nowMs >= startedAtMs + REST_MS_MAX) world.fail("L1", `no rest: ${why}`);
+    await timeline.runUntil(timeline.nowMs + REST_LOOK_MS);
   }
 }
 
@@ -77,13 +87,15 @@ export async function sellTheRest(world: World): Promise<void> {
   world.books.patchSale(SALE_ID, { holdMs: RICH_HOLD_MS });
   await world.timeline.runUntil(world.timeline.nowMs + 1_500);
   const nodes = [...world.nodes.values()];
+  const returning = whoHaveNothing(world);
   let answer: string | null = null;
   let failures = 0;
   let refusals = 0;
   for (let stranger = 1; failures < STRANGERS_TRIES_MAX && world.failure === null; stranger += 1) {
     const node = nodes[stranger % nodes.length];
     if (node === undefined) return;
-    const attempt = { rid: `rest-${stranger}` as Rid, buyerId: `stranger-${stranger}` as BuyerId, quantity: 1 };
+    const buyerId = returning.pop() ?? (`stranger-${stranger}` as BuyerId);
+    const attempt = { rid: `rest-${stranger}` as Rid, buyerId, quantity: 1 };
     let outcome: Awaited<ReturnType<typeof askOnce>> | undefined;
     void askOnce(world, attempt, node).then((settled) => {
       outcome = settled;
@@ -104,6 +116,15 @@ export async function sellTheRest(world: World): Promise<void> {
     const text = `${held + sold} of ${total} sold, free ${free}, granted ${granted}; the last heard ${answer}`;
     world.fail("L1", text);
   }
+}
+
+/** Buyers whose holds have all ended: they may buy again. */
+function whoHaveNothing(world: World): BuyerId[] {
+  const buyers = new Set<BuyerId>();
+  for (const { attempt } of world.book.accepted.values()) {
+    if (world.books.tables.heldUnits(ITEM_ID, attempt.buyerId) === 0) buyers.add(attempt.buyerId);
+  }
+  return [...buyers];
 }
 
 /** Every promise, against what became of it. */

@@ -63,11 +63,18 @@ export interface LinkParts {
   readonly unavailable: (why: string) => Fault;
   /** The caller gives up then. */
   readonly patienceMs: number;
-  /** After the server decided something. */
-  readonly onDecided: (method: string) => void;
+  /** After the server decided something; the request is the call's first value. */
+  readonly onDecided: (method: string, request: unknown) => void;
   /** A trap that this call falls into, taken from those that are set. */
   readonly takeTrap: (process: SimProcess, method: string) => Trap | null;
   readonly onTrapped: (process: SimProcess, trap: Trap) => void;
+}
+
+/** One call on its way. */
+interface Sent<Answer> {
+  readonly method: string;
+  readonly request: unknown;
+  readonly decide: () => Promise<Answer>;
 }
 
 /** See the head of this file. */
@@ -78,11 +85,16 @@ export class Link {
     this.#parts = parts;
   }
 
-  call<Answer>(method: string, decide: () => Promise<Answer>): Promise<Answer> {
+  call<Answer>(method: string, decide: () => Promise<Answer>, request?: unknown): Promise<Answer> {
+    return this.#send({ method, request, decide });
+  }
+
+  #send<Answer>(sent: Sent<Answer>): Promise<Answer> {
+    const { method } = sent;
     const { process, timeline, unavailable, random } = this.#parts;
     if (process.state === "dead") return never();
     const trap = this.#parts.takeTrap(process, method);
-    if (trap !== null) return this.#spring(trap, method, decide);
+    if (trap !== null) return this.#spring(trap, sent);
     if (this.#parts.isDown()) {
       // A closed port answers at once, a lost route not at all.
       const delayMs = random.fraction() < 0.5 ? 1 : this.#parts.patienceMs;
@@ -92,26 +104,26 @@ export class Link {
     const drawn = random.fraction();
     // Looks that come again and again are slow less often: a late one is as good as the next one.
     let bound = LOOKS.has(method) ? weather.slow / 6 : weather.slow;
-    if (drawn < bound) return this.#travel(method, decide, weather.delayMsMax);
+    if (drawn < bound) return this.#travel(sent, weather.delayMsMax);
     bound += weather.late;
-    if (drawn < bound) return this.#travel(method, decide, weather.lateMsMax);
+    if (drawn < bound) return this.#travel(sent, weather.lateMsMax);
     bound += weather.lostCall;
     if (drawn < bound) return this.#fail("the call was lost");
     bound += weather.lostAnswer;
-    if (drawn < bound) return this.#loseAnswer(method, decide);
+    if (drawn < bound) return this.#loseAnswer(sent);
     bound += weather.twice;
-    if (drawn < bound) this.#arriveAgain(method, decide, weather.lateMsMax);
-    return this.#decide(method, decide);
+    if (drawn < bound) this.#arriveAgain(sent, weather.lateMsMax);
+    return this.#decide(sent);
   }
 
-  #decide<Answer>(method: string, decide: () => Promise<Answer>): Promise<Answer> {
+  #decide<Answer>({ method, request, decide }: Sent<Answer>): Promise<Answer> {
     const answer = decide();
-    this.#parts.onDecided(method);
+    this.#parts.onDecided(method, request);
     return answer;
   }
 
   /** There and back again; the caller may have given up meanwhile, on either half of the way. */
-  #travel<Answer>(method: string, decide: () => Promise<Answer>, delayMsMax: number): Promise<Answer> {
+  #travel<Answer>(sent: Sent<Answer>, delayMsMax: number): Promise<Answer> {
     const { timeline, process, random, patienceMs, unavailable } = this.#parts;
     const thereMs = random.fraction() * delayMsMax;
     const backMs = random.fraction() * delayMsMax;
@@ -124,7 +136,7 @@ export class Link {
           if (!giveUp) timeline.after(process, backMs, () => reject(unavailable("the connection broke")));
           return;
         }
-        const answer = this.#decide(method, decide);
+        const answer = this.#decide(sent);
         if (giveUp) answer.catch(() => undefined);
         else answer.then(later(timeline, process, backMs, resolve), later(timeline, process, backMs, reject));
       });
@@ -137,21 +149,21 @@ export class Link {
     return new Promise((_, reject) => timeline.after(process, delayMs, () => reject(unavailable(why))));
   }
 
-  #loseAnswer<Answer>(method: string, decide: () => Promise<Answer>): Promise<Answer> {
-    this.#decide(method, decide).catch(() => undefined);
+  #loseAnswer<Answer>(sent: Sent<Answer>): Promise<Answer> {
+    this.#decide(sent).catch(() => undefined);
     return this.#fail("the answer was lost");
   }
 
-  #arriveAgain<Answer>(method: string, decide: () => Promise<Answer>, delayMsMax: number): void {
+  #arriveAgain<Answer>(sent: Sent<Answer>, delayMsMax: number): void {
     const { timeline, process, random } = this.#parts;
     timeline.after({ ...process, state: "running" }, random.fraction() * delayMsMax, () => {
-      if (!this.#parts.isDown()) this.#decide(method, decide).catch(() => undefined);
+      if (!this.#parts.isDown()) this.#decide(sent).catch(() => undefined);
     });
   }
 
   /** The process dies here; what was sent before is decided all the same. */
-  #spring<Answer>(trap: Trap, method: string, decide: () => Promise<Answer>): Promise<Answer> {
-    if (trap.when === "after" && !this.#parts.isDown()) this.#decide(method, decide).catch(() => undefined);
+  #spring<Answer>(trap: Trap, sent: Sent<Answer>): Promise<Answer> {
+    if (trap.when === "after" && !this.#parts.isDown()) this.#decide(sent).catch(() => undefined);
     this.#parts.onTrapped(this.#parts.process, trap);
     return never();
   }
@@ -165,11 +177,15 @@ export function overLink<Port extends object>(
 ): Port {
   const entries = methods.map((method) => {
     const call = (...values: readonly unknown[]): Promise<unknown> =>
-      link.call(method, () => {
-        const server = target();
-        const implementation = server[method] as unknown as (...given: unknown[]) => Promise<unknown>;
-        return implementation.apply(server, [...values]);
-      });
+      link.call(
+        method,
+        () => {
+          const server = target();
+          const implementation = server[method] as unknown as (...given: unknown[]) => Promise<unknown>;
+          return implementation.apply(server, [...values]);
+        },
+        values[0],
+      );
     return [method, call] as const;
   });
   return Object.fromEntries(entries) as unknown as Port;

@@ -110,7 +110,7 @@ export function createPorts(world: World, process: SimProcess, random: SeededRan
       weather: (): Weather => world.weatherOf(server),
       isDown: () => world.isDown(server, process),
       unavailable: (why) => new Fault(code, { internal: why }),
-      onDecided: (method) => world.onDecided(server, method, process),
+      onDecided: (method, request) => world.onDecided({ server, method, request, process }),
       takeTrap: (trapped, method) => world.takeTrap(trapped, method),
       onTrapped: (trapped, trap) => world.onTrapped(trapped, trap),
     });
@@ -118,19 +118,19 @@ export function createPorts(world: World, process: SimProcess, random: SeededRan
   const database = link("postgres", "DATABASE_UNAVAILABLE", POSTGRES_PATIENCE_MS);
   const deciding = link("postgres", "LEDGER_UNAVAILABLE", POSTGRES_PATIENCE_MS);
   const money = link("provider", "PROVIDER_UNAVAILABLE", PROVIDER_PATIENCE_MS);
-  const { weakened } = world;
   const store = overLink<BucketStore>(redis, STORE_METHODS, () => world.redis.routeOf(process));
   const books = overLink<Books>(database, BOOKS_METHODS, () => world.books);
   const provider = overLink<PaymentProvider>(money, PROVIDER_METHODS, () => world.provider);
+  const servers = world.weakened.servers?.({ store, books, provider }) ?? { store, books, provider };
   return {
     clock: new ProcessClock(world.timeline, process),
     random: createRandom(process, random),
     log: world.logOf(process),
-    store: weakened.store?.(store) ?? store,
-    books: weakened.books?.(books) ?? books,
+    store: servers.store,
+    books: servers.books,
     postgres: overLink<Ledger>(deciding, LEDGER_METHODS, () => world.books.ledger),
     orders: overLink<OrderStore>(database, ORDERS_METHODS, () => world.books.orders),
-    provider: withName(weakened.provider?.(provider) ?? provider, world.provider),
+    provider: withName(servers.provider, world.provider),
     sales: new ModelDirectory(() => database.call("readSales", () => Promise.resolve(salesOf(world.books)))),
     commits: createFeed(world, process),
   };

@@ -16,7 +16,7 @@ import { createSeededRandom, type SeededRandom } from "../swarm/seeded-random.ts
 import { Ledgerbook } from "./acknowledgements.ts";
 import { ApiNode } from "./api-node.ts";
 import { startBuyer } from "./buyer.ts";
-import { Checks } from "./checks.ts";
+import { type Acknowledgement, Checks } from "./checks.ts";
 import type { Trap, Weather } from "./link.ts";
 import { BooksModel } from "./model/books-model.ts";
 import type { BooksRules } from "./model/books-tables.ts";
@@ -36,13 +36,20 @@ export const ITEM_ID = 1;
 const FEED_LOSS = 0.05;
 const ANNOUNCE_LOSS = 0.1;
 
+/** The servers as the classes of one process see them. */
+export interface Servers {
+  readonly store: BucketStore;
+  readonly books: Books;
+  readonly provider: PaymentProvider;
+}
+
 /** What a mutant takes away from the design. All of it is there in the real one. */
 export interface Weakened {
-  readonly books?: (books: Books) => Books;
-  readonly store?: (store: BucketStore) => BucketStore;
-  readonly provider?: (provider: PaymentProvider) => PaymentProvider;
+  /** Stands between a process and its servers. */
+  readonly servers?: (servers: Servers) => Servers;
   readonly booksRules?: Partial<BooksRules>;
   readonly bucketRules?: Partial<BucketRules>;
+  /** Nobody conducts after the start. */
   readonly hasNoConductor?: boolean;
 }
 
@@ -170,9 +177,16 @@ export class World {
     return this.timeline.nowMs - Math.max(this.redis.downSinceMs, process.cutSinceMs);
   }
 
-  onDecided(server: "redis" | "postgres" | "provider", method: string, process: SimProcess): void {
+  onDecided(decided: {
+    readonly server: "redis" | "postgres" | "provider";
+    readonly method: string;
+    readonly request: unknown;
+    readonly process: SimProcess;
+  }): void {
+    const { server, method, request, process } = decided;
     if (this.trace !== null && !QUIET.has(method)) this.note(process.id, method);
     if (method === "reserve" && server === "redis" && this.hasNewEntries()) this.sleepers.wake();
+    if (server === "redis" && method === "acknowledge") this.checks.acknowledged(request as Acknowledgement, process);
     if (server === "redis") this.checks.afterStore(method);
     else if (server === "postgres") this.checks.afterBooks(method);
   }

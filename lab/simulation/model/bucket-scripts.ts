@@ -32,6 +32,8 @@ export interface BucketRules {
   readonly recognisesRepeats: boolean;
   /** Leases give back what they hold when their time is over. */
   readonly sweepsLeases: boolean;
+  /** Leases are taken back before anybody is told "empty". */
+  readonly takesLeasesBack: boolean;
 }
 
 export const REAL_BUCKET_RULES: BucketRules = {
@@ -41,6 +43,7 @@ export const REAL_BUCKET_RULES: BucketRules = {
   forgetsSweptLeases: true,
   recognisesRepeats: true,
   sweepsLeases: true,
+  takesLeasesBack: true,
 };
 
 /** What the attempts of one call share while they are decided, one after the other. */
@@ -104,7 +107,8 @@ function decide(
   if (has + quantity > perBuyerMax) return BUCKET_VERDICTS.limit_reached;
   if (!rules.forgetsSweptLeases && leaseId !== null && deciding.leaseLeft === null) deciding.leaseLeft = quantity;
   if (bucket.available + (deciding.leaseLeft ?? 0) < quantity) {
-    if (bucket.available + bucket.leased < quantity) return BUCKET_VERDICTS.empty;
+    const reachable = rules.takesLeasesBack ? bucket.available + bucket.leased : 0;
+    if (reachable < quantity) return BUCKET_VERDICTS.empty;
     takeLeasesBack(bucket);
     deciding.leaseLeft = null;
   }
