@@ -20,7 +20,7 @@ test("the specifications have invariants, each id once", () => {
 
 test("every invariant names at least one file that enforces it, and that file exists", () => {
   const wrong = ROWS.filter(({ enforcedBy }) => {
-    const files = [...enforcedBy.matchAll(/`([^`]+\.(?:ts|sql))`/g)].map((match) => match[1] ?? "");
+    const files = [...enforcedBy.matchAll(/`([^`]+\.(?:ts|sql|lua))`/g)].map((match) => match[1] ?? "");
     return files.length === 0 || files.some((file) => !existsSync(join(ROOT, file)));
   });
   expect(wrong).toEqual([]);
