@@ -59,27 +59,49 @@ export class ModeChanges {
     this.#isStopping = true;
   }
 
-  /** Moves a sale into redis mode. On failure it is in postgres mode again, with the reason. */
+  /** Moves a sale into redis mode. When its buckets cannot be made ready it is in postgres mode again, with the reason. */
   async enter(sale: Sale, reason: string): Promise<void> {
-    const { books, log } = this.#parts;
-    const isOurs = await books.fence({ saleId: sale.id, seenEpoch: sale.epoch, mode: "warming", reason });
+    const isOurs = await this.#parts.books.fence({
+      saleId: sale.id,
+      seenEpoch: sale.epoch,
+      mode: "warming",
+      reason,
+    });
     if (!isOurs) return;
     const epoch = sale.epoch + 1;
     try {
       const fresh = await this.#reread(sale.id);
       const warming: Sale = { ...(fresh ?? sale), mode: "warming", epoch, buckets: sale.buckets };
-      await this.#warmUp(warming);
-      if (!(await books.changeMode({ saleId: sale.id, epoch, from: "warming", to: "redis", reason }))) return;
-      await this.#setGates(warming, true);
-      log.info({ saleId: sale.id, epoch, reason }, "a sale is in redis mode");
-    } catch (error) {
-      const text = `the buckets could not be made ready: ${error instanceof Error ? error.message : String(error)}`;
-      log.warn({ saleId: sale.id, epoch, error }, "a sale could not enter redis mode; it goes on in postgres mode");
-      await books.fence({ saleId: sale.id, seenEpoch: epoch, mode: "postgres", reason: text });
-      if (!isFault(error)) throw error;
+      if (await this.#tryWarmUp(warming)) await this.#open(warming, reason);
     } finally {
       await this.#reread(sale.id);
     }
+  }
+
+  async #tryWarmUp(warming: Sale): Promise<boolean> {
+    const { books, log } = this.#parts;
+    const { id: saleId, epoch } = warming;
+    try {
+      await this.#warmUp(warming);
+      return true;
+    } catch (error) {
+      const text = `the buckets could not be made ready: ${error instanceof Error ? error.message : String(error)}`;
+      log.warn({ saleId, epoch, error }, "a sale could not enter redis mode; it goes on in postgres mode");
+      await books.fence({ saleId, seenEpoch: epoch, mode: "postgres", reason: text });
+      if (!isFault(error)) throw error;
+      return false;
+    }
+  }
+
+  /**
+   * From here on somebody may have bought, so nothing is taken back on an error: whether the mode was changed, and which
+   * gate is open, the next pass finds out and completes.
+   */
+  async #open(warming: Sale, reason: string): Promise<void> {
+    const { id: saleId, epoch } = warming;
+    if (!(await this.#parts.books.changeMode({ saleId, epoch, from: "warming", to: "redis", reason }))) return;
+    await this.#setGates(warming, true);
+    this.#parts.log.info({ saleId, epoch, reason }, "a sale is in redis mode");
   }
 
   /** Somebody died while warming. What is in the buckets is not known, so it starts anew, or selling goes on without. */
