@@ -141,7 +141,8 @@ export class BucketAuditor {
     const looks: BucketLook[] = [];
     const violations: PlaceViolation[] = [];
     let trouble: PlacesTrouble | null = null;
-    for (const own of item.buckets) {
+    // Where Postgres alone decides, its orders were never granted to anybody: there are no buckets to add up.
+    for (const own of isOfBuckets(before) ? item.buckets : []) {
       const { bucket } = own;
       const audit = audits.get(keyOf({ itemId, bucket })) ?? null;
       const prefix = this.#prefixOf({ itemId, bucket, epoch: before.epoch });
@@ -174,6 +175,11 @@ export class BucketAuditor {
 /** Units are in buckets, and gates may be open. */
 function isInBuckets(booked: BookedSale): boolean {
   return booked.mode === "redis" || booked.mode === "draining";
+}
+
+/** The epoch's units go, or are about to go, through buckets. */
+function isOfBuckets(booked: BookedSale): boolean {
+  return isInBuckets(booked) || booked.mode === "warming";
 }
 
 function grantsOf(booked: BookedSale): string {
