@@ -83,8 +83,8 @@ export function* findFalseEmpties(
     if (record.op !== "reserve" || record.answer?.kind !== "refused" || record.completeNs === null) continue;
     const { reason } = record.answer;
     const { invokeNs, completeNs, quantity } = record;
-    if (reason === "empty" && bound.max(invokeNs, completeNs) <= total - quantity) {
-      const taken = bound.max(invokeNs, completeNs);
+    const taken = bound.max(invokeNs, completeNs);
+    if (reason === "empty" && taken <= total * (1 - allowances.scatteredShare) - quantity) {
       yield { check: 6, text: `${record.rid} heard "empty" while at most ${taken} of ${total} units were taken` };
     }
     if (reason === "sold_out") {

@@ -22,6 +22,11 @@ export interface Allowances {
   readonly gapsInFencedEpochs: boolean;
   /** How long units that came back may be on their way before every node offers them. */
   readonly inDoubtMs: number;
+  /**
+   * Share of the stock that may lie in other buckets than the buyer's when "empty" is said: a refill that takes longer than
+   * a moment is not waited for. 0 for an item in one bucket.
+   */
+  readonly scatteredShare: number;
 }
 
 const ACTIVE = new Set(["held", "expiring", "paid"]);

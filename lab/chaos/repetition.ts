@@ -34,7 +34,14 @@ const SETTLES_WITHIN_MS = 10_000;
 const SELLERS = 32;
 const IN_DOUBT_MS = 10_000;
 
-const STRICT: Allowances = { recordedLoss: false, gapsInFencedEpochs: true, inDoubtMs: IN_DOUBT_MS };
+const STRICT: Allowances = {
+  recordedLoss: false,
+  gapsInFencedEpochs: true,
+  inDoubtMs: IN_DOUBT_MS,
+  scatteredShare: 0,
+};
+/** Of an item in several buckets. */
+const SCATTERED_SHARE = 0.1;
 
 export interface RepetitionOptions {
   readonly scenario: Scenario;
@@ -218,9 +225,11 @@ class Repetition {
     figures: { downtimeMs: number; recoveryMs: number; left: number },
   ): RepetitionReport {
     const { scenario, variant, repetition, seed, stack } = this.#options;
-    const allowances = { ...STRICT, ...variant.allowances };
+    const scatteredShare = history.terms.buckets > 1 ? SCATTERED_SHARE : 0;
+    const allowances = { ...STRICT, scatteredShare, ...variant.allowances };
     const found = checkHistory(history, allowances);
-    const operations = operationsOf(history, allowances.inDoubtMs);
+    // The sequential model knows one stock; that of several buckets is one only in the long run.
+    const operations = history.terms.buckets > 1 ? null : operationsOf(history, allowances.inDoubtMs);
     const linearization = operations === null ? "undecided" : linearize(operations, history.terms);
     if (linearization === "impossible") found.push({ check: 8, text: "no sequential order explains the history" });
     const active = history.orders.filter((order) => ["held", "expiring", "paid"].includes(order.status));
