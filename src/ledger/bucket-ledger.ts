@@ -279,14 +279,14 @@ export class BucketLedger implements Ledger {
   /** Brings units and asks again, once. What could not be found out is unknown, never empty. */
   async #answerEmpties(share: Share, empties: readonly number[], outcomes: Outcome[]): Promise<void> {
     const { sale, address, attempts } = share;
-    const again = empties.flatMap((index) => attempts[index] ?? []);
+    const refused = empties.flatMap((index) => attempts[index] ?? []);
+    const retried: Share = { ...share, attempts: refused, places: null };
     try {
-      const { stock, hasArrived } = await this.#empties.handle({ sale, address, attempts: again });
+      const again = await this.#empties.handle({ sale, address, attempts: refused }, () => this.#ask(retried));
+      const { stock, answer } = again;
       const last = stock.total > 0 && stock.sold === stock.total ? SOLD_OUT : EMPTY;
       for (const index of empties) outcomes[index] = last;
-      if (!hasArrived) return;
-      const retried: Share = { ...share, attempts: again, places: null };
-      const answer = await this.#ask(retried);
+      if (answer === null) return;
       const read = this.#read(retried, answer);
       if (read.repeats.length > 0) await this.#answerRepeats(retried, answer, read.repeats, read.outcomes);
       for (const [position, index] of empties.entries()) outcomes[index] = read.outcomes[position] ?? last;

@@ -1,8 +1,8 @@
 /**
  * What happens when a bucket has too few units: asks Postgres, and has units brought before anybody is turned away.
  *
- * Units may be free, on their way, or in another bucket of the item; splitting stock must strand none of them. All who
- * come up empty at a bucket at the same time share one top-up, and nobody waits longer than a moment for it.
+ * Units may be free, on their way, or in another bucket of the item; splitting stock must strand none of them. Those who
+ * come up empty take turns, and nobody waits longer than a moment.
  */
 import { Fault } from "../domain/faults.ts";
 import type { Sale } from "../domain/sale.ts";
@@ -25,7 +25,8 @@ export interface EmptyDeskParts {
 export class EmptyDesk {
   readonly #parts: EmptyDeskParts;
   readonly #question: StockQuestion;
-  readonly #underway = new Map<string, Promise<number>>();
+  /** By item: the end of the last turn. Never rejects. */
+  readonly #turns = new Map<number, Promise<unknown>>();
 
   constructor(parts: EmptyDeskParts) {
     this.#parts = parts;
@@ -33,53 +34,68 @@ export class EmptyDesk {
   }
 
   /**
-   * The item's stock in Postgres, asked after the bucket came up empty, and whether units have arrived at the bucket
-   * since. Throws when that cannot be found out, or when the sale is in another epoch: then nobody is turned away.
+   * The item's stock in Postgres, asked after the bucket came up empty; and, if units could be brought to the bucket, what
+   * asking again has answered. Throws when that cannot be found out, or when the sale is in another epoch: then nobody is
+   * turned away.
    */
-  async handle(request: {
-    readonly sale: Sale;
-    readonly address: BucketEpoch;
-    readonly attempts: readonly Attempt[];
-  }): Promise<{ stock: Stock; hasArrived: boolean }> {
+  async handle<Answer>(
+    request: { readonly sale: Sale; readonly address: BucketEpoch; readonly attempts: readonly Attempt[] },
+    askAgain: () => Promise<Answer>,
+  ): Promise<{ stock: Stock; answer: Answer | null }> {
     const { sale, address, attempts } = request;
-    const stock = await this.#question.ask(address.itemId);
-    if (stock.epoch !== address.epoch) {
-      throw new Fault("LEDGER_FENCED", { internal: `epoch ${address.epoch}, Postgres has ${stock.epoch}` });
+    const { itemId, bucket, epoch } = address;
+    const stock = await this.#question.ask(itemId);
+    if (stock.epoch !== epoch) {
+      throw new Fault("LEDGER_FENCED", { internal: `epoch ${epoch}, Postgres has ${stock.epoch}` });
     }
     // Granted units may lie in a sibling, or be on their way here.
-    if (stock.free + stock.granted <= 0) return { stock, hasArrived: false };
+    if (stock.free + stock.granted <= 0) return { stock, answer: null };
     const wanted = attempts.reduce((units, attempt) => units + attempt.quantity, 0);
     const units = Math.max(wanted, shareOf(stock.free, sale.buckets));
-    const { itemId, bucket } = address;
-    const arrival = this.#topUp(address, () => this.#parts.relay.topUp({ sale, itemId, bucket, units }));
-    return { stock, hasArrived: await this.#inTime(address, arrival) };
+    const bring = () => this.#parts.relay.topUp({ sale, itemId, bucket, units });
+    return { stock, answer: await this.#takeTurn(itemId, bring, askAgain) };
   }
 
-  /** One at a time for a bucket; who comes meanwhile gets the same answer. */
-  #topUp(address: BucketEpoch, begin: () => Promise<number>): Promise<number> {
-    const key = keyOf(address);
-    const known = this.#underway.get(key);
-    if (known !== undefined) return known;
-    const work = begin().finally(() => {
-      if (this.#underway.get(key) === work) this.#underway.delete(key);
+  /**
+   * Brings units and asks again, one bucket of the item after the other: two that bring at the same time would take the
+   * last units from each other for ever. Null when nothing came in time; a turn that hangs ends with its waiting time.
+   */
+  #takeTurn<Answer>(
+    itemId: number,
+    bring: () => Promise<number>,
+    askAgain: () => Promise<Answer>,
+  ): Promise<Answer | null> {
+    const before = this.#turns.get(itemId) ?? Promise.resolve();
+    const turn = this.#inTime(async (isOver) => {
+      await before;
+      if (isOver()) return null;
+      // Once somebody was told that he is too late, nothing may be reserved for him any more.
+      return (await bring()) > 0 && !isOver() ? askAgain : null;
     });
-    this.#underway.set(key, work);
-    return work;
+    const ended = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#turns.set(itemId, ended);
+    void ended.then(() => {
+      if (this.#turns.get(itemId) === ended) this.#turns.delete(itemId);
+    });
+    return turn;
   }
 
-  /** False after the waiting time; who comes up empty after that begins anew. */
-  #inTime(address: BucketEpoch, arrival: Promise<number>): Promise<boolean> {
+  #inTime<Answer>(prepare: (isOver: () => boolean) => Promise<(() => Promise<Answer>) | null>): Promise<Answer | null> {
     return new Promise((resolve, reject) => {
+      let isOver = false;
       const cancel = this.#parts.clock.setTimer(TOP_UP_WAIT_MS_MAX, () => {
-        const key = keyOf(address);
-        if (this.#underway.get(key) === arrival) this.#underway.delete(key);
-        resolve(false);
+        isOver = true;
+        resolve(null);
       });
-      arrival.then((units) => resolve(units > 0), reject).finally(cancel);
+      prepare(() => isOver)
+        .then((askAgain) => {
+          cancel();
+          return askAgain === null || isOver ? null : askAgain();
+        })
+        .then(resolve, reject);
     });
   }
-}
-
-function keyOf({ itemId, bucket, epoch }: BucketEpoch): string {
-  return `${itemId}.${bucket}.${epoch}`;
 }
