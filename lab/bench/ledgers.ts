@@ -30,7 +30,8 @@ const WARM_UP_MS = 1_500;
 const DURATION_MS = 4_000;
 const STEADY_DURATION_MS = 6_000;
 const REQUESTS_MAX = 200_000;
-const REFUSALS = 60_000;
+/** So few that their signatures are fresh when the last of them is sent. */
+const REFUSALS = 20_000;
 const STEADY_SHARE = 0.7;
 const FOLLOW_EVERY = 100;
 const HOUR_MS = 3_600_000;
