@@ -75,6 +75,13 @@ test("shows who decides about the stock and what each bucket has, and then that 
       return accepted.length === 2 && accepted.reduce((sum, text) => sum + Number(text), 0) === 3;
     });
     expect(await page.getByRole("alert").filter({ hasText: "Redis" }).count()).toBe(0);
+    await page.getByRole("button", { name: "Audit now" }).click();
+    await page.getByText("Balanced.").waitFor();
+    const places = await page
+      .getByRole("region", { name: "Places of the units" })
+      .locator("tbody td")
+      .allTextContents();
+    expect(places.slice(-2)).toEqual(["10", "10"]);
     await expectNothingSideways(page);
   }
 

@@ -45,6 +45,13 @@ export function AuditPanel({ watch }: { watch: SaleWatch }) {
 
 function Verdict({ report }: { report: AuditReport }) {
   const units = report.items.reduce((sum, item) => sum + item.total, 0);
+  if (report.balanced && report.unproven !== null) {
+    return (
+      <p class="notice warn">
+        <strong>PostgreSQL is balanced, Redis is unproven.</strong> {report.unproven} Audit again when it answers.
+      </p>
+    );
+  }
   if (report.balanced) {
     return (
       <p class="notice good">
@@ -69,39 +76,73 @@ function Verdict({ report }: { report: AuditReport }) {
   );
 }
 
-const COLUMNS = ["total", "free", "held", "ordersHeld", "sold", "ordersSold", "inFlight"] as const;
-const HEADINGS: Record<(typeof COLUMNS)[number], string> = {
+const BOOKS = {
   total: "Total",
   free: "Free",
+  granted: "Granted to Redis",
   held: "Held",
   ordersHeld: "Held, by orders",
   sold: "Sold",
   ordersSold: "Sold, by orders",
   inFlight: "In flight",
-};
+} as const;
+
+const PLACES = {
+  free: "Free",
+  unapplied: "On the way",
+  available: "In buckets",
+  leased: "Leased to nodes",
+  uncommitted: "Accepted, not committed",
+  held: "Held",
+  sold: "Sold",
+  sum: "Sum",
+  total: "Total",
+} as const;
 
 function Proof({ report }: { report: AuditReport }) {
+  const placed = report.items.flatMap(({ sku, places }) => (places === null ? [] : [{ sku, ...places }]));
+  return (
+    <>
+      <Figures label="Figures of the audit" headings={BOOKS} rows={report.items} />
+      {placed.length > 0 && (
+        <>
+          <p class="small soft">Where the units are, by a look at both a moment later:</p>
+          <Figures label="Places of the units" headings={PLACES} rows={placed} />
+        </>
+      )}
+    </>
+  );
+}
+
+interface FiguresProps<Column extends string> {
+  readonly label: string;
+  readonly headings: Readonly<Record<Column, string>>;
+  readonly rows: readonly (Readonly<Record<NoInfer<Column>, number>> & { readonly sku: string })[];
+}
+
+function Figures<Column extends string>({ label, headings, rows }: FiguresProps<Column>) {
+  const columns = Object.keys(headings) as Column[];
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-    <section class="scroll" tabIndex={0} aria-label="Figures of the audit">
+    <section class="scroll" tabIndex={0} aria-label={label}>
       <table class="grid">
         <thead>
           <tr>
             <th scope="col">Item</th>
-            {COLUMNS.map((column) => (
+            {columns.map((column) => (
               <th key={column} scope="col" class="number">
-                {HEADINGS[column]}
+                {headings[column]}
               </th>
             ))}
           </tr>
         </thead>
         <tbody>
-          {report.items.map((item) => (
-            <tr key={item.sku}>
-              <th scope="row">{item.sku}</th>
-              {COLUMNS.map((column) => (
+          {rows.map((row) => (
+            <tr key={row.sku}>
+              <th scope="row">{row.sku}</th>
+              {columns.map((column) => (
                 <td key={column} class="number">
-                  {formatCount(item[column])}
+                  {formatCount(row[column])}
                 </td>
               ))}
             </tr>

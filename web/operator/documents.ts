@@ -116,6 +116,19 @@ export interface OrderPage {
   readonly next: string | null;
 }
 
+/** Where an item's units are while Redis sells: seven places that sum up to the total. */
+export interface Places {
+  readonly total: number;
+  readonly free: number;
+  readonly unapplied: number;
+  readonly available: number;
+  readonly leased: number;
+  readonly uncommitted: number;
+  readonly held: number;
+  readonly sold: number;
+  readonly sum: number;
+}
+
 export interface AuditReport {
   readonly balanced: boolean;
   readonly takenAt: number;
@@ -123,8 +136,11 @@ export interface AuditReport {
     readonly inFlight: number;
     readonly ordersHeld: number;
     readonly ordersSold: number;
+    readonly places: Places | null;
   })[];
   readonly violations: readonly { readonly code: string; readonly sku: string; readonly text: string }[];
+  /** Why the buckets could not be looked at; null when they were, or there are none. */
+  readonly unproven: string | null;
 }
 
 export interface Ban {
