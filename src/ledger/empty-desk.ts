@@ -69,8 +69,7 @@ export class EmptyDesk {
     const turn = this.#inTime(async (isOver) => {
       await before;
       if (isOver()) return null;
-      // Once somebody was told that he is too late, nothing may be reserved for him any more.
-      return (await bring()) > 0 && !isOver() ? askAgain : null;
+      return (await bring()) > 0 ? askAgain : null;
     });
     const ended = turn.then(
       () => undefined,
@@ -93,6 +92,7 @@ export class EmptyDesk {
       prepare(() => isOver)
         .then((askAgain) => {
           cancel();
+          // Once somebody was told that nothing came, nothing may be reserved for him any more.
           return askAgain === null || isOver ? null : askAgain();
         })
         .then(resolve, reject);

@@ -179,6 +179,29 @@ describe("stock and holders", () => {
     expect(everybody.length).toBe(25);
   });
 
+  test("a cursor of an epoch that is over begins anew where it must, and leaves nobody out", async () => {
+    const world = await BucketWorld.inRedis({ stock: 40 });
+    const read = async (from: string) => {
+      const seen: string[] = [];
+      let cursor = from;
+      for (let isLast = false; !isLast; ) {
+        const page = await world.routed.readHolders({ itemId: ITEM_ID, cursor, rowsMax: 10 });
+        seen.push(...page.buyerIds);
+        isLast = page.cursor === cursor;
+        cursor = page.cursor;
+      }
+      return { seen, cursor };
+    };
+    for (const buyer of ["a", "b", "c"]) await world.reserve([attemptOf(buyer)]);
+    const { cursor } = await read("");
+    for (const buyer of ["d", "e"]) await world.reserve([attemptOf(buyer)]);
+    await world.leaveRedis();
+    await world.enterRedis();
+    await world.reserve([attemptOf("f")]);
+    const { seen } = await read(cursor);
+    for (const buyer of ["d", "e", "f"]) expect(seen).toContain(buyer);
+  });
+
   test("holders whose entries were trimmed come from Postgres", async () => {
     const world = await BucketWorld.inRedis({ stock: 40 });
     for (const buyer of ["a", "b", "c", "d"]) await world.reserve([attemptOf(buyer)]);
