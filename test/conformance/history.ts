@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import type { Rid } from "../../src/domain/ids.ts";
 import type { Sale } from "../../src/domain/sale.ts";
 import type { BatchOutcome } from "../../src/ports/ledger.ts";
+import { waitUntil } from "../support/waiting.ts";
 import { buyerOf, itemIdOf, type LedgerFixture, type LedgerTraits, present, ridOf } from "./ledger-fixture.ts";
 import { LedgerModel } from "./model.ts";
 
@@ -104,14 +105,25 @@ export class History {
   async #reserve(): Promise<string> {
     const item = this.#dice(this.#sale.items.length);
     const wishes = this.#drawWishes(item);
-    const { outcomes } = await this.#fixture.ledger.reserve({
-      saleId: this.#sale.id,
-      itemId: itemIdOf(this.#sale, item),
-      epoch: this.#sale.epoch,
-      attempts: wishes.map((wish) => ({ rid: wish.rid, buyerId: buyerOf(wish.buyer), quantity: wish.quantity })),
-    });
     const expected = wishes.map((wish) => this.#model.attempt(wish));
-    assert.deepEqual(outcomes.map(wordOf), expected);
+    const ask = async (): Promise<string[]> => {
+      const { outcomes } = await this.#fixture.ledger.reserve({
+        saleId: this.#sale.id,
+        itemId: itemIdOf(this.#sale, item),
+        epoch: this.#sale.epoch,
+        attempts: wishes.map((wish) => ({ rid: wish.rid, buyerId: buyerOf(wish.buyer), quantity: wish.quantity })),
+      });
+      return outcomes.map(wordOf);
+    };
+    let words = await ask();
+    if (!this.#traits.isOneQueue && expected[0] === "held" && words[0] === "empty") {
+      // On a busy machine buckets may take too long to collect the units; they must be there for who asks again.
+      words = await waitUntil("units that are there to be sold", async () => {
+        const again = await ask();
+        return again[0] === "empty" ? null : again;
+      });
+    }
+    assert.deepEqual(words, expected);
     return "reserve";
   }
 
