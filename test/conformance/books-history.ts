@@ -69,7 +69,7 @@ export class BooksHistory {
       [4, () => this.#fence()],
       [8, () => this.#reserve()],
       [10, () => this.#end()],
-      [4, () => this.#pay()],
+      [6, () => this.#pay()],
       [2, () => this.#adjust()],
       [5, () => this.#passTime()],
     ];
@@ -173,20 +173,16 @@ export class BooksHistory {
     return taken.has(seq) ? highest + 1 : seq;
   }
 
+  /** Now and then with a rid that a bucket accepted before, of this item or another, for as many units or others. */
   #drawRow(address: Address, taken: ReadonlySet<number>): CommitRow {
-    const buyerId = buyerOf(this.#dice(BUYERS));
-    const isReused = this.#dice(10) === 0;
-    const key = `key-${isReused ? this.#dice(this.#names + 1) : this.#newName()}`;
-    const far = this.#dice(8) === 0;
-    const promisedUntil = this.#nowMs + this.#sale.holdMs + (far ? 60_000 : this.#dice(10_001) - 5_000);
-    const quantity = 1 + this.#dice(this.#sale.perBuyerMax);
-    return {
-      seq: this.#nextSeq(address, taken),
-      rid: ridOf(this.#sale, buyerId, key),
-      buyerId,
-      quantity,
-      promisedUntil,
-    };
+    const known = this.#dice(10) === 0 ? this.#drawAccepted()?.row : undefined;
+    const fresh = buyerOf(this.#dice(BUYERS));
+    const { rid, buyerId } = known ?? { rid: ridOf(this.#sale, fresh, `key-${this.#newName()}`), buyerId: fresh };
+    const isFar = this.#dice(8) === 0;
+    const promisedUntil = this.#nowMs + this.#sale.holdMs + (isFar ? 60_000 : this.#dice(10_001) - 5_000);
+    const isSame = known !== undefined && this.#dice(3) > 0;
+    const quantity = isSame ? known.quantity : 1 + this.#dice(this.#sale.perBuyerMax);
+    return { seq: this.#nextSeq(address, taken), rid, buyerId, quantity, promisedUntil };
   }
 
   /** New rows and rows of earlier batches, whole or in part, in any order. Rids and numbers are each unique. */
@@ -358,10 +354,13 @@ export class BooksHistory {
     const amount = { amount: quantity * 1_000 + (isRight ? 0 : 1), currency: "EUR" };
     await this.#bothOrders((on) => on.attachPayment({ rid, paymentId: payment.paymentId }));
     if (this.#dice(2) === 0) await this.#bothOrders((on) => on.settlePayment({ ...payment, amount }));
-    const other = this.#drawRid();
-    const late = { ...payment, paymentId: `pay-${other}` };
-    const units = this.#model.tables.data.orders.get(other ?? "")?.quantity ?? 0;
-    await this.#bothOrders((on) => on.settlePayment({ ...late, amount: { amount: units * 1_000, currency: "EUR" } }));
+    // Mostly late money: whose hold has ended meanwhile, or was paid already.
+    const begun = [...this.#model.tables.data.orders.values()].filter((order) => order.paymentId !== null);
+    const late = begun[this.#dice(Math.max(1, begun.length))];
+    if (late === undefined) return "pay";
+    const units = { amount: late.quantity * 1_000, currency: "EUR" };
+    const lateId = `pay-${late.rid}`;
+    await this.#bothOrders((on) => on.settlePayment({ ...payment, paymentId: lateId, amount: units }));
     return "pay";
   }
 

@@ -60,9 +60,9 @@ function describeGrants(fixture: () => BooksFixture): void {
     assert.deepEqual(await unsettled(), [grant, recall]);
     await assertEquations(fixture(), sale.id);
     const [, , version = 0] = await places(fixture(), sale);
-    for (let times = 0; times < 2; times++) {
-      await books.settleGrant({ grantId: grant.grantId, movedUnits: 3 });
-      await books.settleGrant({ grantId: recall.grantId, movedUnits: -1 });
+    for (const isAgain of [false, true]) {
+      await books.settleGrant({ grantId: grant.grantId, movedUnits: isAgain ? 0 : 3 });
+      await books.settleGrant({ grantId: recall.grantId, movedUnits: isAgain ? -2 : -1 });
     }
     assert.deepEqual(await unsettled(), []);
     assert.deepEqual(await places(fixture(), sale), [5, 4, version + 1]);

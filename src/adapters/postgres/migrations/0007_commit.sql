@@ -2,6 +2,8 @@
 --
 -- Locks, in the one order of the whole schema: sale fence (shared) → orders → buyer_hold → stock. Everything here is
 -- idempotent by rid and by number, so a worker repeats whatever had no answer. The hot stock row comes last.
+-- Rows are looked up one by one (LATERAL … LIMIT 1, scalar subqueries): a join would read the bucket once for each row
+-- as soon as the statistics lag behind.
 
 -- Counts the numbers of rids that are orders already, but not here, as void; tells the bucket. Moves no units itself.
 CREATE FUNCTION void_reused(
@@ -9,7 +11,7 @@ CREATE FUNCTION void_reused(
   in_rids text[], in_buyers text[], in_quantities integer[], in_seqs bigint[],
   OUT numbers integer, OUT units integer
 ) LANGUAGE plpgsql
-  SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off
+  SET enable_seqscan = off SET jit = off
 AS $$
 BEGIN
   WITH counted AS (
@@ -18,7 +20,9 @@ BEGIN
       SELECT concat_ws('.', 'reused', in_item, in_epoch, in_bucket, r.seq), in_item, in_sale, '', r.quantity, in_epoch,
              in_bucket, r.seq, 'void', 'key_reused', 0, i.price_amount * r.quantity, now_ms(), now_ms()
         FROM unnest(in_rids, in_buyers, in_quantities, in_seqs) r (rid, buyer, quantity, seq)
-        JOIN orders o ON o.rid = r.rid JOIN item i ON i.item_id = in_item
+       CROSS JOIN LATERAL (SELECT k.rid, k.item_id, k.epoch, k.status, k.buyer_id, k.quantity
+                             FROM orders k WHERE k.rid = r.rid LIMIT 1) o
+        JOIN item i ON i.item_id = in_item
        WHERE (o.item_id <> in_item OR o.epoch <> in_epoch)
          AND NOT (o.status = 'lost' AND o.item_id = in_item AND o.buyer_id = r.buyer AND o.quantity = r.quantity)
        ORDER BY r.seq
@@ -51,7 +55,9 @@ BEGIN
                       WHEN o.reason = 'key_reused' AND EXISTS (SELECT 1 FROM orders x WHERE x.rid = r.rid) THEN 'K'
                       ELSE 'S' END AS verdict
             FROM unnest(in_rids, in_seqs, in_promised) WITH ORDINALITY r (rid, seq, promised, n)
-            LEFT JOIN orders o ON o.item_id = in_item AND o.epoch = in_epoch AND o.bucket = in_bucket AND o.seq = r.seq) j;
+            LEFT JOIN LATERAL (SELECT k.rid, k.hold_until, k.changed_tx, k.reason FROM orders k
+                                WHERE k.item_id = in_item AND k.epoch = in_epoch AND k.bucket = in_bucket
+                                  AND k.seq = r.seq LIMIT 1) o ON true) j;
 END $$;
 
 -- Verdicts, a character a row: C committed with the promised end, L committed with `late_until` (the promise was too far
@@ -78,7 +84,7 @@ DECLARE
   new_buyers text[] := '{}';
   new_quantities integer[] := '{}';
   are_all_kept boolean := true;
-  revived integer;
+  revived text[];
   reused_numbers integer := 0;
   reused_units integer := 0;
 BEGIN
@@ -114,12 +120,14 @@ BEGIN
       are_all_kept := are_all_kept AND made.are_kept;
     END IF;
     EXIT WHEN round = 2 OR cardinality(new_rids) = cardinality(in_rids);
-    DELETE FROM orders o USING unnest(in_rids, in_buyers, in_quantities, in_seqs) r (rid, buyer, quantity, seq)
-      WHERE o.rid = r.rid AND o.status = 'lost' AND o.item_id = in_item AND o.buyer_id = r.buyer
-        AND o.quantity = r.quantity AND NOT EXISTS (SELECT 1 FROM orders taken WHERE taken.item_id = in_item
-              AND taken.epoch = in_epoch AND taken.bucket = in_bucket AND taken.seq = r.seq);
-    GET DIAGNOSTICS revived = ROW_COUNT;
-    EXIT WHEN revived = 0;
+    revived := ARRAY(
+      SELECT r.rid FROM unnest(in_rids, in_buyers, in_quantities, in_seqs) r (rid, buyer, quantity, seq)
+       WHERE (SELECT o.status = 'lost' AND o.item_id = in_item AND o.buyer_id = r.buyer AND o.quantity = r.quantity
+                FROM orders o WHERE o.rid = r.rid)
+         AND (SELECT true FROM orders taken WHERE taken.item_id = in_item AND taken.epoch = in_epoch
+                 AND taken.bucket = in_bucket AND taken.seq = r.seq) IS NULL);
+    EXIT WHEN cardinality(revived) = 0;
+    DELETE FROM orders o WHERE o.rid = ANY (revived) AND o.status = 'lost';
   END LOOP;
   IF cardinality(new_rids) < cardinality(in_rids) THEN
     SELECT v.numbers, v.units INTO reused_numbers, reused_units
