@@ -91,6 +91,38 @@ describe("GCRA table", () => {
     for (const key of ["a", "b", "c", "d", "e", "f", "g", "h"]) expect(ask(table, key, 1)).toBe(false);
   });
 
+  test("learns what others used on top of what it used since it told, and never less than it knows", () => {
+    const limits = [{ count: 5, periodMs: 1_000 }];
+    const table = new GcraTable({ hash: hash(), limits, entriesMax: 64, recordsUses: true });
+    const waitMs = () => table.waitMs(table.slotOf("a", 100), 100);
+    ask(table, "a", 100);
+    const { slots, keys, counts } = table.takeUses(10);
+    expect(counts).toEqual([1]);
+    const learn = (aheadMs: number, key = keys[0] ?? "") =>
+      table.learn({ slot: slots[0] ?? 0, key, aheadMs: [aheadMs], atMs: 100 });
+    ask(table, "a", 100);
+    ask(table, "a", 100);
+    learn(5_000, "0".repeat(16));
+    expect(waitMs()).toBe(0);
+    // 1,000 ms of others and of the first use, 400 ms of the two since; 800 ms may be ahead.
+    learn(1_000);
+    expect(waitMs()).toBe(600);
+    learn(0);
+    expect(waitMs()).toBe(600);
+    expect(table.takeUses(10).counts).toEqual([2]);
+    expect(table.takeUses(10).counts).toEqual([]);
+  });
+
+  test("a slot that another key took over tells nothing of the one before", () => {
+    const limits = [{ count: 5, periodMs: 1_000 }];
+    const table = new GcraTable({ hash: hash(), limits, entriesMax: 8, recordsUses: true });
+    for (let count = 0; count < 100; count += 1) ask(table, `stranger-${count}`, count);
+    const { keys, counts } = table.takeUses(100);
+    expect(new Set(keys).size).toBe(keys.length);
+    expect(keys).toHaveLength(8);
+    expect(counts.every((count) => count === 1)).toBe(true);
+  });
+
   test("limits of zero are off", () => {
     const table = new GcraTable({ hash: hash(), limits: [{ count: 0, periodMs: 1_000 }], entriesMax: 64 });
     expect(table.isOff).toBe(true);
