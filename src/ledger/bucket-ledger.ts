@@ -284,7 +284,7 @@ export class BucketLedger implements Ledger {
     try {
       const again = await this.#empties.handle({ sale, address, attempts: refused }, () => this.#ask(retried));
       const { stock, answer } = again;
-      const last = stock.total > 0 && stock.sold === stock.total ? SOLD_OUT : EMPTY;
+      const last = stock.sold === stock.total ? SOLD_OUT : EMPTY;
       for (const index of empties) outcomes[index] = last;
       if (answer === null) return;
       const read = this.#read(retried, answer);
