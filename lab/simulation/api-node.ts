@@ -63,6 +63,6 @@ export function reportTo(
   node: { readonly ports: ProcessPorts; readonly process: SimProcess; readonly roles: readonly string[] },
 ): void {
   const { ports, process, roles } = node;
-  const canReachRedis = () => world.redisReachedAgoMs(process) < REACHED_MS_MAX;
+  const canReachRedis = () => world.faults.redisReachedAgoMs(process) < REACHED_MS_MAX;
   createNodeReporter({ ...ports, nodeId: process.id, roles, canReachRedis }).start();
 }

@@ -134,7 +134,7 @@ export class Checks {
       const { sold, total } = this.#world.books.tables.stockRow(ITEM_ID);
       if (sold !== total) this.#fail("L2", `${attempt.rid} was told sold_out; ${sold} of ${total} are sold`);
     }
-    if (reason !== "empty" || this.#wasTroubled(askedAtMs)) return;
+    if (reason !== "empty" || this.#wasTroubled(askedAtMs) || this.#lostRace(askedAtMs)) return;
     const least = this.leastSellable(askedAtMs - TRANSIT_MS_MAX);
     if (least >= attempt.quantity) {
       this.#fail("L2", `${attempt.rid} was told empty; ${least} units could be sold all the time`);
@@ -177,17 +177,25 @@ export class Checks {
     return least;
   }
 
+  /** While units were brought to his bucket somebody else took some: he is told the truth about his bucket. */
+  #lostRace(askedAtMs: number): boolean {
+    if (this.#world.config.buckets === 1) return false;
+    return this.#sellable.some(({ atMs, units }, index) => {
+      return atMs >= askedAtMs && units < (this.#sellable[index - 1]?.units ?? units);
+    });
+  }
+
   #wasTroubled(askedAtMs: number): boolean {
-    const { schedule, faultsUntilMs, healedAtMs, config } = this.#world;
+    const { schedule, faults, healedAtMs, config } = this.#world;
     const isRough = askedAtMs < healedAtMs && (config.redis.late > 0 || config.postgres.late > 0);
     const hasFaults = schedule.events.some((event) => event.kind !== "arrive");
-    return isRough || (hasFaults && askedAtMs < faultsUntilMs + 12_000);
+    return isRough || (hasFaults && askedAtMs < faults.untilMs + 12_000);
   }
 
   #checkConstraints(refusals: readonly string[]): void {
     for (const constraint of refusals.slice(this.#refusals)) {
       // Late money takes units that the bucket learns of a moment later; Postgres then refuses what it let pass.
-      if (constraint === "per_buyer" && this.#world.hadLateMoney) continue;
+      if (constraint === "per_buyer" && this.#world.faults.hadLateMoney) continue;
       this.#fail("CHECK", `${constraint} had to hold`);
     }
     this.#refusals = refusals.length;

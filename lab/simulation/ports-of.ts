@@ -12,6 +12,7 @@ import type { PaymentProvider } from "../../src/ports/payment-provider.ts";
 import type { Random } from "../../src/ports/random.ts";
 import type { Log } from "../../src/ports/telemetry.ts";
 import type { SeededRandom } from "../swarm/seeded-random.ts";
+import type { Server } from "./faults.ts";
 import { Link, overLink, type Weather } from "./link.ts";
 import { ModelDirectory, salesOf } from "./model/model-sale.ts";
 import { ProcessClock, type SimProcess } from "./timeline.ts";
@@ -101,18 +102,18 @@ export interface ProcessPorts {
 
 /** Builds them. `random` is the stream of this life of the process. */
 export function createPorts(world: World, process: SimProcess, random: SeededRandom): ProcessPorts {
-  const link = (server: "redis" | "postgres" | "provider", code: LinkFault, patienceMs: number): Link =>
+  const link = (server: Server, code: LinkFault, patienceMs: number): Link =>
     new Link({
       timeline: world.timeline,
       process,
       random,
       patienceMs,
-      weather: (): Weather => world.weatherOf(server),
-      isDown: () => world.isDown(server, process),
+      weather: (): Weather => world.faults.weatherOf(server),
+      isDown: () => world.faults.isDown(server, process),
       unavailable: (why) => new Fault(code, { internal: why }),
       onDecided: (method, request) => world.onDecided({ server, method, request, process }),
-      takeTrap: (trapped, method) => world.takeTrap(trapped, method),
-      onTrapped: (trapped, trap) => world.onTrapped(trapped, trap),
+      takeTrap: (trapped, method) => world.faults.takeTrap(trapped, method),
+      onTrapped: (trapped, trap) => world.faults.onTrapped(trapped, trap),
     });
   const redis = link("redis", "LEDGER_UNAVAILABLE", REDIS_PATIENCE_MS);
   const database = link("postgres", "DATABASE_UNAVAILABLE", POSTGRES_PATIENCE_MS);

@@ -5,6 +5,7 @@
  * was lost is remembered, because only then may a queued reservation be.
  */
 
+import type { SeededRandom } from "../swarm/seeded-random.ts";
 import type { ServerData } from "./model/bucket-data.ts";
 import { BucketModel } from "./model/bucket-model.ts";
 import type { BucketRules } from "./model/bucket-scripts.ts";
@@ -87,6 +88,16 @@ export class RedisSide {
     if (forMs >= OUTAGE_LOSES_MS) this.hasLost = true;
     if (!this.isDown()) this.downSinceMs = this.#timeline.nowMs;
     this.downUntilMs = Math.max(this.downUntilMs, this.#timeline.nowMs + forMs);
+  }
+
+  /** Somebody deletes entries of every stream by hand. */
+  deleteEntries(entries: number, random: SeededRandom): void {
+    for (const stream of this.primary.data.streams.values()) {
+      for (let count = 0; count < entries && stream.entries.length > 0; count += 1) {
+        stream.entries.splice(random.below(stream.entries.length), 1);
+      }
+    }
+    this.hasLostEntries = true;
   }
 
   #server(): BucketModel {

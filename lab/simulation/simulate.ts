@@ -30,7 +30,7 @@ export async function simulate(
   world.begin();
   const lastMs = schedule.events.reduce((last, event) => Math.max(last, event.atMs), 0);
   await runUnlessFailed(world, lastMs + LAST_EVENT_MARGIN_MS);
-  await runUnlessFailed(world, world.faultsUntilMs);
+  await runUnlessFailed(world, world.faults.untilMs);
   if (world.failure === null) world.heal();
   if (world.failure === null) await comeToRest(world);
   if (world.failure === null) checkPromises(world);

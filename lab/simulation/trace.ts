@@ -30,3 +30,23 @@ export function formatTrace(trace: readonly TraceLine[]): string {
 function showError(_key: string, value: unknown): unknown {
   return value instanceof Error ? value.message : value;
 }
+
+/** Calls that say nothing in a trace. */
+export const QUIET: ReadonlySet<string> = new Set([
+  "readNew",
+  "claimStale",
+  "readSales",
+  "health",
+  "reportNode",
+  "listNodeReports",
+  "readLedgerStates",
+  "audit",
+  "readBooks",
+  "listUnsettledGrants",
+  "listNotes",
+  "takeRefundsDue",
+  "beginExpiry",
+  "hintEvents",
+  "missingSeqs",
+  "sumOrders",
+]);

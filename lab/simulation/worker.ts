@@ -40,7 +40,7 @@ export class SimWorker {
     reportTo(world, { ports, process, roles: ["worker"] });
     if (world.weakened.hasNoConductor === true && world.timeline.nowMs > 0) return;
     const { lock } = world;
-    const canReachPostgres = () => !world.isDown("postgres", process);
+    const canReachPostgres = () => !world.faults.isDown("postgres", process);
     const leadership = new SimLeadership({ lock, process, timeline, canReachPostgres });
     const relay = new Relay(ports);
     const drain = commits.drain.bind(commits);

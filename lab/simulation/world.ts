@@ -17,18 +17,18 @@ import { Ledgerbook } from "./acknowledgements.ts";
 import { ApiNode } from "./api-node.ts";
 import { startBuyer } from "./buyer.ts";
 import { type Acknowledgement, Checks } from "./checks.ts";
-import type { Trap, Weather } from "./link.ts";
+import { Faults, type Server } from "./faults.ts";
 import { BooksModel } from "./model/books-model.ts";
 import type { BooksRules } from "./model/books-tables.ts";
 import type { BucketRules } from "./model/bucket-scripts.ts";
 import { modelItem, modelSale } from "./model/model-sale.ts";
 import { Sleepers } from "./poll-clock.ts";
 import { RedisSide } from "./redis-side.ts";
-import { processNames, type Schedule, type SimConfig, type SimEvent, STORM } from "./schedule.ts";
+import { processNames, type Schedule, type SimConfig, type SimEvent } from "./schedule.ts";
 import { LeaderLock } from "./sim-leadership.ts";
 import { SimProvider } from "./sim-provider.ts";
 import { createProcess, type SimProcess, START_MS, Timeline } from "./timeline.ts";
-import { createLog, type TraceLine } from "./trace.ts";
+import { createLog, QUIET, type TraceLine } from "./trace.ts";
 import { SimWorker } from "./worker.ts";
 
 export const SALE_ID = "sale" as SaleId;
@@ -74,21 +74,16 @@ export class World {
   readonly lock = new LeaderLock();
   readonly book = new Ledgerbook();
   readonly checks: Checks;
+  readonly faults: Faults;
   readonly random: SeededRandom;
   readonly trace: TraceLine[] | null;
   readonly nodes = new Map<string, ApiNode>();
   readonly workers = new Map<string, SimWorker>();
   failure: Failure | null = null;
-  /** The last moment at which any fault was at work. */
-  faultsUntilMs = 0;
   healedAtMs = Number.POSITIVE_INFINITY;
-  hadLateMoney = false;
   readonly #lives = new Map<string, number>();
-  readonly #downUntilMs = { postgres: 0, provider: 0 };
   readonly #subscribers = new Map<SimProcess, ((hint: CommitHint) => void)[]>();
   readonly #followers = new Map<SimProcess, () => void>();
-  readonly #traps: { readonly trap: Trap; readonly forMs: number }[] = [];
-  #stormUntilMs = 0;
 
   constructor(schedule: Schedule, options: { readonly weakened: Weakened; readonly isTraced: boolean }) {
     this.schedule = schedule;
@@ -101,6 +96,7 @@ export class World {
     this.books = new BooksModel({ nowMs, rules: options.weakened.booksRules ?? {} });
     this.provider = new SimProvider(nowMs);
     this.checks = new Checks(this);
+    this.faults = new Faults(this);
     this.books.tables.onAnnounce = (topic) => this.#announce(topic);
     this.books.addSale(saleOf(this.config), [this.config.stock]);
   }
@@ -152,17 +148,6 @@ export class World {
     return createLog(this.trace, () => this.timeline.nowMs, process.id);
   }
 
-  weatherOf(server: "redis" | "postgres" | "provider"): Weather {
-    if (this.timeline.nowMs < this.#stormUntilMs) return STORM;
-    return this.hasHealed ? FAIR : this.config[server];
-  }
-
-  isDown(server: "redis" | "postgres" | "provider", process: SimProcess): boolean {
-    const nowMs = this.timeline.nowMs;
-    if (process.cutUntilMs[server] > nowMs) return true;
-    return (server === "redis" ? this.redis.downUntilMs : this.#downUntilMs[server]) > nowMs;
-  }
-
   /** Some stream has an entry that no worker was given. */
   hasNewEntries(): boolean {
     for (const server of this.redis.servers) {
@@ -171,14 +156,8 @@ export class World {
     return false;
   }
 
-  /** How long this process has not reached Redis, as its pings would tell it. */
-  redisReachedAgoMs(process: SimProcess): number {
-    if (!this.isDown("redis", process)) return 0;
-    return this.timeline.nowMs - Math.max(this.redis.downSinceMs, process.cutSinceMs);
-  }
-
   onDecided(decided: {
-    readonly server: "redis" | "postgres" | "provider";
+    readonly server: Server;
     readonly method: string;
     readonly request: unknown;
     readonly process: SimProcess;
@@ -189,24 +168,6 @@ export class World {
     if (server === "redis" && method === "acknowledge") this.checks.acknowledged(request as Acknowledgement, process);
     if (server === "redis") this.checks.afterStore(method);
     else if (server === "postgres") this.checks.afterBooks(method);
-  }
-
-  takeTrap(process: SimProcess, method: string): Trap | null {
-    for (const [index, { trap }] of this.#traps.entries()) {
-      if (trap.method !== method || !process.id.startsWith(trap.process)) continue;
-      if (trap.passes > 0) {
-        trap.passes -= 1;
-        continue;
-      }
-      this.#traps.splice(index, 1);
-      return trap;
-    }
-    return null;
-  }
-
-  onTrapped(process: SimProcess, trap: Trap): void {
-    this.note(process.id, `dies ${trap.when} ${trap.method}`);
-    this.#crash(process.id, 300);
   }
 
   publishCommits(from: SimProcess, hints: readonly CommitHint[]): void {
@@ -233,30 +194,17 @@ export class World {
     this.#followers.set(process, listener);
   }
 
-  /** Every fault ends, everybody is there. */
+  kill(process: SimProcess): void {
+    this.note(process.id, "is killed");
+    this.timeline.kill(process);
+    this.#subscribers.delete(process);
+    this.#followers.delete(process);
+  }
+
   heal(): void {
     this.note("world", "heals");
     this.healedAtMs = this.timeline.nowMs;
-    this.#traps.length = 0;
-    this.#stormUntilMs = 0;
-    this.redis.downUntilMs = 0;
-    this.redis.skewMs = 0;
-    this.redis.endFailover();
-    this.#downUntilMs.postgres = 0;
-    this.#downUntilMs.provider = 0;
-    const { nodes, workers } = processNames(this.config);
-    for (const name of [...nodes, ...workers]) {
-      const process = this.processOf(name);
-      if (process === undefined || process.state === "dead") this.startProcess(name);
-      else {
-        process.skewMs = 0;
-        process.cutUntilMs.redis = 0;
-        process.cutUntilMs.postgres = 0;
-        this.timeline.resume(process);
-      }
-    }
-    if (this.sale.phase === "paused") this.books.patchSale(SALE_ID, { phase: "scheduled" });
-    this.faultsUntilMs = Math.max(this.faultsUntilMs, this.timeline.nowMs);
+    this.faults.heal();
   }
 
   #announce(topic: string): void {
@@ -274,117 +222,7 @@ export class World {
       startBuyer(this, event);
       return;
     }
-    this.#occupy("forMs" in event ? event.forMs : 0);
-    this.#strike(event, index);
-  }
-
-  #strike(event: Exclude<SimEvent, { kind: "arrive" }>, index: number): void {
-    const nowMs = this.timeline.nowMs;
-    switch (event.kind) {
-      case "redis_crash":
-        return this.redis.crash(index, event.forMs);
-      case "failover": {
-        const { nodes, workers } = processNames(this.config);
-        const stayers = [...nodes, ...workers].filter((_, bit) => (event.stayers & (1 << bit)) !== 0);
-        this.redis.failOver(index, stayers);
-        return this.#later(event.forMs, () => this.redis.endFailover());
-      }
-      case "redis_outage":
-        return this.redis.outage(event.forMs);
-      case "postgres_outage":
-        this.#downUntilMs.postgres = Math.max(this.#downUntilMs.postgres, nowMs + event.forMs);
-        return;
-      case "provider_outage":
-        this.#downUntilMs.provider = Math.max(this.#downUntilMs.provider, nowMs + event.forMs);
-        return;
-      case "cut":
-        this.#cut(event);
-        return;
-      case "crash":
-        return this.#crash(event.process, event.forMs);
-      case "pause":
-        return this.#pause(event.process, event.forMs);
-      case "trap":
-        this.#traps.push({ trap: { ...event.trap }, forMs: event.forMs });
-        return;
-      case "skew":
-        return this.#skew(event);
-      case "storm":
-        this.#stormUntilMs = nowMs + event.forMs;
-        return;
-      case "delete_entries":
-        return this.#deleteEntries(event.entries);
-      case "late_money":
-        return this.#lateMoney();
-      case "adjust":
-        return this.books.adjustStock(ITEM_ID, event.units);
-      case "pause_sale":
-        this.books.patchSale(SALE_ID, { phase: "paused" });
-        return this.#later(event.forMs, () => {
-          if (this.sale.phase === "paused") this.books.patchSale(SALE_ID, { phase: "scheduled" });
-        });
-    }
-  }
-
-  /** Faults are at work for so long, and a while after for what they held up. */
-  #occupy(forMs: number): void {
-    this.faultsUntilMs = Math.max(this.faultsUntilMs, this.timeline.nowMs + forMs);
-  }
-
-  #later(delayMs: number, action: () => void): void {
-    this.timeline.after(this.outside, delayMs, action);
-  }
-
-  #crash(name: string, forMs: number): void {
-    const process = this.processOf(name);
-    if (process === undefined || process.state === "dead") return;
-    this.note(name, "is killed");
-    this.timeline.kill(process);
-    this.#subscribers.delete(process);
-    this.#followers.delete(process);
-    this.#occupy(forMs);
-    this.#later(forMs, () => {
-      if (this.processOf(name)?.state === "dead") this.startProcess(name);
-    });
-  }
-
-  #pause(name: string, forMs: number): void {
-    const process = this.processOf(name);
-    if (process === undefined) return;
-    this.timeline.pause(process);
-    this.#later(forMs, () => this.timeline.resume(process));
-  }
-
-  #cut(event: Extract<SimEvent, { kind: "cut" }>): void {
-    const process = this.processOf(event.process);
-    if (process === undefined) return;
-    process.cutUntilMs[event.from] = this.timeline.nowMs + event.forMs;
-    process.cutSinceMs = this.timeline.nowMs;
-  }
-
-  #skew(event: Extract<SimEvent, { kind: "skew" }>): void {
-    const target = event.who === "redis" ? this.redis : this.processOf(event.who);
-    if (target === undefined) return;
-    target.skewMs = event.byMs;
-    this.#later(event.forMs, () => {
-      target.skewMs = 0;
-    });
-  }
-
-  #deleteEntries(entries: number): void {
-    for (const stream of this.redis.primary.data.streams.values()) {
-      for (let count = 0; count < entries && stream.entries.length > 0; count += 1) {
-        stream.entries.splice(this.random.below(stream.entries.length), 1);
-      }
-    }
-    this.redis.hasLostEntries = true;
-  }
-
-  #lateMoney(): void {
-    const paymentId = this.provider.succeedAfterCancel();
-    if (paymentId === null) return;
-    this.hadLateMoney = true;
-    this.notify(paymentId);
+    this.faults.strike(event, index);
   }
 
   /** The provider tells about a payment: once or more, soon or late, to anybody. */
@@ -401,34 +239,12 @@ export class World {
     const workers = [...this.workers.values()].filter(({ process }) => process.state !== "dead");
     const worker = workers[this.random.below(Math.max(1, workers.length))];
     const again = () => {
-      if (tries > 1) this.#later(1_000, () => this.#deliver(body, tries - 1));
+      if (tries > 1) this.timeline.after(this.outside, 1_000, () => this.#deliver(body, tries - 1));
     };
     if (worker === undefined) again();
     else worker.notified(body).then(() => undefined, again);
   }
 }
-
-const FAIR: Weather = { slow: 0.2, delayMsMax: 4, late: 0, lateMsMax: 0, lostCall: 0, lostAnswer: 0, twice: 0 };
-
-/** Calls that say nothing in a trace. */
-const QUIET = new Set([
-  "readNew",
-  "claimStale",
-  "readSales",
-  "health",
-  "reportNode",
-  "listNodeReports",
-  "readLedgerStates",
-  "audit",
-  "readBooks",
-  "listUnsettledGrants",
-  "listNotes",
-  "takeRefundsDue",
-  "beginExpiry",
-  "hintEvents",
-  "missingSeqs",
-  "sumOrders",
-]);
 
 function saleOf(config: SimConfig): Sale {
   const item = modelItem(ITEM_ID, config.perBuyerMax);
