@@ -250,27 +250,35 @@ describe("books: delivery", () => {
       await assertEquations(fixture, sale.id);
     });
 
-    test("waits for an ending that began before it, so that no bucket is filled with a hold that is over", async () => {
+    test("waits for an ending that has decided whether to tell the buckets, so that none is filled with its hold", async () => {
+      const { books, database } = fixture;
       const sale = await openRedisSale(fixture, { stocks: [9] });
-      await fixture.books.commitBatch(batchOf(sale, rowsOf(sale, { first: 1, count: 1 })));
-      assert.ok(
-        await fixture.books.fence({ saleId: sale.id, seenEpoch: sale.epoch, mode: "postgres", reason: "test" }),
-      );
-      const rid = ridOf(sale, buyerOf(1), "k");
-      await inside.query("BEGIN");
-      await inside.query("SELECT cancel_hold($1, $2)", [rid, buyerOf(1)]);
-      const fence = fixture.books.fence({
-        saleId: sale.id,
-        seenEpoch: sale.epoch + 1,
-        mode: "warming",
-        reason: "test",
+      await books.commitBatch(batchOf(sale, rowsOf(sale, { first: 1, count: 1 })));
+      assert.ok(await books.fence({ saleId: sale.id, seenEpoch: sale.epoch, mode: "postgres", reason: "test" }));
+      // The ending is held up after that decision and before it touches a stock row.
+      await database.query({
+        text: `CREATE FUNCTION hold_up() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 IF current_setting('application_name') = 'held up' THEN PERFORM pg_advisory_xact_lock(99); END IF;
+                 RETURN NULL; END $$`,
       });
+      await database.query({
+        text: "CREATE TRIGGER hold_up BEFORE UPDATE ON stock FOR EACH STATEMENT EXECUTE FUNCTION hold_up()",
+      });
+      await inside.query("SELECT pg_advisory_lock(99)");
+      const ending = new pg.Client({ connectionString: fixture.url, application_name: "held up" });
+      await ending.connect();
+      const cancelled = ending.query("SELECT cancel_hold($1, $2)", [ridOf(sale, buyerOf(1), "k"), buyerOf(1)]);
+      await waitsForALock("cancel_hold");
+      const fence = books.fence({ saleId: sale.id, seenEpoch: sale.epoch + 1, mode: "warming", reason: "test" });
       await waitsForALock("fence_sale");
-      await inside.query("COMMIT");
+      await inside.query("SELECT pg_advisory_unlock(99)");
+      await cancelled;
       assert.equal(await fence, true);
+      await ending.end();
+      await database.query({ text: "DROP TRIGGER hold_up ON stock" });
       const page = { itemId: present(sale.items[0]).itemId, cursor: "", rowsMax: 9 };
-      assert.equal((await fixture.books.readReservations(page)).reservations[0]?.hasEnded, true);
-      assert.deepEqual((await fixture.books.readBuyerHolds(page)).buyers, []);
+      assert.equal((await books.readReservations(page)).reservations[0]?.hasEnded, true);
+      assert.deepEqual((await books.readBuyerHolds(page)).buyers, []);
     });
 
     test("gives up after three seconds behind a transaction that hangs, and has changed nothing", async () => {

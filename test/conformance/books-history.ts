@@ -7,11 +7,12 @@
 import assert from "node:assert/strict";
 import { BooksModel } from "../../lab/simulation/model/books-model.ts";
 import { sqlFailure } from "../../src/adapters/postgres/database-errors.ts";
-import type { Rid, SaleId } from "../../src/domain/ids.ts";
+import type { BuyerId, Rid, SaleId } from "../../src/domain/ids.ts";
 import type { LedgerMode, Sale } from "../../src/domain/sale.ts";
 import type { Books, CommitRow, Grant } from "../../src/ports/books.ts";
 import type { BucketEpoch } from "../../src/ports/bucket-store.ts";
 import type { Database } from "../../src/ports/database.ts";
+import type { Attempt } from "../../src/ports/ledger.ts";
 import type { OrderStore } from "../../src/ports/order-store.ts";
 import { assertEquations, type BooksFixture } from "./books-fixture.ts";
 import { compareStates } from "./books-state.ts";
@@ -305,11 +306,13 @@ export class BooksHistory {
   /** Some of the rids were accepted by buckets before: known, lost or ended. */
   async #reserve(): Promise<string> {
     const item = present(this.#sale.items[this.#dice(this.#sale.items.length)]);
-    const attempts = new Map<string, { rid: Rid; buyerId: ReturnType<typeof buyerOf>; quantity: number }>();
+    const attempts = new Map<string, Attempt>();
     for (let count = 1 + this.#dice(4); count > 0; count--) {
-      const buyerId = buyerOf(this.#dice(BUYERS));
-      const rid = ridOf(this.#sale, buyerId, `key-${this.#dice(this.#names + 2)}`);
-      attempts.set(buyerId, { rid, buyerId, quantity: 1 + this.#dice(this.#sale.perBuyerMax) });
+      const known = this.#dice(2) === 0 ? this.#drawAccepted()?.row : undefined;
+      const buyerId = (known?.buyerId ?? buyerOf(this.#dice(BUYERS))) as BuyerId;
+      const rid = (known?.rid ?? ridOf(this.#sale, buyerId, `key-${this.#newName()}`)) as Rid;
+      const quantity = known?.quantity ?? 1 + this.#dice(this.#sale.perBuyerMax);
+      attempts.set(buyerId, { rid, buyerId, quantity });
     }
     const batch = {
       saleId: this.#saleId,

@@ -209,6 +209,17 @@ function describeCommits(fixture: () => BooksFixture): void {
     await assertEquations(fixture(), sale.id);
   });
 
+  test("a written-off rid whose new number is another's stays written off", async () => {
+    const { books, orders } = fixture();
+    const sale = await openRedisSale(fixture(), { stocks: [9] });
+    const row = rowOf(sale, { seq: 2 });
+    await books.recordLost({ ...batchOf(sale, [row]), epoch: sale.epoch - 1 });
+    await books.commitBatch(batchOf(sale, rowsOf(sale, { first: 1, count: 1 })));
+    assert.deepEqual(await verdictsOf(books, batchOf(sale, [{ ...row, seq: 1 }])), ["seq_taken"]);
+    assert.equal(present(await orders.findOrder(row.rid as never)).status, "lost");
+    await assertEquations(fixture(), sale.id);
+  });
+
   test("a written-off rid with other parameters is a key used again, not a revival", async () => {
     const { books, ledger, sales } = fixture();
     const sale = await openRedisSale(fixture(), { stocks: [9] });
