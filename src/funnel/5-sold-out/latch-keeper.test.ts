@@ -4,8 +4,9 @@
 import { describe, expect, test } from "bun:test";
 import { FunnelFixture, problemOf, SALE_ID } from "../../../test/support/funnel-fixture.ts";
 import { settle } from "../../../test/support/manual-clock.ts";
+import { Fault } from "../../domain/faults.ts";
 import { CONFIRMED_MS_MAX } from "./latch.ts";
-import { KEEP_INTERVAL_MS } from "./latch-keeper.ts";
+import { FIRST_PASS_WITHIN_MS, KEEP_INTERVAL_MS } from "./latch-keeper.ts";
 
 /** Sells all ten units of item 1 to five buyers; answers the fixture and one of the buyers with his key. */
 async function soldOut() {
@@ -81,6 +82,35 @@ describe("latch keeper", () => {
     const repeated = await restarted.attempt(again, { key, body: '{"quantity":2}' });
     expect(repeated).toMatchObject({ status: 201, headers: { "idempotent-replayed": "true" } });
     expect(problemOf(await restarted.attempt(restarted.buyer({ buyerId: "new" })))).toMatchObject({ reason: "empty" });
+  });
+
+  test("a node that starts while the ledger gives no answer is ready once it does, and gives up in the end", async () => {
+    const fixture = new FunnelFixture();
+    const readStock = fixture.ledger.readStock.bind(fixture.ledger);
+    fixture.ledger.readStock = async () => {
+      throw new Fault("LEDGER_UNAVAILABLE");
+    };
+    let outcome = "waits";
+    const warm = fixture.funnel.warmUp().then(
+      () => "ready",
+      (error: Fault) => error.code,
+    );
+    void warm.then((text) => {
+      outcome = text;
+    });
+    await fixture.clock.advance(FIRST_PASS_WITHIN_MS / 2);
+    expect(outcome).toBe("waits");
+    fixture.ledger.readStock = readStock;
+    await fixture.clock.advance(1_000);
+    expect(outcome).toBe("ready");
+
+    const late = new FunnelFixture();
+    late.ledger.readStock = async () => {
+      throw new Fault("LEDGER_UNAVAILABLE");
+    };
+    const failed = late.funnel.warmUp().catch((error: Fault) => error.code);
+    await late.clock.advance(FIRST_PASS_WITHIN_MS + 1_000);
+    expect(await failed).toBe("LEDGER_UNAVAILABLE");
   });
 
   test("reads more holders than fit on one page", async () => {

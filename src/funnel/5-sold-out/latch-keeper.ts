@@ -6,6 +6,7 @@
  * holders of an item when its latch is about to close and while its sale is paused or just closed. A read that fails
  * changes nothing: unconfirmed latches let attempts through by themselves.
  */
+import { isFault } from "../../domain/faults.ts";
 import { saleStateAt } from "../../domain/sale.ts";
 import type { ChangeFeed } from "../../ports/change-feed.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -25,6 +26,9 @@ const HOLDERS_PAGES_MAX = 1_000;
 const WARM_BEFORE_OPEN_MS = 60_000;
 /** Wakes by flushes that came up empty: at the end of a sale every one of them does. */
 export const WAKE_INTERVAL_MS = 100;
+/** A node that starts while Redis is away waits until the sale has moved to PostgreSQL; longer is somebody else's fault. */
+export const FIRST_PASS_WITHIN_MS = 20_000;
+const FIRST_PASS_RETRY_MS = 250;
 /** One pass; a read that hangs must not stop the keeper for ever. */
 const PASS_DEADLINE_MS = 5_000;
 
@@ -52,10 +56,13 @@ export class LatchKeeper {
     this.#parts = parts;
   }
 
-  /** Resolves after the first pass; throws when that fails, because a latch must be loaded before the node is ready. */
+  /**
+   * Resolves after the first pass, because a latch must be loaded before the node is ready. Tries again for a while where
+   * that can help, and throws what the last try threw.
+   */
   async start(): Promise<void> {
     this.#isStopped = false;
-    await this.#pass();
+    await this.#firstPass();
     this.#unsubscribes.push(
       this.#parts.feed.subscribe((hint) => {
         if (hint.topic === "stock" && this.#parts.lanes.find(hint.itemId) !== null) this.wake();
@@ -116,6 +123,20 @@ export class LatchKeeper {
       this.#cancelTimer = null;
       this.wake();
     });
+  }
+
+  async #firstPass(): Promise<void> {
+    const { clock, log } = this.#parts;
+    const deadlineMs = clock.monotonicMs() + FIRST_PASS_WITHIN_MS;
+    for (;;) {
+      try {
+        return await this.#pass();
+      } catch (error) {
+        if (!isFault(error) || !error.retryable || clock.monotonicMs() >= deadlineMs || this.#isStopped) throw error;
+        log.debug({ error }, "the stock cannot be read yet; the node is ready when it can");
+      }
+      await new Promise<void>((resolve) => clock.setTimer(FIRST_PASS_RETRY_MS, resolve));
+    }
   }
 
   async #passQuietly(): Promise<void> {
