@@ -61,15 +61,22 @@ describe("nginx in front of two nodes", () => {
     rmSync(folder, { recursive: true });
   });
 
-  async function post(path: string): Promise<number> {
-    const headers = { "x-forwarded-for": "10.1.2.3" };
+  async function post(path: string, buyer?: string): Promise<number> {
+    const headers = { "x-forwarded-for": "10.1.2.3", ...(buyer === undefined ? {} : { authorization: buyer }) };
     return (await fetch(`http://127.0.0.1:${nginx.port}${path}`, { method: "POST", body: "{}", headers })).status;
   }
 
   test("spreads buyers over the nodes and says whose request it is", async () => {
-    for (let count = 0; count < 20; count++) expect(await post(RESERVE)).toBe(200);
+    for (let count = 0; count < 20; count++) expect(await post("/v1/sessions")).toBe(200);
     expect(nodes.every((node) => node.requests.length >= 5)).toBe(true);
     expect(nodes[0]?.forwardedFor).toBe("10.1.2.3, 127.0.0.1");
+  });
+
+  test("keeps a buyer's attempts on one node, and buyers together on all", async () => {
+    for (let count = 0; count < 6; count++) await post(RESERVE, "Bearer a");
+    expect(nodes.map((node) => node.requests.length).sort()).toEqual([0, 6]);
+    for (let index = 0; index < 40; index++) await post(RESERVE, `Bearer ${index}`);
+    expect(nodes.every((node) => node.requests.length >= 10)).toBe(true);
   });
 
   test("hides a node whose port is closed from every request", async () => {

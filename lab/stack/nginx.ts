@@ -3,8 +3,9 @@
  *
  * A buyer's attempt may be sent to a second node when the first one died under it, although it is a POST: its id follows
  * from buyer, sale and key, so the ledger recognises it and no second unit is taken. Everything else is sent again only
- * when the first node was never reached. Connections to nodes are kept for less time than nodes keep them, else a
- * request could meet a connection that is just being closed.
+ * when the first node was never reached. A buyer's attempts stay on one node while it lives, so that his limit is
+ * exact and what was accepted a moment ago is known there; all else goes wherever there is room. Connections to nodes are
+ * kept for less time than nodes keep them, else a request could meet a connection that is just being closed.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -36,7 +37,12 @@ export function nginxConfiguration(settings: NginxSettings): string {
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
     .map((kind) => `  ${kind}_temp_path ${folder}/temporary/${kind};`)
     .join("\n");
-  const servers = nodePorts.map((node) => `    server 127.0.0.1:${node} max_fails=1 fail_timeout=1s;`).join("\n");
+  const servers = [
+    ...nodePorts.map((node) => `    server 127.0.0.1:${node} max_fails=1 fail_timeout=1s;`),
+    `    keepalive ${CONNECTIONS_KEPT};`,
+    "    keepalive_requests 1000000;",
+    `    keepalive_timeout ${KEPT_FOR_S}s;`,
+  ].join("\n");
   return `${isRoot ? "user root;\n" : ""}daemon off;
 worker_processes 1;
 worker_rlimit_nofile ${CONNECTIONS_MAX * 2};
@@ -47,12 +53,17 @@ http {
   access_log off;
 ${temporary}
   keepalive_requests 1000000;
-  upstream nodes {
+  map $http_authorization $buyer {
+    "" $request_id;
+    default $http_authorization;
+  }
+  upstream any {
     least_conn;
 ${servers}
-    keepalive ${CONNECTIONS_KEPT};
-    keepalive_requests 1000000;
-    keepalive_timeout ${KEPT_FOR_S}s;
+  }
+  upstream own {
+    hash $buyer consistent;
+${servers}
   }
   server {
     listen 127.0.0.1:${port} backlog=4096;
@@ -65,16 +76,16 @@ ${servers}
     proxy_next_upstream error;
     proxy_next_upstream_tries 3;
     location / {
-      proxy_pass http://nodes;
+      proxy_pass http://any;
     }
     location ~ "^/v1/sales/[^/]+/items/[^/]+/reservations$" {
       proxy_next_upstream error non_idempotent;
-      proxy_pass http://nodes;
+      proxy_pass http://own;
     }
     location = /v1/events {
       proxy_buffering off;
       proxy_read_timeout 1h;
-      proxy_pass http://nodes;
+      proxy_pass http://any;
     }
   }
 }
