@@ -70,6 +70,18 @@ describe("accepting", () => {
 });
 
 describe("repeats", () => {
+  test("a key that is an order of another item is a key used again, whatever this item's bucket accepted", async () => {
+    const world = await BucketWorld.inRedis();
+    const [attempt] = crowd(1);
+    if (attempt === undefined) throw new Error("a crowd of one is nobody");
+    await world.reserve([attempt]);
+    await world.commit();
+    const order = world.books.tables.data.orders.get(attempt.rid);
+    if (order === undefined) throw new Error("the attempt was not committed");
+    world.books.tables.putOrder({ ...order, itemId: ITEM_ID + 1 });
+    expect(wordsOf(await world.reserve([attempt]))).toEqual(["key_reused"]);
+  });
+
   test("a repeat is answered as Postgres has it: held, paid, ended", async () => {
     const world = await BucketWorld.inRedis();
     const first = await world.reserve(crowd(3));

@@ -20,6 +20,7 @@ export interface Repeat {
 }
 
 const ENDED: AttemptOutcome = Object.freeze({ kind: "refused", reason: "ended" });
+const KEY_REUSED: AttemptOutcome = Object.freeze({ kind: "refused", reason: "key_reused" });
 
 export interface RepeatsParts {
   readonly store: Pick<BucketStore, "findReservation">;
@@ -43,7 +44,8 @@ export async function answerRepeats(
     repeats.map((repeat, index) => {
       const order = orders instanceof Fault ? undefined : orders.get(repeat.attempt.rid);
       // A lost order whose rid the bucket has accepted again is about to come back to life.
-      if (order !== undefined && !(order.status === "lost" && repeat.verdict > 0)) return outcomeOf(order);
+      if (order !== undefined && !(order.status === "lost" && repeat.verdict > 0))
+        return outcomeOf(order, address.itemId);
       if (orders instanceof Fault && repeat.verdict <= 0) return { kind: "unknown" as const, fault: orders };
       return answerQueued(parts, address, repeat, confirmations[index] ?? null);
     }),
@@ -63,7 +65,9 @@ async function readOrders(
   }
 }
 
-function outcomeOf(order: Order): AttemptOutcome {
+/** An order of another item: the key was used there first, and this acceptance will be void (commit_batch). */
+function outcomeOf(order: Order, itemId: number): AttemptOutcome {
+  if (order.itemId !== itemId) return KEY_REUSED;
   if (!isActive(order.status)) return ENDED;
   return { kind: "accepted", status: order.status, holdUntil: order.holdUntil, replayed: true };
 }

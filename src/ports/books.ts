@@ -27,8 +27,9 @@ export interface CommitBatch extends BucketEpoch {
 export const COMMIT_ROWS_MAX = 1_024;
 
 /**
- * What became of a row. "seq_taken": another rid has its number, which proves that Redis went back in time.
- * "known" = committed earlier.
+ * What became of a row. "seq_taken": another rid has its number, or its rid has another number of the bucket, which
+ * proves that Redis went back in time. "known" = committed earlier; or the rid is an order elsewhere (a key used again for
+ * another item): its number was counted as void, its units are free again, and its bucket is told.
  */
 export type CommitVerdict = "committed" | "known" | "seq_taken";
 
@@ -38,11 +39,14 @@ export type CommitOutcome =
       readonly kind: "done";
       /** In the order of the rows. */
       readonly verdicts: readonly CommitVerdict[];
-      /** When the row's hold ends; 0 for "seq_taken". */
+      /** When the row's hold ends; 0 when it has none here. */
       readonly holdUntil: readonly number[];
     };
 
-/** Why a row became no hold. Only "limit" and "poison" give the units back to `free`; "over_issue" had none. */
+/**
+ * Why a row became no hold. Only "limit" and "poison" give the units back to `free`; "over_issue" had none. "lost" takes no
+ * number: it only says what became of the rid, which may be accepted again.
+ */
 export type VoidReason = "limit" | "poison" | "over_issue" | "lost";
 
 /** Units on their way from Postgres to a bucket, or (asked back) from a bucket to Postgres. */
