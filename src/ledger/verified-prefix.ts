@@ -63,17 +63,19 @@ export class VerifiedPrefix {
       return [];
     }
     const denseSeq = await this.#findDense(seqMax);
-    const violations: PlaceViolation[] = [];
     for (let cut = this.#cuts[0]; cut !== undefined && cut.seq <= denseSeq; cut = this.#cuts[0]) {
-      await this.#prove(cut.seq);
+      const proven = await this.#sumUp(cut.seq);
+      const { orders, units } = proven;
+      if (orders !== cut.seq || units !== cut.units) {
+        const detail = `Bucket ${this.#parts.address.bucket}, number ${cut.seq}:`;
+        const figures = `accepted ${cut.units} units, orders ${orders} of ${units} units.`;
+        // The cut stays, and with it the violation: nothing beyond it is proven.
+        return [violation("cut_mismatch", look.sku, `${detail} ${figures}`)];
+      }
+      this.#proven = proven;
       this.#cuts.shift();
-      const { orders, units } = this.#proven;
-      if (orders === cut.seq && units === cut.units) continue;
-      const detail = `Bucket ${this.#parts.address.bucket}, number ${cut.seq}:`;
-      const figures = `accepted ${cut.units} units, orders ${orders} of ${units} units.`;
-      violations.push(violation("cut_mismatch", look.sku, `${detail} ${figures}`));
     }
-    return violations;
+    return [];
   }
 
   /** Numbers that were once seen committed and are missing: only a database that went back in time has such. */
@@ -97,10 +99,11 @@ export class VerifiedPrefix {
     return missing - 1;
   }
 
-  async #prove(throughSeq: number): Promise<void> {
+  /** What would be proven with the orders up to the number. */
+  async #sumUp(throughSeq: number): Promise<Proven> {
     const { books, address } = this.#parts;
     const more = await books.sumOrders({ ...address, afterSeq: this.throughSeq, throughSeq });
     const { orders, units } = this.#proven;
-    this.#proven = { throughSeq, orders: orders + more.orders, units: units + more.units };
+    return { throughSeq, orders: orders + more.orders, units: units + more.units };
   }
 }
