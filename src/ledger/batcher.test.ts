@@ -171,6 +171,43 @@ describe("batcher", () => {
     expect(await outcome).toMatchObject({ kind: "accepted", replayed: true });
   });
 
+  test("a refusal does not count while an earlier call may still accept the attempt", async () => {
+    const { clock, ledger, batcher } = setting(0);
+    let decide = (): void => undefined;
+    const slow = new Promise<void>((resolve) => {
+      decide = resolve;
+    });
+    const reserve = ledger.reserve.bind(ledger);
+    let calls = 0;
+    ledger.reserve = async (batch) => {
+      calls += 1;
+      if (calls === 1) await slow;
+      return reserve(batch);
+    };
+    const outcome = batcher.submit(attempt("r", "b"));
+    let answered: unknown = null;
+    void outcome.then((answer) => {
+      answered = answer;
+    });
+    await clock.advance(CALL_DEADLINE_MS + 100);
+    expect(calls).toBe(2);
+    expect(answered).toBeNull();
+    // A unit comes back, and the call that everybody had given up takes it.
+    ledger.release(1, 1);
+    decide();
+    await clock.advance(300);
+    expect(await outcome).toMatchObject({ kind: "accepted" });
+    expect(ledger.accepted.size).toBe(1);
+  });
+
+  test("when nothing more becomes known of an open call, its attempts end as unavailable", async () => {
+    const { clock, ledger, batcher } = setting(0);
+    ledger.delay = () => (ledger.batches.length === 1 ? new Promise(() => undefined) : Promise.resolve());
+    const caught = batcher.submit(attempt("r", "b")).catch((error: unknown) => error);
+    await clock.advance(CALL_DEADLINE_MS + 1_000);
+    expect(await caught).toMatchObject({ code: "LEDGER_UNAVAILABLE" });
+  });
+
   test("stops calling a ledger that leaves every call open", async () => {
     const { clock, ledger, batcher } = setting();
     ledger.fateOf = () => "hang";

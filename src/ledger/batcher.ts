@@ -3,7 +3,8 @@
  *
  * One transaction for up to 256 attempts is what makes a durable answer affordable. The one thing to know: an outcome
  * that is not known is never guessed. A flush without an answer is sent again with the same rids; when that does not
- * help either, its attempts end as LEDGER_UNAVAILABLE and nothing is compensated, because the ledger may have them. An
+ * help either, its attempts end as LEDGER_UNAVAILABLE and nothing is compensated, because the ledger may have them. A
+ * refusal is one only when no earlier call for the attempt is still open: that call might accept it afterwards. An
  * attempt that ends as LEDGER_OVERLOADED was never sent. Fairness is arrival order; stock and limits are the ledger's.
  *
  *   submit → ready ──take ≤ 256──► flight ──answer──► settled
@@ -38,6 +39,12 @@ export const CALLS_OPEN_MAX = 8;
 export const STALLED_UNITS_MIN = 8;
 
 const RETRY_DELAY_MS = 50;
+
+/** Attempts on their way, through one call or several. */
+interface Flight {
+  /** Calls that were given up and may still be decided. */
+  openCalls: number;
+}
 
 /** What a flush taught, for the latch and for the concurrency limit. Times are monotonic. */
 export interface FlushReport {
@@ -138,13 +145,15 @@ export class Batcher {
   /** Takes a batch to its end: every attempt of it is settled or failed when this resolves. Never rejects. */
   async #fly(batch: readonly PendingAttempt[]): Promise<void> {
     const endsAtMs = this.#parts.clock.monotonicMs() + FLIGHT_MS_MAX;
+    const flight: Flight = { openCalls: 0 };
     let waiting = batch;
     let failure: unknown = null;
     for (let tries = 1; tries <= TRIES_MAX; tries += 1) {
       const askedAtMs = this.#parts.clock.monotonicMs();
       if (tries > 1 && askedAtMs >= endsAtMs) break;
       try {
-        const unknown = this.#settle(waiting, await this.#call(waiting), askedAtMs);
+        const answer = await this.#call(waiting, flight);
+        const unknown = this.#settle(waiting, answer, { askedAtMs, mayStillAccept: flight.openCalls > 0 });
         if (unknown.pending.length === 0) return;
         waiting = unknown.pending;
         failure = unknown.fault;
@@ -158,7 +167,7 @@ export class Batcher {
   }
 
   /** One call, answered or given up in time. An answer that comes later is not used: the same rids are asked again. */
-  #call(batch: readonly PendingAttempt[]): Promise<BatchOutcome> {
+  #call(batch: readonly PendingAttempt[], flight: Flight): Promise<BatchOutcome> {
     const { ledger, clock, saleId, itemId } = this.#parts;
     if (this.#callCount >= CALLS_OPEN_MAX) {
       return Promise.reject(new Fault("LEDGER_UNAVAILABLE", { internal: "too many calls without an answer" }));
@@ -166,14 +175,18 @@ export class Batcher {
     this.#callCount += 1;
     const attempts = batch.map((pending) => pending.attempt);
     return new Promise((resolve, reject) => {
-      const cancel = clock.setTimer(CALL_DEADLINE_MS, () =>
-        reject(new Fault("LEDGER_UNAVAILABLE", { internal: "no answer in time" })),
-      );
+      let isGivenUp = false;
+      const cancel = clock.setTimer(CALL_DEADLINE_MS, () => {
+        isGivenUp = true;
+        flight.openCalls += 1;
+        reject(new Fault("LEDGER_UNAVAILABLE", { internal: "no answer in time" }));
+      });
       ledger
         .reserve({ saleId, itemId, epoch: this.#parts.epoch(), attempts })
         .then(resolve, reject)
         .finally(() => {
           cancel();
+          if (isGivenUp) flight.openCalls -= 1;
           this.#callCount -= 1;
         });
     });
@@ -198,19 +211,22 @@ export class Batcher {
   #settle(
     batch: readonly PendingAttempt[],
     answer: BatchOutcome,
-    askedAtMs: number,
+    call: { readonly askedAtMs: number; readonly mayStillAccept: boolean },
   ): { pending: readonly PendingAttempt[]; fault: Fault | null } {
     if (answer.outcomes.length !== batch.length) throw new Error("The ledger answered another number of attempts.");
-    this.#report(batch, answer, askedAtMs);
+    this.#report(batch, answer, call.askedAtMs);
     const unknown: { pending: PendingAttempt[]; fault: Fault | null } = { pending: [], fault: null };
     for (const [index, pending] of batch.entries()) {
       const outcome = answer.outcomes[index];
       if (outcome === undefined) continue;
-      if (outcome.kind !== "unknown") {
-        this.#queue.settle(pending, outcome);
-      } else {
+      if (outcome.kind === "unknown") {
         unknown.pending.push(pending);
         unknown.fault = outcome.fault;
+      } else if (outcome.kind === "refused" && call.mayStillAccept) {
+        unknown.pending.push(pending);
+        unknown.fault = new Fault("LEDGER_UNAVAILABLE", { internal: "an earlier call is still open" });
+      } else {
+        this.#queue.settle(pending, outcome);
       }
     }
     return unknown;
