@@ -5,7 +5,7 @@
  * an end, and `heal` is the end of all.
  */
 import type { Trap, Weather } from "./link.ts";
-import { processNames, type SimEvent, STORM } from "./schedule.ts";
+import { CALM, processNames, type SimEvent, STORM } from "./schedule.ts";
 import type { SimProcess } from "./timeline.ts";
 import { ITEM_ID, SALE_ID, type World } from "./world.ts";
 
@@ -13,7 +13,8 @@ export type Server = "redis" | "postgres" | "provider";
 type Fault = Exclude<SimEvent, { kind: "arrive" }>;
 type FaultOf<Kind extends Fault["kind"]> = Extract<Fault, { kind: Kind }>;
 
-const FAIR: Weather = { slow: 0.2, delayMsMax: 4, late: 0, lateMsMax: 0, lostCall: 0, lostAnswer: 0, twice: 0 };
+/** After the last fault. */
+const FAIR: Weather = { ...CALM, slow: 0.2, delayMsMax: 4 };
 /** A process that fell into a trap is started again after this. */
 const TRAPPED_MS = 300;
 

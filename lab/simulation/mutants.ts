@@ -130,6 +130,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
 ];
 
+/** The mutant of that name; throws when there is none. */
+export function mutantOf(name: string): Mutant {
+  const found = MUTANTS.find((mutant) => mutant.name === name);
+  if (found === undefined)
+    throw new Error(`no mutant "${name}"; there are: ${MUTANTS.map((each) => each.name).join(", ")}`);
+  return found;
+}
+
 /** Says "cancelled" to the sweeper and lets the buyer pay on. */
 function releaseAtOnce(provider: PaymentProvider): PaymentProvider {
   return { ...provider, cancel: async () => "cancelled" };

@@ -98,10 +98,13 @@ function drawConfig(random: SeededRandom): SimConfig {
 /** Three climates: calm, slow, and rough. */
 function drawWeather(random: SeededRandom): Weather {
   const drawn = random.fraction();
-  if (drawn < 0.2) return { slow: 0, delayMsMax: 0, late: 0, lateMsMax: 0, lostCall: 0, lostAnswer: 0, twice: 0 };
-  if (drawn < 0.65) return { slow: 0.25, delayMsMax: 8, late: 0, lateMsMax: 0, lostCall: 0, lostAnswer: 0, twice: 0 };
+  if (drawn < 0.2) return CALM;
+  if (drawn < 0.65) return { ...CALM, slow: 0.25, delayMsMax: 8 };
   return ROUGH;
 }
+
+/** Every call is answered at once. */
+export const CALM: Weather = { slow: 0, delayMsMax: 0, late: 0, lateMsMax: 0, lostCall: 0, lostAnswer: 0, twice: 0 };
 
 const ROUGH: Weather = {
   slow: 0.3,
