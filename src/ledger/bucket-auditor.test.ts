@@ -98,6 +98,31 @@ test.each(Object.keys(PLACE_VIOLATIONS) as PlaceViolationCode[])(
   },
 );
 
+test("units that a bucket forgot to have given are a loss, although it remembers the number", async () => {
+  const { check, bucket } = await setUp();
+  bucket().reserved = 2;
+  bucket().available = 8;
+  expect((await check()).violations.map((violation) => violation.code)).toContain("redis_rolled_back");
+});
+
+test("what is granted or committed while it looks is no alarm: Postgres is read before the buckets and after", async () => {
+  const { world } = await setUp();
+  let round = 0;
+  const store: Pick<BucketStore, "audit"> = {
+    audit: async (address) => {
+      round += 1;
+      world.books.adjustStock(ITEM_ID, 1);
+      await world.relay.run(world.sale);
+      const attempts = [attemptOf(`during-${round}`)];
+      await world.redis.reserve({ ...address, epoch: world.sale.epoch, leaseId: null, attempts });
+      await world.commit();
+      return world.redis.auditNow(address);
+    },
+  };
+  const report = await new BucketAuditor({ ...world, store }).check(world.sale.id);
+  expect(report).toMatchObject({ violations: [], trouble: null });
+});
+
 test("a bucket that is gone, foreign or of an old epoch is trouble, not a violation: nothing can be said of it", async () => {
   const gone = await setUp();
   await gone.world.redis.remove({ itemId: ITEM_ID, bucket: 0, epoch: gone.world.sale.epoch });

@@ -123,7 +123,7 @@ test("whoever does not lead does nothing", async () => {
   const stage = new Stage();
   stage.isLeader = false;
   await stage.pass(5_000);
-  expect(stage.state.mode).toBe("postgres");
+  expect(stage.state).toMatchObject({ mode: "postgres", epoch: 1 });
 });
 
 test("a Redis that may forget is not used, and the sale says why", async () => {
@@ -188,6 +188,7 @@ test("a bucket that is gone, or that forgot orders, is noticed and left", async 
   expect(gone.state.mode).toBe("postgres");
 
   const forgot = await inRedis();
+  await forgot.pass(DWELL_MS);
   const past = forgot.world.redis.snapshot();
   await forgot.reserve("x");
   await forgot.pass(1_000);
@@ -195,6 +196,11 @@ test("a bucket that is gone, or that forgot orders, is noticed and left", async 
   await forgot.pass(1_500);
   expect(forgot.state.mode).toBe("postgres");
   expect(forgot.state.reason).toContain("redis_rolled_back");
+  // Redis looks well all the time; the sale waits all the same.
+  await forgot.pass(DWELL_MS - 5_000);
+  expect(forgot.state.mode).toBe("postgres");
+  await forgot.pass(6_000);
+  expect(forgot.state.mode).toBe("redis");
 });
 
 test("a sale returns after the dwell time, not before, and at most three times", async () => {

@@ -130,9 +130,12 @@ test("a started worker commits within a tenth of a second, however long it was i
   const worker = bench.worker();
   worker.start();
   await bench.world.clock.advance(60_000);
-  await bench.accept("a");
-  await bench.world.clock.advance(130);
-  expect(bench.status("a")).toBe("held");
+  for (let round = 0; round < 8; round += 1) {
+    await bench.accept(`a${round}`);
+    await bench.world.clock.advance(130);
+    expect(bench.status(`a${round}`)).toBe("held");
+    await bench.world.clock.advance(7_000);
+  }
 });
 
 test("entries that a dead worker had read are claimed by another after five seconds, not before", async () => {
@@ -155,7 +158,18 @@ test("one row over the limit is void and gives its unit back; the rows around it
   expect(["a", "b", "c"].map((buyer) => bench.status(buyer))).toEqual(["held", "void", "held"]);
   const { free, granted, held } = world.books.tables.stockRow(ITEM_ID);
   expect([free, granted, held, bench.pending]).toEqual([1, 17, 2, 0]);
+  expect(world.books.tables.data.orders.get("b-k")?.reason).toBe("limit");
   expect(bench.hints.map((hint) => hint.holdUntil === null)).toEqual([false, true, false]);
+});
+
+test("an entry of which one row is void is hinted without a time, so that whoever waits asks Postgres", async () => {
+  const { world } = bench;
+  const address = { itemId: ITEM_ID, bucket: 0, epoch: world.sale.epoch, leaseId: null };
+  await world.redis.reserve({ ...address, attempts: [attemptOf("a"), attemptOf("b")] });
+  world.books.tables.addHold(ITEM_ID, "b", 2);
+  await bench.worker().runOnce();
+  expect([bench.status("a"), bench.status("b")]).toEqual(["held", "void"]);
+  expect(bench.hints).toMatchObject([{ firstSeq: 1, lastSeq: 2, holdUntil: null }]);
 });
 
 test("a row that the database refuses for no known reason is kept for people and void as poison", async () => {

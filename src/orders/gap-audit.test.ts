@@ -47,6 +47,14 @@ test("numbers that have been missing for long enough are committed from the stre
   expect(stock()).toMatchObject({ free: 0, granted: 15, held: 5 });
 });
 
+test("what is still in the stream is taken from there, whatever the bucket remembers", async () => {
+  const { world, look, statuses } = await setUp();
+  for (const bucket of world.redis.data.buckets.values()) bucket.reservations.clear();
+  await look(0);
+  await look(GAP_AGE_MS_MIN);
+  expect(statuses()).toEqual(["held", "held", "held", "held"]);
+});
+
 test("an entry that was deleted from the stream is committed from what the bucket remembers", async () => {
   const { world, look, statuses } = await setUp();
   deleteEntry(world);
