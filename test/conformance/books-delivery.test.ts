@@ -219,12 +219,13 @@ describe("books: delivery", () => {
     after(() => inside.end());
 
     async function waitsForALock(query: string): Promise<void> {
-      await waitUntil(`${query} to wait`, async () => {
+      const looked = async (): Promise<boolean> => {
         const waiting = await fixture.database.query({
           text: `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%${query}%'`,
         });
         return waiting.length > 0;
-      });
+      };
+      await waitUntil(`${query} to wait`, looked, { withinMs: 5_000 });
     }
 
     test("waits for a commit that is under way, and the one behind it finds the epoch over", async () => {
@@ -270,12 +271,15 @@ describe("books: delivery", () => {
       const cancelled = ending.query("SELECT cancel_hold($1, $2)", [ridOf(sale, buyerOf(1), "k"), buyerOf(1)]);
       await waitsForALock("cancel_hold");
       const fence = books.fence({ saleId: sale.id, seenEpoch: sale.epoch + 1, mode: "warming", reason: "test" });
-      await waitsForALock("fence_sale");
-      await inside.query("SELECT pg_advisory_unlock(99)");
-      await cancelled;
-      assert.equal(await fence, true);
-      await ending.end();
-      await database.query({ text: "DROP TRIGGER hold_up ON stock" });
+      try {
+        await waitsForALock("fence_sale");
+      } finally {
+        await inside.query("SELECT pg_advisory_unlock(99)");
+        await cancelled;
+        assert.equal(await fence, true);
+        await ending.end();
+        await database.query({ text: "DROP TRIGGER hold_up ON stock" });
+      }
       const page = { itemId: present(sale.items[0]).itemId, cursor: "", rowsMax: 9 };
       assert.equal((await books.readReservations(page)).reservations[0]?.hasEnded, true);
       assert.deepEqual((await books.readBuyerHolds(page)).buyers, []);
