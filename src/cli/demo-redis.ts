@@ -94,7 +94,7 @@ function disturbancesOf(stack: Stack): readonly Disturbance[] {
   return [
     disturbance(`node ${node.name}`, node, { atShare: 0.15, latestMs: 3_000, awayMs: 3_000 }),
     disturbance(`node ${worker.name}`, worker, { atShare: 0.35, latestMs: 6_000, awayMs: 3_000 }),
-    { ...disturbance("Redis", redis, { atShare: 0.6, latestMs: 9_000, awayMs: 5_000 }), leavesMode: "redis" },
+    { ...disturbance("Redis", redis, { atShare: 0.6, latestMs: 9_000, awayMs: 7_000 }), leavesMode: "redis" },
   ];
 }
 
