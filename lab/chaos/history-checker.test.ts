@@ -11,7 +11,13 @@ import { type Allowances, checkHistory, countRecordedLosses } from "./history-ch
 import { linearize, operationsOf } from "./linearization.ts";
 
 const MS = 1_000_000;
-const STRICT: Allowances = { recordedLoss: false, gapsInFencedEpochs: false, inDoubtMs: 0, scatteredShare: 0 };
+const STRICT: Allowances = {
+  recordedLoss: false,
+  gapsInFencedEpochs: false,
+  inDoubtMs: 0,
+  scatteredShare: 0,
+  wrongWindow: false,
+};
 const ORIGIN_MS = 1_700_000_000_000;
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };

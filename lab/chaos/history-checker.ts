@@ -27,6 +27,8 @@ export interface Allowances {
    * a moment is not waited for. 0 for an item in one bucket.
    */
   readonly scatteredShare: number;
+  /** A node whose clock is wrong may take the sale for not open, or for closed. */
+  readonly wrongWindow: boolean;
 }
 
 const ACTIVE = new Set(["held", "expiring", "paid"]);
@@ -41,7 +43,7 @@ export function checkHistory(history: History, allowances: Allowances): HistoryV
   const orders = new Map(history.orders.map((order) => [order.rid, order]));
   return [
     ...checkFinalSet(history, attempts, orders, allowances),
-    ...checkAnswersOfEachRid(attempts, orders),
+    ...checkAnswersOfEachRid(attempts, orders, allowances),
     ...checkLimits(history),
     ...checkSequences(history, allowances),
     ...checkRealTimeOrder(attempts, orders),
@@ -121,6 +123,7 @@ function* checkFinalSet(
 function* checkAnswersOfEachRid(
   attempts: ReadonlyMap<string, readonly HistoryRecord[]>,
   orders: ReadonlyMap<string, FinalOrder>,
+  allowances: Allowances,
 ): Generator<HistoryViolation> {
   for (const [rid, records] of attempts) {
     const ends = new Set(
@@ -136,8 +139,10 @@ function* checkAnswersOfEachRid(
       }
       if (record.op !== "reserve") continue;
       if (record.answer?.kind === "refused" && isLater) {
-        const { reason } = record.answer;
-        if (RETRACTIONS.has(reason)) yield { check: 2, text: `${rid} was accepted and later refused: ${reason}` };
+        const { reason, stage } = record.answer;
+        const isExcused = allowances.wrongWindow && stage === "window";
+        if (RETRACTIONS.has(reason) && !isExcused)
+          yield { check: 2, text: `${rid} was accepted and later refused: ${reason}` };
         if (reason === "ended" && ACTIVE.has(status)) yield { check: 2, text: `${rid} "ended" and is ${status}` };
       }
       if (isAcceptance(record)) acceptedNs = Math.min(acceptedNs, record.completeNs ?? Number.POSITIVE_INFINITY);

@@ -39,6 +39,7 @@ const STRICT: Allowances = {
   gapsInFencedEpochs: true,
   inDoubtMs: IN_DOUBT_MS,
   scatteredShare: 0,
+  wrongWindow: false,
 };
 /** Of an item in several buckets. */
 const SCATTERED_SHARE = 0.1;

@@ -7,7 +7,7 @@
  * process id. The operator's node is never a victim: somebody has to tell what happened.
  */
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,17 +17,10 @@ import { SmallDisk } from "../../test/support/small-disk.ts";
 import { ShopNode } from "../stack/shop-node.ts";
 import { FaultProxy } from "./fault-proxy.ts";
 import { RedisSide, type Topology } from "./redis-side.ts";
+import { SteppedClock } from "./stepped-clock.ts";
 
 const SHIFTED_CLOCK = fileURLToPath(new URL("./shifted-clock.ts", import.meta.url));
 const OUTPUT_CHARACTERS_PER_PROGRAM = 6_000;
-
-const REDIS_CLOCK = "redis.clock";
-const FAKE_TIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
-
-/** Null when the clock of a Redis can be stepped here, else the reason in words. */
-export function whyNoFakeTime(): string | null {
-  return existsSync(FAKE_TIME) ? null : `libfaketime is not installed (${FAKE_TIME}): apt-get install faketime`;
-}
 
 /** What a scenario needs to stand on. Stacks of the same shape are interchangeable. */
 export interface StackShape {
@@ -83,6 +76,8 @@ export class ChaosStack {
   readonly operator: ChaosNode;
   /** Where payments' pages and notifications go: some living node. */
   readonly front: FaultProxy;
+  /** The wall clock of Redis, in a stack that was made for stepping it. */
+  readonly redisClock: SteppedClock | null;
   readonly redisDisk: SmallDisk | null;
   readonly postgresDisk: SmallDisk | null;
   readonly folder: string;
@@ -100,6 +95,7 @@ export class ChaosStack {
     this.workers = parts.workers;
     this.operator = parts.operator;
     this.front = parts.front;
+    this.redisClock = parts.redisClock;
     this.redisDisk = parts.redisDisk;
     this.postgresDisk = parts.postgresDisk;
     this.folder = parts.folder;
@@ -131,11 +127,6 @@ export class ChaosStack {
     return await this.postgres.query<Row>(this.databaseUrl, text, values);
   }
 
-  /** Steps the wall clock of Redis, in a stack that was made for it; 0 is the truth. */
-  shiftRedisClock(shiftS: number): void {
-    writeFileSync(join(this.folder, REDIS_CLOCK), `${shiftS >= 0 ? "+" : ""}${shiftS}\n`);
-  }
-
   /** Leads payments' pages and notifications to a node that is alive. */
   leadFront(): void {
     const alive = this.apiNodes.find((node) => node.shop.isRunning);
@@ -148,7 +139,7 @@ export class ChaosStack {
   async restore(): Promise<readonly string[]> {
     const repaired: string[] = [];
     this.front.heal();
-    if (this.shape.hasRedisClock === true) this.shiftRedisClock(0);
+    this.redisClock?.step(0);
     for (const node of [...this.nodes, this.operator]) {
       node.databaseLink.heal();
       node.databaseLink.tap(null);
@@ -196,6 +187,8 @@ interface StackParts {
   readonly workers: readonly ChaosNode[];
   readonly operator: ChaosNode;
   readonly front: FaultProxy;
+  /** The wall clock of Redis, in a stack that was made for stepping it. */
+  readonly redisClock: SteppedClock | null;
   readonly redisDisk: SmallDisk | null;
   readonly postgresDisk: SmallDisk | null;
   readonly folder: string;
@@ -212,6 +205,7 @@ async function build(
   undo.push(() => rmSync(folder, { recursive: true, force: true }));
   const postgresDisk = makeDisk(shape.postgresDisk, undo);
   const redisDisk = makeDisk(shape.redisDisk, undo);
+  const redisClock = shape.hasRedisClock === true ? new SteppedClock(folder) : null;
   const postgres = await PostgresCluster.start({
     isDurable: true,
     ...(postgresDisk === null ? {} : { parentFolder: postgresDisk.folder }),
@@ -224,7 +218,7 @@ async function build(
     folder: redisDisk?.folder ?? folder,
     seed,
     clock,
-    env: shape.hasRedisClock === true ? fakeTimeEnv(folder) : {},
+    env: redisClock?.env ?? {},
   });
   undo.push(() => redis.stop());
   const front = await FaultProxy.start({ name: "front", target: { port: 0 }, seed });
@@ -249,7 +243,7 @@ async function build(
   const workers = await Promise.all(names("worker", shape.workers).map((name) => spawn(name, ["worker"])));
   await Promise.all([...apiNodes, ...workers].map((node) => node.shop.untilReady()));
   front.retarget(apiNodes[0]?.shop.buyerPort ?? 0);
-  const disks = { redisDisk, postgresDisk };
+  const extras = { redisDisk, postgresDisk, redisClock };
   return {
     shape,
     clock,
@@ -263,7 +257,7 @@ async function build(
     front,
     folder,
     undo,
-    ...disks,
+    ...extras,
   };
 }
 
@@ -305,17 +299,6 @@ async function spawnNode(parts: NodeParts, undo: (() => Promise<void> | void)[])
   });
   const shiftClock = (shiftMs: number): void => writeFileSync(clockFile, String(shiftMs));
   return { shop, name, databaseLink, redisLinks: redis.linksOf(name), shiftClock };
-}
-
-function fakeTimeEnv(folder: string): Record<string, string> {
-  const file = join(folder, REDIS_CLOCK);
-  writeFileSync(file, "+0\n");
-  return {
-    LD_PRELOAD: FAKE_TIME,
-    FAKETIME_TIMESTAMP_FILE: file,
-    FAKETIME_NO_CACHE: "1",
-    FAKETIME_DONT_FAKE_MONOTONIC: "1",
-  };
 }
 
 function makeDisk(size: string | undefined, undo: (() => Promise<void> | void)[]): SmallDisk | null {

@@ -5,8 +5,8 @@ import { FIRST_SALE_MS, type Scenario } from "../scenario.ts";
 import type { Scene } from "../scene.ts";
 import { USUAL_SHAPE } from "../stack.ts";
 
-const ROOM_BYTES_MAX = 200_000;
-const FULL_FOR_MS_MIN = 500;
+const ROOM_BYTES_MAX = 30_000;
+const FULL_FOR_MS_MIN = 1_500;
 const FULL_FOR_MS_MAX = 4_000;
 
 export const memoryFull: Scenario = {
@@ -25,6 +25,7 @@ export const memoryFull: Scenario = {
 
 async function fillMemory(scene: Scene): Promise<void> {
   const { primary } = scene.stack.redis;
+  await primary.command("CONFIG", "RESETSTAT");
   const memory = String(await primary.command("INFO", "memory"));
   const used = Number(/used_memory:(\d+)/.exec(memory)?.[1] ?? 0);
   await primary.command("CONFIG", "SET", "maxmemory", String(used + scene.random.below(ROOM_BYTES_MAX)));
@@ -36,5 +37,7 @@ async function fillMemory(scene: Scene): Promise<void> {
   }
   scene.healed();
   const errors = String(await primary.command("INFO", "errorstats"));
-  scene.injections.push(/errorstat_OOM:count=(\d+)/.exec(errors)?.[0] ?? "nothing was refused for memory");
+  const refused = Number(/errorstat_OOM:count=(\d+)/.exec(errors)?.[1] ?? 0);
+  scene.expect(refused > 0, "nothing was refused for memory");
+  scene.injections.push(`${refused} calls refused for memory`);
 }

@@ -1,12 +1,13 @@
 /**
  * K12: wall clocks jump, of nodes by ten minutes, of Redis's host by five seconds, forth and back.
  *
- * Nodes load lab/chaos/shifted-clock.ts; Redis gets libfaketime where it is installed. Monotonic time goes on as it does
+ * Nodes load lab/chaos/shifted-clock.ts; Redis gets a preloaded library. Monotonic time goes on as it does
  * when somebody sets the clock of a running machine.
  */
 import { FIRST_SALE_MS, type Scenario } from "../scenario.ts";
 import type { Scene } from "../scene.ts";
-import { USUAL_SHAPE, whyNoFakeTime } from "../stack.ts";
+import { USUAL_SHAPE } from "../stack.ts";
+import { whyNoSteppedClock } from "../stepped-clock.ts";
 
 const NODE_STEP_MS = 600_000;
 const REDIS_STEP_S = 5;
@@ -23,11 +24,12 @@ export const wrongClocks: Scenario = {
       shape: USUAL_SHAPE,
       disturb: stepNodes,
       firstSale: { withinMs: FIRST_SALE_MS.api, after: "injection" },
+      allowances: { wrongWindow: true },
     },
     {
       name: "Redis",
       shape: { ...USUAL_SHAPE, hasRedisClock: true },
-      whyNot: whyNoFakeTime,
+      whyNot: whyNoSteppedClock,
       disturb: stepRedis,
       firstSale: { withinMs: FIRST_SALE_MS.redis, after: "injection" },
     },
@@ -46,16 +48,17 @@ async function stepNodes(scene: Scene): Promise<void> {
 }
 
 async function stepRedis(scene: Scene): Promise<void> {
-  const { stack } = scene;
-  const { primary } = stack.redis;
+  const { redis, redisClock } = scene.stack;
+  const { primary } = redis;
+  if (redisClock === null) throw new Error("this stack's Redis has no clock of its own");
   const before = await serverTimeMs(primary);
   const stepS = scene.random.fraction() < 0.5 ? REDIS_STEP_S : -REDIS_STEP_S;
-  stack.shiftRedisClock(stepS);
+  redisClock.step(stepS * 1_000);
   const stepped = await serverTimeMs(primary);
   scene.expect(Math.abs(stepped - before - stepS * 1_000) < 1_500, "the clock of Redis did not jump");
   scene.injected(`the clock of Redis jumps by ${stepS} s`);
   await scene.last(scene.between(WRONG_FOR_MS_MIN, WRONG_FOR_MS_MAX));
-  stack.shiftRedisClock(0);
+  redisClock.step(0);
   scene.healed();
 }
 

@@ -3,7 +3,7 @@
  * down while holds end; money arrives after the hold has ended.
  */
 import { connect } from "node:net";
-import { mapBounded } from "../../../test/support/waiting.ts";
+import { mapBounded, waitUntil } from "../../../test/support/waiting.ts";
 import { FIRST_SALE_MS, type Scenario } from "../scenario.ts";
 import type { Scene } from "../scene.ts";
 import { USUAL_SHAPE } from "../stack.ts";
@@ -48,14 +48,22 @@ async function disturb(scene: Scene): Promise<void> {
   await scene.last(DOWN_FOR_MS);
   stack.front.tap(null);
   const whole = captured.filter(isWhole);
+  const ports = stack.apiNodes.map((node) => node.shop.buyerPort);
   scene.expect(whole.length > 0, "no notification was seen");
+  const [probe] = whole;
+  // A node that found the provider down leaves it alone for a while, and says 503 to notifications meanwhile.
+  if (probe !== undefined) {
+    await waitUntil("notifications to be taken again", async () => {
+      const statuses = await Promise.all(ports.map((port) => replay(port, probe)));
+      return statuses.every((status) => status === 204);
+    });
+  }
   const replays = whole.slice(0, REPLAYED_MAX).flatMap((bytes) => Array.from({ length: COPIES }, () => bytes));
   for (let at = replays.length - 1; at > 0; at -= 1) {
     const other = scene.random.below(at + 1);
     [replays[at], replays[other]] = [replays[other] as Buffer, replays[at] as Buffer];
   }
   const statuses = new Map<number, number>();
-  const ports = stack.apiNodes.map((node) => node.shop.buyerPort);
   await mapBounded(replays, REPLAYED_AT_ONCE, async (bytes, index) => {
     const status = await replay(ports[index % ports.length] ?? 0, bytes);
     statuses.set(status, (statuses.get(status) ?? 0) + 1);
