@@ -47,8 +47,8 @@ ${METHOD}
 
 Machine: ${cpus().length} × ${cpus()[0]?.model ?? "unknown"}, ${Math.round(totalmem() / 1e9)} GB, ${version()}. Load generator included.
 
-| ledger | accepted per second | of them 202 | CPU µs per decision | p50 ms | p99 ms | other answers |
-| --- | ---: | ---: | ---: | ---: | ---: | --- |
+| ledger | accepted per second | of them 202 | CPU µs per decision | nodes + workers + Redis + PostgreSQL | p50 ms | p99 ms | other answers |
+| --- | ---: | ---: | ---: | --- | ---: | ---: | --- |
 ${rows.join("\n")}
 
 | figure | measured | asked for |
@@ -74,6 +74,9 @@ function row(name: string, measurement: Measurement): string {
     Math.round((measurement.requestsPerS * accepted) / Math.max(1, all)).toLocaleString("en"),
     `${((100 * queued) / Math.max(1, accepted)).toFixed(1)} %`,
     measurement.cpuUsPerDecision.toFixed(1),
+    ["nodes", "workers", "redis", "postgres"]
+      .map((part) => (measurement.cpuUsByPart[part] ?? 0).toFixed(0))
+      .join(" + "),
     measurement.latencyMsP50.toFixed(1),
     measurement.latencyMsP99.toFixed(1),
     others.map(([outcome, count]) => `${count} ${outcome}`).join(", ") || "–",

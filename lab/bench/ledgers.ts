@@ -138,10 +138,13 @@ class LedgerBench {
 
   #processes(): readonly MeasuredProcess[] {
     const { apiNodes, workers, redis, postgres } = this.#stack;
-    const own = [...apiNodes, ...workers].map(({ pid }) => ({ pid, children: false }));
-    const database = postgres.pid === null ? [] : [{ pid: postgres.pid, children: true }];
-    const store = redis.pid === null ? [] : [{ pid: redis.pid, children: false }];
-    return [...own, ...store, ...database];
+    const parts = [
+      ...apiNodes.map(({ pid }) => ({ pid, part: "nodes" })),
+      ...workers.map(({ pid }) => ({ pid, part: "workers" })),
+      { pid: redis.pid, part: "redis" },
+      { pid: postgres.pid, part: "postgres" },
+    ];
+    return parts.flatMap(({ pid, part }) => (pid === null ? [] : [{ pid, part, children: part === "postgres" }]));
   }
 
   /** Until PostgreSQL has everything that was accepted: nothing of one measurement shall burden the next. */

@@ -12,11 +12,15 @@ export interface MeasuredProcess {
   readonly pid: number;
   /** PostgreSQL works in children of its server process. */
   readonly children: boolean;
+  /** Whose share it counts to; "all" when absent. */
+  readonly part?: string;
 }
 
 export interface Measurement {
   readonly requestsPerS: number;
   readonly cpuUsPerDecision: number;
+  /** The same by part. */
+  readonly cpuUsByPart: Readonly<Record<string, number>>;
   readonly latencyMsP50: number;
   readonly latencyMsP99: number;
   readonly outcomes: Readonly<Record<string, number>>;
@@ -29,11 +33,18 @@ export interface Measurement {
 export async function measure(task: BlastTask, processes: readonly MeasuredProcess[]): Promise<Measurement> {
   const before = processes.map((one) => cpuMsOf(one.pid, one));
   const result = await blast(task);
-  const cpuMs = processes.reduce((sum, one, index) => sum + cpuMsOf(one.pid, one) - (before[index] ?? 0), 0);
-  const decided = result.sentTotal;
+  const cpuUsByPart: Record<string, number> = {};
+  let cpuUs = 0;
+  for (const [index, one] of processes.entries()) {
+    const own = ((cpuMsOf(one.pid, one) - (before[index] ?? 0)) * 1_000) / Math.max(1, result.sentTotal);
+    const part = one.part ?? "all";
+    cpuUsByPart[part] = (cpuUsByPart[part] ?? 0) + own;
+    cpuUs += own;
+  }
   return {
     requestsPerS: result.answers / (result.elapsedMs / 1_000),
-    cpuUsPerDecision: (cpuMs * 1_000) / Math.max(1, decided),
+    cpuUsPerDecision: cpuUs,
+    cpuUsByPart,
     latencyMsP50: result.latencyMsP50,
     latencyMsP99: result.latencyMsP99,
     outcomes: result.outcomes,
