@@ -11,7 +11,7 @@ import { createSettlement } from "../../src/orders/settlement.ts";
 import type { Attempt, AttemptOutcome } from "../../src/ports/ledger.ts";
 import type { OrderStore } from "../../src/ports/order-store.ts";
 import type { SeededRandom } from "../swarm/seeded-random.ts";
-import { createPorts, followSales, type ProcessPorts } from "./ports-of.ts";
+import { createPorts, followSales } from "./ports-of.ts";
 import type { SimProcess } from "./timeline.ts";
 import { ITEM_ID, SALE_ID, type World } from "./world.ts";
 
@@ -44,7 +44,8 @@ export class ApiNode {
     this.orders = orders;
     const settlement = createSettlement({ orders, provider, log });
     this.checkout = createCheckoutService({ orders, provider, settlement, clock, log });
-    reportTo(world, { ports, process, roles: ["api"] });
+    const canReachRedis = () => world.faults.redisReachedAgoMs(process) < REACHED_MS_MAX;
+    createNodeReporter({ ...ports, nodeId, roles: ["api"], canReachRedis }).start();
   }
 
   /** As stage 7 answers: an acceptance waits for its commit as long as that is worth waiting for. */
@@ -55,14 +56,4 @@ export class ApiNode {
     const { replayed, status, holdUntil } = outcome;
     return { kind: "accepted", replayed, ...(confirmed ?? { status, holdUntil }) };
   }
-}
-
-/** Reports once a second whether this process has reached Redis lately. */
-export function reportTo(
-  world: World,
-  node: { readonly ports: ProcessPorts; readonly process: SimProcess; readonly roles: readonly string[] },
-): void {
-  const { ports, process, roles } = node;
-  const canReachRedis = () => world.faults.redisReachedAgoMs(process) < REACHED_MS_MAX;
-  createNodeReporter({ ...ports, nodeId: process.id, roles, canReachRedis }).start();
 }

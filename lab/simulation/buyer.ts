@@ -13,8 +13,8 @@ import type { World } from "./world.ts";
 
 const PATIENCE_MS = 4_000;
 const TRIES_MAX = 5;
-const LOOKS_MAX = 12;
-const LOOK_INTERVAL_MS = 300;
+const LOOKS_MAX = 10;
+const LOOK_INTERVAL_MS = 200;
 
 interface Arrival {
   readonly buyer: number;

@@ -87,7 +87,9 @@ export async function comeToRest(world: World): Promise<void> {
 /** Strangers buy what is left, one unit each, until somebody says that there is none. */
 export async function sellTheRest(world: World): Promise<void> {
   world.books.patchSale(SALE_ID, { holdMs: RICH_HOLD_MS });
-  await world.timeline.runUntil(world.timeline.nowMs + 1_500);
+  for (let looks = 0; looks < 20 && !isHoldKnown(world); looks += 1) {
+    await world.timeline.runUntil(world.timeline.nowMs + 100);
+  }
   const nodes = [...world.nodes.values()];
   const returning = whoHaveNothing(world);
   let answer: string | null = null;
@@ -118,6 +120,11 @@ export async function sellTheRest(world: World): Promise<void> {
     const text = `${held + sold} of ${total} sold, free ${free}, granted ${granted}; the last heard ${answer}`;
     world.fail("L1", text);
   }
+}
+
+/** Every bucket knows how long holds last now. */
+function isHoldKnown(world: World): boolean {
+  return [...world.redis.primary.data.buckets.values()].every(({ settings }) => settings.holdMs === RICH_HOLD_MS);
 }
 
 /** Buyers whose holds have all ended: they may buy again. */

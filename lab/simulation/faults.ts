@@ -200,7 +200,9 @@ export class Faults {
   }
 
   #lateMoney(): void {
-    const paymentId = this.#world.provider.succeedAfterCancel();
+    const orders = [...this.#world.books.tables.data.orders.values()];
+    const isOrdered = (paymentId: string) => orders.some((order) => order.paymentId === paymentId);
+    const paymentId = this.#world.provider.succeedAfterCancel(isOrdered);
     if (paymentId === null) return;
     this.hadLateMoney = true;
     this.#world.notify(paymentId);

@@ -41,6 +41,9 @@ const LOOKS: ReadonlySet<string> = new Set([
   "findOrder",
 ]);
 
+/** Calls that carry what their caller has seen before: the same again finds something else and does nothing. */
+const SEEN_FIRST: ReadonlySet<string> = new Set(["prepare", "remove"]);
+
 /** What stops a process at a chosen call. */
 export interface Trap {
   /** The start of the process's id. */
@@ -112,7 +115,7 @@ export class Link {
     bound += weather.lostAnswer;
     if (drawn < bound) return this.#loseAnswer(sent);
     bound += weather.twice;
-    if (drawn < bound) this.#arriveAgain(sent, weather.lateMsMax);
+    if (drawn < bound && !SEEN_FIRST.has(method)) this.#arriveAgain(sent, weather.lateMsMax);
     return this.#decide(sent);
   }
 
@@ -169,23 +172,21 @@ export class Link {
   }
 }
 
-/** Calls of every method named cross the link; `target` is asked at the moment of arrival. */
+/** Calls of every method named, each with at most one value, cross the link; `target` is asked at the moment of arrival. */
 export function overLink<Port extends object>(
   link: Link,
   methods: readonly (keyof Port & string)[],
   target: () => Port,
 ): Port {
   const entries = methods.map((method) => {
-    const call = (...values: readonly unknown[]): Promise<unknown> =>
-      link.call(
-        method,
-        () => {
-          const server = target();
-          const implementation = server[method] as unknown as (...given: unknown[]) => Promise<unknown>;
-          return implementation.apply(server, [...values]);
-        },
-        values[0],
-      );
+    const call = (request: unknown): Promise<unknown> => {
+      const decide = () => {
+        const server = target();
+        const implementation = server[method] as unknown as (request: unknown) => Promise<unknown>;
+        return implementation.call(server, request);
+      };
+      return link.call(method, decide, request);
+    };
     return [method, call] as const;
   });
   return Object.fromEntries(entries) as unknown as Port;

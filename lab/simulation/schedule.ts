@@ -56,7 +56,7 @@ export interface Schedule {
 /** When buyers begin to come: by then the sale is in redis mode. */
 const OPENING_MS = 400;
 /** Buyers come and faults begin until then. */
-const CLOSING_MS = 3_900;
+const CLOSING_MS = 3_300;
 
 /** Who can be hit by name. */
 export function processNames(config: Pick<SimConfig, "nodes" | "workers">): {
@@ -87,7 +87,7 @@ function drawConfig(random: SeededRandom): SimConfig {
     buckets: random.fraction() < 0.65 ? 1 : 2 + random.below(2),
     nodes: random.fraction() < 0.7 ? 2 : 3,
     workers: 2,
-    holdMs: 1_500 + random.below(6) * 500,
+    holdMs: 1_000 + random.below(5) * 400,
     ackWaitMs: random.fraction() < 0.2 ? 0 : 250,
     redis: drawWeather(random),
     postgres: drawWeather(random),

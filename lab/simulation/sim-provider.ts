@@ -82,10 +82,10 @@ export class SimProvider implements PaymentProvider {
     if (payment?.status === "processing") payment.status = "succeeded";
   }
 
-  /** Breaks the promise: some cancelled payment succeeds. Answers which. */
-  succeedAfterCancel(): string | null {
+  /** Breaks the promise: some cancelled payment succeeds that an order has. Answers which. */
+  succeedAfterCancel(isOrdered: (paymentId: string) => boolean): string | null {
     for (const payment of this.payments.values()) {
-      if (payment.status !== "cancelled") continue;
+      if (payment.status !== "cancelled" || !isOrdered(payment.paymentId)) continue;
       payment.status = "succeeded";
       this.broken.add(payment.paymentId);
       return payment.paymentId;

@@ -7,7 +7,6 @@ import { CommitWorker } from "../../src/orders/commit-worker.ts";
 import { createSettlement, type SettlementService } from "../../src/orders/settlement.ts";
 import { createSweeper } from "../../src/orders/sweeper.ts";
 import type { SeededRandom } from "../swarm/seeded-random.ts";
-import { reportTo } from "./api-node.ts";
 import { PollClock } from "./poll-clock.ts";
 import { createPorts, followSales } from "./ports-of.ts";
 import { SimLeadership } from "./sim-leadership.ts";
@@ -37,7 +36,6 @@ export class SimWorker {
     const commits = new CommitWorker({ ...ports, clock, consumerId });
     commits.start();
     createSweeper({ ...ports, settlement: this.#settlement }).start();
-    reportTo(world, { ports, process, roles: ["worker"] });
     if (world.weakened.hasNoConductor === true && world.timeline.nowMs > 0) return;
     const { lock } = world;
     const canReachPostgres = () => !world.faults.isDown("postgres", process);
