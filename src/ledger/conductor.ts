@@ -44,6 +44,7 @@ const CHECK_INTERVAL_MS = 1_000;
 /** Returns to redis mode in the life of a sale. */
 export const FLIPS_MAX = 3;
 const REMINDER_INTERVAL_MS = 60_000;
+const REMIND_AFTER_MS = 10_000;
 /** How often the reason why a sale stays in postgres mode may change. */
 const EXPLAIN_INTERVAL_MS = 5_000;
 
@@ -244,9 +245,10 @@ export class Conductor {
     return true;
   }
 
-  /** A sale that waits for its operator says so until somebody comes. */
+  /** A sale that waits for its operator says so until somebody comes; while it is being recovered nobody need. */
   async #remind(sale: Sale, state: LedgerState): Promise<void> {
     const { clock, log } = this.#parts;
+    if (state.nowMs - state.modeSinceMs < REMIND_AFTER_MS) return;
     const nowMs = clock.monotonicMs();
     if (nowMs - (this.#remindedAtMs.get(sale.id) ?? Number.NEGATIVE_INFINITY) < REMINDER_INTERVAL_MS) return;
     this.#remindedAtMs.set(sale.id, nowMs);

@@ -20,7 +20,10 @@ import type { BatchCommitter, RowFate } from "./batch-committer.ts";
 import { BATCH_ROWS_TARGET, countRows, type EntryBatch, takeBatch } from "./entry-rows.ts";
 import type { UnreadableRows } from "./unreadable-rows.ts";
 
-const ENTRIES_PER_READ = 64;
+/** A read is meant to bring about two batches, whether entries have one row or hundreds. */
+const ENTRIES_PER_READ_MIN = 8;
+const ENTRIES_PER_READ_MAX = 512;
+const ENTRIES_PER_READ_FIRST = 64;
 const FLIGHTS_MAX = 2;
 /** A second commit leaves only with this many rows: small ones wait for company while one is under way. */
 const SECOND_FLIGHT_ROWS_MIN = 64;
@@ -59,6 +62,7 @@ export class CommitLane {
   readonly #inHand = new Set<number>();
   readonly #waiting: StreamEntry[] = [];
   #claimedAtMs: number;
+  #entriesPerRead = ENTRIES_PER_READ_FIRST;
   #isStopping = false;
   #wake: () => void = () => undefined;
   #running: Promise<void> | null = null;
@@ -143,8 +147,13 @@ export class CommitLane {
 
   async #read(): Promise<void> {
     const { store, consumerId, clock } = this.#parts;
-    const request = { ...this.address, consumerId, entriesMax: ENTRIES_PER_READ };
-    this.#take(await store.readNew(request));
+    const request = { ...this.address, consumerId, entriesMax: this.#entriesPerRead };
+    const entries = await store.readNew(request);
+    this.#take(entries);
+    if (entries.length > 0) {
+      const wanted = Math.ceil((2 * BATCH_ROWS_TARGET * entries.length) / Math.max(1, countRows(entries)));
+      this.#entriesPerRead = Math.min(ENTRIES_PER_READ_MAX, Math.max(ENTRIES_PER_READ_MIN, wanted));
+    }
     if (clock.monotonicMs() - this.#claimedAtMs < CLAIM_INTERVAL_MS) return;
     this.#claimedAtMs = clock.monotonicMs();
     const claimed = await store.claimStale({ ...request, idleMsMin: CLAIM_IDLE_MS });
