@@ -34,6 +34,8 @@ const ENTRIES_PER_BATCH = 8;
 const WORKERS = 3;
 const CUTS_MIN = 30;
 const TIMEOUT_MS = 90_000;
+/** Three seconds, and what a busy machine adds. */
+const FENCE_WAIT_MS_MAX = 8_000;
 
 describe("books: delivery", () => {
   let fixture: BooksFixture & { readonly url: string };
@@ -179,6 +181,35 @@ describe("books: delivery", () => {
     await assertEquations(fixture, sale.id);
   });
 
+  test("different rows of the same buyers, in opposite order, by workers at once: no deadlock", {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    const buyers = 120;
+    const rounds = 25;
+    const sale = await openRedisSale(fixture, { stocks: [buyers * rounds * WORKERS], perBuyerMax: rounds * WORKERS });
+    const pools = Array.from({ length: WORKERS }, () => connect(fixture.url, 1));
+    const deadlocksBefore = await deadlocks();
+    try {
+      for (let round = 0; round < rounds; round++) {
+        const batches = pools.map((_pool, worker) => {
+          const first = (round * WORKERS + worker) * buyers;
+          return Array.from({ length: buyers }, (_row, index) => {
+            const buyer = buyerOf(worker % 2 === 0 ? index : buyers - 1 - index);
+            return rowOf(sale, { seq: first + index + 1, buyer, key: `key-${round}-${worker}` });
+          });
+        });
+        await Promise.all(
+          pools.map((pool, worker) => verdictsOf(new PostgresBooks(pool), batchOf(sale, batches[worker] ?? []))),
+        );
+      }
+    } finally {
+      await Promise.all(pools.map((pool) => pool.close()));
+    }
+    await assertDense(sale, buyers * rounds * WORKERS);
+    await assertEquations(fixture, sale.id);
+    assert.equal(await deadlocks(), deadlocksBefore);
+  });
+
   test("a fence in the middle of the run: what was committed stays, everything later is fenced, the sum is exact", {
     timeout: TIMEOUT_MS,
   }, async () => {
@@ -289,8 +320,11 @@ describe("books: delivery", () => {
       const sale = await openRedisSale(fixture, { stocks: [9] });
       await inside.query("BEGIN");
       await inside.query("SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0))", [sale.id]);
+      const startedAtMs = performance.now();
       const fence = fixture.books.fence({ saleId: sale.id, seenEpoch: sale.epoch, mode: "postgres", reason: "test" });
       await assert.rejects(fence, (error) => isFault(error, "DATABASE_CONFLICT"));
+      const waitedMs = performance.now() - startedAtMs;
+      assert.ok(waitedMs < FENCE_WAIT_MS_MAX, `everybody waited ${waitedMs} ms behind the fence`);
       await inside.query("ROLLBACK");
       assert.deepEqual(await verdictsOf(fixture.books, batchOf(sale, rowsOf(sale, { first: 1, count: 1 }))), [
         "committed",
