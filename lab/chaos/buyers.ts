@@ -23,7 +23,9 @@ const QUEUE_DEPTH_MAX = 4_096;
 const ANSWER_WITHIN_MS = 2_500;
 const COMES_BACK_AFTER_MS_MIN = 40;
 const COMES_BACK_AFTER_MS_SPAN = 160;
-const ASKS_AGAIN_WITHIN_MS = 1_500;
+/** Whoever left with nothing makes room for the next one only after a while. */
+const LOOKS_AGAIN_AFTER_MS = 200;
+const ASKS_AGAIN_WITHIN_MS = 900;
 const PAYMENT_TRIES_MAX = 12;
 const NOTIFY_COPIES_MAX = 10;
 const NS_PER_MS = 1_000_000;
@@ -178,8 +180,12 @@ export class Buyers {
       const session = this.#newSession(random);
       const quantity = pace.quantity ?? 1 + random.below(perBuyerMax);
       const attempt = this.#attempt(session, quantity, random);
-      if (await this.#press(attempt, random)) this.#sendOnErrands(attempt, pace.habits, random);
-      await wait(clock, random.fraction() * pace.pauseMsMax);
+      const isWon = await this.#press(attempt, random);
+      if (isWon) this.#sendOnErrands(attempt, pace.habits, random);
+      await wait(
+        clock,
+        random.fraction() * (isWon ? pace.pauseMsMax : Math.max(pace.pauseMsMax, LOOKS_AGAIN_AFTER_MS)),
+      );
     }
   }
 

@@ -137,6 +137,15 @@ export class OperatorDesk {
     };
   }
 
+  /** No money is on its way, and no notification waits to be delivered. */
+  async isProviderDone(): Promise<boolean> {
+    const [row] = await this.#stack.query<{ waits: boolean }>(
+      `select exists (select from sandbox.notification where copies_left > 0)
+           or exists (select from sandbox.payment where captures_at is not null) as waits`,
+    );
+    return row?.waits === false;
+  }
+
   async orders(saleId: string): Promise<FinalOrder[]> {
     const rows = await this.#stack.query<Record<keyof FinalOrder, string | null>>(
       `select rid, buyer_id as "buyerId", quantity, epoch, bucket, seq, status, hold_until as "holdUntil", reason,

@@ -9,19 +9,19 @@ import { createSeededRandom } from "../swarm/seeded-random.ts";
 import { wait } from "../swarm/system-clock.ts";
 import { Buyers, KEEPERS, USUAL_HABITS } from "./buyers.ts";
 import type { AuditCut, History } from "./history.ts";
-import { type Allowances, checkHistory, countRecordedLosses } from "./history-checker.ts";
-import { linearize, operationsOf } from "./linearization.ts";
+import type { Allowances } from "./history-checker.ts";
 import { type LabSale, OperatorDesk, type StockFigures } from "./operator-desk.ts";
 import type { RepetitionReport } from "./report.ts";
 import type { Scenario, Variant } from "./scenario.ts";
 import { Scene } from "./scene.ts";
 import type { ChaosStack } from "./stack.ts";
+import { judgeHistory } from "./verdict.ts";
 
 const NS_PER_MS = 1_000_000;
 /** Large enough to have units to sell after the disturbance; holds are short, so most of them come back meanwhile. */
 const STOCK = 2_500;
 const PER_BUYER_MAX = 2;
-const BRIEF_HOLD_MS = 2_000;
+const BRIEF_HOLD_MS = 1_500;
 const LONG_HOLD_MS = 600_000;
 const VISITORS = 24;
 const PAUSE_MS_MAX = 120;
@@ -106,7 +106,7 @@ class Repetition {
     const recoveryMs = await this.#settle(sale, scene);
     const left = await this.#sellTheRest(sale, buyers);
     const history = await this.#gather(sale, buyers);
-    const report = this.#judge(scene, history, { downtimeMs, recoveryMs, left });
+    const report = await this.#judge(scene, history, { downtimeMs, recoveryMs, left });
     await this.#desk.close(sale.saleId);
     return { report, history };
   }
@@ -167,7 +167,7 @@ class Repetition {
     }
   }
 
-  /** Waits for balanced books and for every brief hold to have ended; answers how long after healing that was. */
+  /** Waits for balanced books and for everything under way to arrive; answers how long after healing that was. */
   async #settle(sale: LabSale, scene: Scene): Promise<number> {
     const { clock } = this.#options.stack;
     const healedNs = scene.healedNs ?? 0;
@@ -175,11 +175,19 @@ class Repetition {
     const deadlineMs = clock.monotonicMs() + settlesWithinMs;
     let isSettled = false;
     while (!isSettled && clock.monotonicMs() < deadlineMs) {
-      isSettled = (await this.#audit(sale.saleId, scene.buyers)) && (await this.#tryToLengthenHolds(sale));
+      isSettled = (await this.#audit(sale.saleId, scene.buyers)) && (await this.#isDelivered(sale, scene.buyers));
+      isSettled &&= await this.#tryToLengthenHolds(sale);
       if (!isSettled) await wait(clock, 50);
     }
     if (!isSettled) this.#violations.push(`the books did not settle within ${settlesWithinMs} ms`);
     return (scene.buyers.nowNs() - healedNs) / NS_PER_MS;
+  }
+
+  /** Whatever was acknowledged is on record, and every notification of the payment provider was taken. */
+  async #isDelivered(sale: LabSale, buyers: Buyers): Promise<boolean> {
+    const onRecord = new Set((await this.#desk.orders(sale.saleId)).map((order) => order.rid));
+    const isOnRecord = buyers.records.every((record) => record.answer?.kind !== "accepted" || onRecord.has(record.rid));
+    return isOnRecord && (await this.#desk.isProviderDone());
   }
 
   async #tryToLengthenHolds(sale: LabSale): Promise<boolean> {
@@ -220,19 +228,15 @@ class Repetition {
     };
   }
 
-  #judge(
+  async #judge(
     scene: Scene,
     history: History,
     figures: { downtimeMs: number; recoveryMs: number; left: number },
-  ): RepetitionReport {
+  ): Promise<RepetitionReport> {
     const { scenario, variant, repetition, seed, stack } = this.#options;
     const scatteredShare = history.terms.buckets > 1 ? SCATTERED_SHARE : 0;
     const allowances = { ...STRICT, scatteredShare, ...variant.allowances };
-    const found = checkHistory(history, allowances);
-    // The sequential model knows one stock; that of several buckets is one only in the long run.
-    const operations = history.terms.buckets > 1 ? null : operationsOf(history, allowances.inDoubtMs);
-    const linearization = operations === null ? "undecided" : linearize(operations, history.terms);
-    if (linearization === "impossible") found.push({ check: 8, text: "no sequential order explains the history" });
+    const { violations: found, linearization, recordedLosses } = await judgeHistory(history, allowances);
     const active = history.orders.filter((order) => ["held", "expiring", "paid"].includes(order.status));
     const owned = active.reduce((sum, order) => sum + order.quantity, 0);
     const { left, downtimeMs, recoveryMs } = figures;
@@ -249,7 +253,7 @@ class Repetition {
       requests: history.records.length,
       accepted: scene.buyers.acceptedCount,
       unanswered: history.records.filter((record) => record.completeNs === null).length,
-      lost: countRecordedLosses(history) + found.filter((one) => one.text.endsWith("is nowhere")).length,
+      lost: recordedLosses + found.filter((one) => one.text.endsWith("is nowhere")).length,
       oversold: Math.max(0, owned - history.terms.total),
       stranded: left,
       linearization,

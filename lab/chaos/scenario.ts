@@ -19,7 +19,7 @@ export interface Variant {
   /** How soon somebody must be able to buy again, and from when that counts. */
   readonly firstSale: { readonly withinMs: number; readonly after: "injection" | "healing" };
   readonly allowances?: Partial<Allowances>;
-  /** Of the sale: 1, 2,500, 2 and 2,000 when absent. */
+  /** Of the sale: 1, 2,500, 2 and 1,500 when absent. */
   readonly buckets?: number;
   readonly stock?: number;
   readonly perBuyerMax?: number;

@@ -19,7 +19,7 @@ export const flips: Scenario = {
     {
       name: "killed and started again",
       shape: USUAL_SHAPE,
-      stock: 8_000,
+      stock: 6_000,
       disturb: flipThrice,
       firstSale: { withinMs: FIRST_SALE_MS.redis, after: "injection" },
     },
