@@ -124,7 +124,11 @@ describe("help and usage", () => {
   });
 
   test("a demonstration of an impossible size exits 2 and says which sizes there are", async () => {
-    for (const args of [["--buyers", "0"], ["--stock", "2"], ["--seed", "x"]]) {
+    for (const args of [
+      ["--buyers", "0"],
+      ["--stock", "2"],
+      ["--seed", "x"],
+    ]) {
       const { exitCode, err } = await run(["demo", "--redis", ...args]);
       expect(exitCode).toBe(2);
       expect(err).toContain(`argument '${args[1]}' is invalid. Accepted: a whole number from`);
