@@ -148,7 +148,7 @@ function overTheWire<Answer>(
   patienceMs: number,
 ): Promise<Answer | null> {
   const { timeline, outside } = world;
-  const wayMs = world.random.fraction() * 3;
+  const wayMs = world.random.wire.fraction() * 3;
   return new Promise((resolve) => {
     const giveUp = timeline.after(outside, patienceMs, () => resolve(null));
     const answer = (value: Answer | null) => {

@@ -15,8 +15,6 @@ type FaultOf<Kind extends Fault["kind"]> = Extract<Fault, { kind: Kind }>;
 
 /** After the last fault. */
 const FAIR: Weather = { ...CALM, slow: 0.2, delayMsMax: 4 };
-/** A process that fell into a trap is started again after this. */
-const TRAPPED_MS = 300;
 
 /** See the head of this file. */
 export class Faults {
@@ -63,8 +61,11 @@ export class Faults {
   }
 
   onTrapped(process: SimProcess, trap: Trap): void {
-    this.#world.note(process.id, `dies ${trap.when} ${trap.method}`);
-    this.#crash({ process: process.id, forMs: TRAPPED_MS });
+    const { kind, when, method, forMs } = trap;
+    this.#world.note(process.id, `${kind === "die" ? "dies" : "sleeps"} ${when} ${method}`);
+    this.#occupy(forMs);
+    if (kind === "die") this.#crash({ process: process.id, forMs });
+    else this.#pause({ process: process.id, forMs });
   }
 
   /** `index` is the fault's place in the schedule, under which its snapshot was taken. */
@@ -141,7 +142,7 @@ export class Faults {
     } else if (fault.kind === "redis_outage") {
       redis.outage(fault.forMs);
     } else {
-      redis.deleteEntries(fault.entries, random);
+      redis.deleteEntries(fault.entries, random.faults);
     }
   }
 
@@ -176,7 +177,7 @@ export class Faults {
     });
   }
 
-  #pause({ process: name, forMs }: FaultOf<"pause">): void {
+  #pause({ process: name, forMs }: { readonly process: string; readonly forMs: number }): void {
     const process = this.#world.processOf(name);
     if (process === undefined) return;
     this.#world.timeline.pause(process);

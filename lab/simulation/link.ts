@@ -44,13 +44,16 @@ const LOOKS: ReadonlySet<string> = new Set([
 /** Calls that carry what their caller has seen before: the same again finds something else and does nothing. */
 const SEEN_FIRST: ReadonlySet<string> = new Set(["prepare", "remove"]);
 
-/** What stops a process at a chosen call. */
+/** What stops a process at a chosen call, for ever or for a while. */
 export interface Trap {
+  readonly kind: "die" | "sleep";
   /** The start of the process's id. */
   readonly process: string;
   readonly method: string;
-  /** Before the server heard of the call, or after it decided and before the answer came. */
+  /** Before the server heard of the call, or after it decided and before the answer came. Who sleeps always does so before. */
   readonly when: "before" | "after";
+  /** How long the process sleeps, or is gone. */
+  readonly forMs: number;
   /** Calls that pass before it shuts. */
   passes: number;
 }
@@ -93,17 +96,22 @@ export class Link {
   }
 
   #send<Answer>(sent: Sent<Answer>): Promise<Answer> {
-    const { method } = sent;
-    const { process, timeline, unavailable, random } = this.#parts;
+    const { process } = this.#parts;
     if (process.state === "dead") return never();
-    const trap = this.#parts.takeTrap(process, method);
+    const trap = this.#parts.takeTrap(process, sent.method);
     if (trap !== null) return this.#spring(trap, sent);
+    return this.#go(sent);
+  }
+
+  #go<Answer>(sent: Sent<Answer>): Promise<Answer> {
+    const { process, timeline, unavailable, random } = this.#parts;
     if (this.#parts.isDown()) {
       // A closed port answers at once, a lost route not at all.
       const delayMs = random.fraction() < 0.5 ? 1 : this.#parts.patienceMs;
       return new Promise((_, reject) => timeline.after(process, delayMs, () => reject(unavailable("not reachable"))));
     }
     const weather = this.#parts.weather();
+    const { method } = sent;
     const drawn = random.fraction();
     // Looks that come again and again are slow less often: a late one is as good as the next one.
     let bound = LOOKS.has(method) ? weather.slow / 6 : weather.slow;
@@ -164,8 +172,14 @@ export class Link {
     });
   }
 
-  /** The process dies here; what was sent before is decided all the same. */
+  /** The process sleeps or dies here; what was sent before is decided all the same. */
   #spring<Answer>(trap: Trap, sent: Sent<Answer>): Promise<Answer> {
+    if (trap.kind === "sleep") {
+      this.#parts.onTrapped(this.#parts.process, trap);
+      return new Promise((resolve, reject) => {
+        this.#parts.timeline.after(this.#parts.process, 0, () => this.#go(sent).then(resolve, reject));
+      });
+    }
     if (trap.when === "after" && !this.#parts.isDown()) this.#decide(sent).catch(() => undefined);
     this.#parts.onTrapped(this.#parts.process, trap);
     return never();

@@ -37,7 +37,7 @@ export type SimEvent = { readonly atMs: number } & (
   | { readonly kind: "cut"; readonly process: string; readonly from: "redis" | "postgres"; readonly forMs: number }
   | { readonly kind: "crash"; readonly process: string; readonly forMs: number }
   | { readonly kind: "pause"; readonly process: string; readonly forMs: number }
-  | { readonly kind: "trap"; readonly trap: Trap; readonly forMs: number }
+  | { readonly kind: "trap"; readonly trap: Trap }
   | { readonly kind: "skew"; readonly who: string; readonly byMs: number; readonly forMs: number }
   | { readonly kind: "delete_entries"; readonly entries: number }
   | { readonly kind: "storm"; readonly forMs: number }
@@ -76,7 +76,11 @@ export function createSchedule(seed: number): Schedule {
   const events: SimEvent[] = [];
   for (let buyer = 1; buyer <= buyers; buyer += 1) events.push(drawArrival(random, buyer, config));
   const faults = random.fraction() < 0.12 ? 0 : 1 + random.below(6);
-  for (let fault = 0; fault < faults; fault += 1) events.push(drawFault(random, config));
+  for (let fault = 0; fault < faults; fault += 1) {
+    const drawn = drawFault(random, config);
+    events.push(drawn);
+    if (drawn.kind === "redis_crash" || drawn.kind === "failover") events.push(...drawSleeper(random, config, drawn));
+  }
   return { seed, config, events: events.sort((left, right) => left.atMs - right.atMs) };
 }
 
@@ -177,6 +181,9 @@ const TRAPPED_METHODS = [
   "readNew",
 ];
 
+/** What a process that sleeps does first when it goes on, in another epoch. */
+const SLEPT_BEFORE = ["commitBatch", "commitBatch", "reserve", "credit", "settleGrant", "setGate", "recordLost"];
+
 function drawFault(random: SeededRandom, config: SimConfig): SimEvent {
   const atMs = OPENING_MS + random.below(CLOSING_MS + 1_000 - OPENING_MS);
   const { nodes, workers } = processNames(config);
@@ -195,7 +202,7 @@ function drawFault(random: SeededRandom, config: SimConfig): SimEvent {
     case "pause":
       return { kind, atMs, process: pick(random, anybody), forMs: longMs };
     case "trap":
-      return { kind, atMs: Math.max(0, atMs - random.below(3_000)), trap: drawTrap(random), forMs: briefMs };
+      return { kind, atMs: Math.max(0, atMs - random.below(3_000)), trap: drawTrap(random, briefMs) };
     case "skew":
       return {
         kind,
@@ -215,6 +222,19 @@ function drawFault(random: SeededRandom, config: SimConfig): SimEvent {
   }
 }
 
+/** Somebody sleeps through what follows, or talks to only one side of it, and wakes up in another epoch. */
+function drawSleeper(random: SeededRandom, config: SimConfig, fault: SimEvent): readonly SimEvent[] {
+  if (random.fraction() < 0.6) return [];
+  const { nodes, workers } = processNames(config);
+  const process = pick(random, random.fraction() < 0.7 ? workers : nodes);
+  const times = { atMs: Math.max(0, fault.atMs - random.below(120)), forMs: 1_500 + random.below(3_500) };
+  const drawn = random.fraction();
+  if (drawn < 0.3) return [{ kind: "pause", process, ...times }];
+  if (drawn < 0.8)
+    return [{ kind: "trap", atMs: times.atMs, trap: sleepTrap(pick(random, SLEPT_BEFORE), 0, times.forMs) }];
+  return [{ kind: "cut", process, from: "postgres", ...times }];
+}
+
 function drawKind(random: SeededRandom): FaultKind {
   let rest = random.below(FAULTS.reduce((sum, [, weight]) => sum + weight, 0));
   for (const [kind, weight] of FAULTS) {
@@ -224,9 +244,16 @@ function drawKind(random: SeededRandom): FaultKind {
   return "crash";
 }
 
-function drawTrap(random: SeededRandom): Trap {
+function drawTrap(random: SeededRandom, briefMs: number): Trap {
+  const method = pick(random, TRAPPED_METHODS);
+  const passes = random.below(4);
+  if (random.fraction() < 0.4) return sleepTrap(method, passes, 1_000 + random.below(4_000));
   const when = random.fraction() < 0.5 ? "before" : "after";
-  return { process: "", method: pick(random, TRAPPED_METHODS), when, passes: random.below(4) };
+  return { kind: "die", process: "", method, when, passes, forMs: briefMs };
+}
+
+function sleepTrap(method: string, passes: number, forMs: number): Trap {
+  return { kind: "sleep", process: "", method, when: "before", passes, forMs };
 }
 
 function pick<Value>(random: SeededRandom, values: readonly Value[]): Value {

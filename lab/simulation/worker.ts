@@ -16,6 +16,9 @@ import type { World } from "./world.ts";
 /** A sale returns to redis mode after it, so that a schedule sees several changes of mode. */
 const DWELL_MS = 2_000;
 
+/** The mutant without a conductor has one until the sale is in redis mode. */
+const LAST_CONDUCTED_MS = 350;
+
 /** See the head of this file. One life of the worker: a restart is another one. */
 export class SimWorker {
   readonly process: SimProcess;
@@ -42,7 +45,10 @@ export class SimWorker {
     const leadership = new SimLeadership({ lock, process, timeline, canReachPostgres });
     const relay = new Relay(ports);
     const drain = commits.drain.bind(commits);
-    new Conductor({ ...ports, relay, leadership, drain, dwellMs: DWELL_MS }).start();
+    const conductor = new Conductor({ ...ports, relay, leadership, drain, dwellMs: DWELL_MS });
+    conductor.start();
+    if (world.weakened.hasNoConductor !== true) return;
+    world.timeline.after(process, LAST_CONDUCTED_MS, () => void conductor.stop());
   }
 
   /** The provider says that something happened to a payment. */

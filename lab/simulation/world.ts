@@ -75,7 +75,8 @@ export class World {
   readonly book = new Ledgerbook();
   readonly checks: Checks;
   readonly faults: Faults;
-  readonly random: SeededRandom;
+  /** One stream for each use, so that more of one thing does not change another. */
+  readonly random: Readonly<Record<"feed" | "news" | "money" | "wire" | "faults", SeededRandom>>;
   readonly trace: TraceLine[] | null;
   readonly nodes = new Map<string, ApiNode>();
   readonly workers = new Map<string, SimWorker>();
@@ -90,7 +91,8 @@ export class World {
     this.config = schedule.config;
     this.weakened = options.weakened;
     this.trace = options.isTraced ? [] : null;
-    this.random = createSeededRandom(schedule.seed, 1);
+    const stream = (number: number) => createSeededRandom(schedule.seed, number);
+    this.random = { feed: stream(1), news: stream(2), money: stream(3), wire: stream(4), faults: stream(5) };
     const nowMs = () => START_MS + Math.floor(this.timeline.nowMs);
     this.redis = new RedisSide(this.timeline, options.weakened.bucketRules ?? {});
     this.books = new BooksModel({ nowMs, rules: options.weakened.booksRules ?? {} });
@@ -173,8 +175,8 @@ export class World {
   publishCommits(from: SimProcess, hints: readonly CommitHint[]): void {
     if (from.state === "dead") return;
     for (const [process, listeners] of this.#subscribers) {
-      if (process.state === "dead" || this.random.fraction() < (this.hasHealed ? 0 : FEED_LOSS)) continue;
-      this.timeline.after(process, this.random.fraction() * 3, () => {
+      if (process.state === "dead" || this.random.feed.fraction() < (this.hasHealed ? 0 : FEED_LOSS)) continue;
+      this.timeline.after(process, this.random.feed.fraction() * 3, () => {
         for (const listener of listeners) for (const hint of hints) listener(hint);
       });
     }
@@ -210,8 +212,8 @@ export class World {
   #announce(topic: string): void {
     if (topic !== "catalogue") return;
     for (const [process, listener] of this.#followers) {
-      if (process.state === "dead" || this.random.fraction() < (this.hasHealed ? 0 : ANNOUNCE_LOSS)) continue;
-      this.timeline.after(process, 1 + this.random.fraction() * 15, listener);
+      if (process.state === "dead" || this.random.news.fraction() < (this.hasHealed ? 0 : ANNOUNCE_LOSS)) continue;
+      this.timeline.after(process, 1 + this.random.news.fraction() * 15, listener);
     }
   }
 
@@ -227,9 +229,10 @@ export class World {
 
   /** The provider tells about a payment: once or more, soon or late, to anybody. */
   notify(paymentId: string): void {
-    const copies = 1 + this.random.below(3);
+    const random = this.random.money;
+    const copies = 1 + random.below(3);
     for (let copy = 0; copy < copies; copy += 1) {
-      const delayMs = this.random.fraction() < 0.7 ? this.random.below(300) : this.random.below(4_000);
+      const delayMs = random.fraction() < 0.7 ? random.below(300) : random.below(4_000);
       this.timeline.after(this.outside, delayMs, () => this.#deliver(`${paymentId}-note ${paymentId}`, 8));
     }
   }
@@ -237,7 +240,7 @@ export class World {
   /** Providers repeat what was not taken. */
   #deliver(body: string, tries: number): void {
     const workers = [...this.workers.values()].filter(({ process }) => process.state !== "dead");
-    const worker = workers[this.random.below(Math.max(1, workers.length))];
+    const worker = workers[this.random.money.below(Math.max(1, workers.length))];
     const again = () => {
       if (tries > 1) this.timeline.after(this.outside, 1_000, () => this.#deliver(body, tries - 1));
     };
