@@ -38,7 +38,7 @@ function unrest(world: World): string | null {
     if (order.status === "held" && order.holdUntil < nowMs + LONG_MS) return `${order.rid} is held`;
   }
   for (const rid of book.accepted.keys()) {
-    const isOwed = !data.orders.has(rid) && !book.isForgotten(rid, redis.hasLost);
+    const isOwed = !data.orders.has(rid) && !book.isForgotten(rid, redis.hasForgotten);
     if (isOwed) return `${rid} was accepted and is no order`;
   }
   const settled = new Set(
@@ -143,7 +143,7 @@ export function checkPromises(world: World): void {
   for (const [rid, { isConfirmed, holdUntil, attempt }] of book.accepted) {
     const order = books.tables.data.orders.get(rid);
     if (order === undefined) {
-      if (!book.isForgotten(rid, redis.hasLost)) world.fail("S5", `${rid} was accepted and ended in silence`);
+      if (!book.isForgotten(rid, redis.hasForgotten)) world.fail("S5", `${rid} was accepted and ended in silence`);
       continue;
     }
     if (order.buyerId !== attempt.buyerId || order.quantity !== attempt.quantity) world.fail("S3", `${rid} differs`);

@@ -39,6 +39,11 @@ export class RedisSide {
     this.primary = this.#server();
   }
 
+  /** Some acceptance may be written down nowhere any more. */
+  get hasForgotten(): boolean {
+    return this.hasLost || this.hasLostEntries;
+  }
+
   /** Every server that answers somebody. */
   get servers(): readonly BucketModel[] {
     return this.#former === null ? [this.primary] : [this.primary, this.#former];
