@@ -40,6 +40,7 @@ const STRICT: Allowances = {
   inDoubtMs: IN_DOUBT_MS,
   scatteredShare: 0,
   wrongWindow: false,
+  renumbered: false,
 };
 /** Of an item in several buckets. */
 const SCATTERED_SHARE = 0.1;

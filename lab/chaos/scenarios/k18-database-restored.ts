@@ -1,8 +1,8 @@
 /**
  * K18: somebody restores PostgreSQL from an older base backup while Redis knows better.
  *
- * The sale must stop by itself, and `doorbuster recover SALE --from-stream` must bring back every acceptance. Nobody pays
- * or gives back in this scenario: what happened in PostgreSQL alone is gone with it, as after every restore.
+ * The sale must stop by itself, and `doorbuster recover SALE --from-stream` must bring back every acceptance. Nobody pays,
+ * gives back or looks at a reservation in this scenario: what was in PostgreSQL alone is gone, as after every restore.
  */
 import { execFile } from "node:child_process";
 import { join } from "node:path";
@@ -15,8 +15,9 @@ import type { Scene } from "../scene.ts";
 import { USUAL_SHAPE } from "../stack.ts";
 
 const MAIN = fileURLToPath(new URL("../../../src/main.ts", import.meta.url));
-const SOLD_SINCE_MIN = 60;
-const SOLD_SINCE_MAX = 300;
+/** Long enough for the conductor to have told the buckets what was committed: that is what proves the step back. */
+const OLD_MS_MIN = 2_500;
+const OLD_MS_MAX = 4_000;
 const STOPS_WITHIN_MS = 10_000;
 const RECOVERED_WITHIN_MS = 30_000;
 const WATCHED_FOR_MS = 800;
@@ -29,11 +30,12 @@ export const databaseRestored: Scenario = {
     {
       name: "pg_basebackup",
       shape: USUAL_SHAPE,
-      habits: { ...KEEPERS, asksAgainShare: 0.2 },
+      habits: KEEPERS,
       holdMs: 600_000,
       stock: 6_000,
       disturb: restoreDatabase,
       firstSale: { withinMs: FIRST_SALE_MS.postgres, after: "healing" },
+      allowances: { renumbered: true },
     },
   ],
 };
@@ -42,7 +44,7 @@ async function restoreDatabase(scene: Scene): Promise<void> {
   const { stack } = scene;
   const backup = join(stack.folder, `backup-${scene.saleId}`);
   await stack.postgres.baseBackup(backup);
-  await scene.untilSold(scene.between(SOLD_SINCE_MIN, SOLD_SINCE_MAX));
+  await scene.last(scene.between(OLD_MS_MIN, OLD_MS_MAX));
   const before = await countOrders(scene);
   scene.injected("PostgreSQL is restored from a base backup");
   await stack.postgres.stopServer("immediate");
