@@ -13,13 +13,16 @@ import { findBun, findNode, ROOT } from "./runtime.js";
 import { ensureServers } from "./servers.js";
 
 const CONFORMANCE = /^test\/conformance\//;
+/** Uses all cores by itself. */
+const SIMULATION = /^lab\/simulation\/simulation\.test\.ts$/;
 const RINGS = [
   {
     name: "unit and tidy",
-    files: /^(src|client|web|lab|scripts|test\/tidy)\//,
+    files: /^(src|client|web|lab(?!\/simulation\/simulation\.test)|scripts|test\/tidy)\//,
     minutesMax: 4,
     flags: ["--parallel=2"],
   },
+  { name: "simulation", files: SIMULATION, minutesMax: 9 },
   { name: "conformance on Bun", files: CONFORMANCE, minutesMax: 5 },
   { name: "conformance on Node", files: CONFORMANCE, minutesMax: 5, runtime: "node" },
   { name: "API", files: /^test\/integration\/api-/, minutesMax: 6, flags: ["--parallel=2"] },

@@ -68,7 +68,7 @@ class Buyer {
       case "leave":
         return;
       case "ask_again":
-        await this.#wait(this.#random.below(2_500));
+        await this.#wait(this.#random.below(1_500));
         await askOnce(this.#world, this.#attempt, this.#anyNode());
         return;
       case "cancel":
@@ -106,7 +106,7 @@ class Buyer {
     const isSlow = this.#random.fraction() < 0.25;
     if (!this.#world.provider.pay(created.paymentId, isSlow)) return;
     if (isSlow) {
-      await this.#wait(this.#random.below(4_000));
+      await this.#wait(this.#random.below(1_500));
       this.#world.provider.finish(created.paymentId);
     }
     this.#world.notify(created.paymentId);

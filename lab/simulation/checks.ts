@@ -146,7 +146,7 @@ export class Checks {
     const { book, books, redis } = this.#world;
     if (!book.accepted.has(rid)) return;
     const order = books.tables.data.orders.get(rid);
-    if (order === undefined ? !redis.hasLost : isActive(order.status)) {
+    if (order === undefined ? !redis.hasForgotten : isActive(order.status)) {
       this.#fail("S3", `${rid} was accepted (${order?.status ?? "queued"}) and is told ${reason}`);
     }
   }

@@ -14,7 +14,7 @@ import { ITEM_ID, SALE_ID, type World } from "./world.ts";
 const REST_MS_MAX = 75_000;
 /** What goes on in the background for longer is judged by what can be sold. */
 const BUSTLE_MS_MAX = 15_000;
-const REST_LOOK_MS = 500;
+const REST_LOOK_MS = 200;
 const RICH_HOLD_MS = 3_600_000;
 /** Holds that end later than this are not waited for. */
 const LONG_MS = 600_000;
@@ -111,9 +111,9 @@ export async function sellTheRest(world: World): Promise<void> {
     answer = outcome.reason;
     refusals += 1;
     if (outcome.reason !== "empty" || refusals >= REFUSALS_MAX) break;
-    await world.timeline.runUntil(world.timeline.nowMs + 500);
+    await world.timeline.runUntil(world.timeline.nowMs + 150);
   }
-  await world.timeline.runUntil(world.timeline.nowMs + 400);
+  await world.timeline.runUntil(world.timeline.nowMs + 50);
   await comeToRest(world);
   const { total, free, granted, held, sold } = world.books.tables.stockRow(ITEM_ID);
   if (world.failure === null && held + sold !== total) {

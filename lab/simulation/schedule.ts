@@ -56,7 +56,7 @@ export interface Schedule {
 /** When buyers begin to come: by then the sale is in redis mode. */
 const OPENING_MS = 400;
 /** Buyers come and faults begin until then. */
-const CLOSING_MS = 3_300;
+const CLOSING_MS = 2_700;
 
 /** Who can be hit by name. */
 export function processNames(config: Pick<SimConfig, "nodes" | "workers">): {
@@ -185,7 +185,7 @@ const TRAPPED_METHODS = [
 const SLEPT_BEFORE = ["commitBatch", "commitBatch", "reserve", "credit", "settleGrant", "setGate", "recordLost"];
 
 function drawFault(random: SeededRandom, config: SimConfig): SimEvent {
-  const atMs = OPENING_MS + random.below(CLOSING_MS + 1_000 - OPENING_MS);
+  const atMs = OPENING_MS + random.below(CLOSING_MS + 400 - OPENING_MS);
   const { nodes, workers } = processNames(config);
   const anybody = [...nodes, ...workers];
   const briefMs = 100 + random.below(1_500);

@@ -232,7 +232,7 @@ export class World {
     const random = this.random.money;
     const copies = 1 + random.below(3);
     for (let copy = 0; copy < copies; copy += 1) {
-      const delayMs = random.fraction() < 0.7 ? random.below(300) : random.below(4_000);
+      const delayMs = random.fraction() < 0.7 ? random.below(300) : random.below(2_000);
       this.timeline.after(this.outside, delayMs, () => this.#deliver(`${paymentId}-note ${paymentId}`, 8));
     }
   }
