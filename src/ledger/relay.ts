@@ -65,7 +65,9 @@ export class Relay {
       // Somebody else may have brought them since the bucket came up empty.
       arrived = Math.max(arrived, levels.find((level) => level.bucket === bucket)?.left ?? 0);
       const donors = levels.filter((level) => level.bucket !== bucket && level.left > 0).sort(fullestFirst);
-      if (arrived >= units || donors.length === 0) return arrived;
+      if (arrived >= units) return arrived;
+      // Units that somebody sent off a moment ago are in no bucket yet: they are found on their way in another round.
+      if (donors.length === 0 && round > 0) return arrived;
       for (const donor of donors) {
         if (arrived >= units) return arrived;
         const wanted = Math.max(Math.ceil(donor.left / 2), Math.min(units - arrived, donor.left));

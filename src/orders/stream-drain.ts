@@ -4,6 +4,7 @@
  * It reads the streams themselves from the last number known to be committed, pending or not, so it waits for no
  * worker and needs nobody's share. Bounded in time: what is not committed then is lost to the fence, never oversold.
  */
+import { isFault } from "../domain/faults.ts";
 import type { Sale } from "../domain/sale.ts";
 import type { BucketStore, StreamEntry } from "../ports/bucket-store.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -17,6 +18,9 @@ import { takeBatch } from "./entry-rows.ts";
 export const DRAIN_MS_MAX = 5_000;
 const BUCKETS_IN_FLIGHT_MAX = 4;
 const ENTRIES_PER_READ = 128;
+/** Calls of Redis that get no answer are made so often: a server that is away must not hold the fence up. */
+const TRIES_MAX = 4;
+const RETRY_DELAY_MS = 50;
 
 export interface StreamDrainParts {
   readonly store: Pick<BucketStore, "audit" | "readFrom" | "acknowledge">;
@@ -51,13 +55,14 @@ export class StreamDrain {
 
   async #drainBucket(address: LaneAddress, isInTime: () => boolean): Promise<number> {
     const { store } = this.#parts;
-    const audit = await store.audit(address);
+    const audit = await this.#ask(() => store.audit(address), isInTime);
     // A bucket that is gone has nothing to say from where on; one of another epoch has nothing of ours.
     if (audit !== null && audit.epoch !== address.epoch) return 0;
     let afterSeq = audit?.committedSeq ?? 0;
     let rows = 0;
     while (isInTime()) {
-      const entries = await store.readFrom({ ...address, afterSeq, entriesMax: ENTRIES_PER_READ });
+      const request = { ...address, afterSeq, entriesMax: ENTRIES_PER_READ };
+      const entries = await this.#ask(() => store.readFrom(request), isInTime);
       const last = entries.at(-1);
       if (last === undefined) return rows;
       const done = await this.#commit(address, entries, isInTime);
@@ -85,9 +90,22 @@ export class StreamDrain {
       rows += batch.rows.length;
       const decided = batch.entries.filter(isReadable);
       if (fates.some((fate) => fate.kind === "seq_taken") || decided.length === 0) continue;
-      await store.acknowledge({ ...address, lastSeqs: decided.map((entry) => entry.lastSeq) });
+      const lastSeqs = decided.map((entry) => entry.lastSeq);
+      await this.#ask(() => store.acknowledge({ ...address, lastSeqs }), isInTime);
     }
     return rows;
+  }
+
+  /** What is not read now is lost to the fence, so one answer that got lost is not the end of it. */
+  async #ask<Answer>(call: () => Promise<Answer>, isInTime: () => boolean): Promise<Answer> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await call();
+      } catch (error) {
+        if (!isFault(error) || !error.retryable || tries >= TRIES_MAX || !isInTime()) throw error;
+      }
+      await new Promise<void>((resolve) => this.#parts.clock.setTimer(RETRY_DELAY_MS * tries, resolve));
+    }
   }
 }
 
