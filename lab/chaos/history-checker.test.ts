@@ -17,6 +17,7 @@ const STRICT: Allowances = {
   inDoubtMs: 0,
   scatteredShare: 0,
   wrongWindow: false,
+  renumbered: false,
 };
 const ORIGIN_MS = 1_700_000_000_000;
 

@@ -5,6 +5,7 @@
  * What cannot be carried out is a violation too: a sale that does not go on, books that do not settle, units that nobody
  * can buy. Only the laboratory's own faults throw.
  */
+import { waitUntil } from "../../test/support/waiting.ts";
 import { createSeededRandom } from "../swarm/seeded-random.ts";
 import { wait } from "../swarm/system-clock.ts";
 import { Buyers, KEEPERS, USUAL_HABITS } from "./buyers.ts";
@@ -31,6 +32,8 @@ const GOES_ON_FOR_MS = 400;
 const ANSWERS_WITHIN_MS = 12_000;
 /** L1: ten seconds after the last fault has healed every unit can be sold again. */
 const SETTLES_WITHIN_MS = 10_000;
+/** The payment provider tries again with growing pauses. */
+const DELIVERED_WITHIN_MS = 60_000;
 const SELLERS = 32;
 const IN_DOUBT_MS = 10_000;
 
@@ -176,7 +179,7 @@ class Repetition {
     const deadlineMs = clock.monotonicMs() + settlesWithinMs;
     let isSettled = false;
     while (!isSettled && clock.monotonicMs() < deadlineMs) {
-      isSettled = (await this.#audit(sale.saleId, scene.buyers)) && (await this.#isDelivered(sale, scene.buyers));
+      isSettled = (await this.#audit(sale.saleId, scene.buyers)) && (await this.#isOnRecord(sale, scene.buyers));
       isSettled &&= await this.#tryToLengthenHolds(sale);
       if (!isSettled) await wait(clock, 50);
     }
@@ -184,11 +187,10 @@ class Repetition {
     return (scene.buyers.nowNs() - healedNs) / NS_PER_MS;
   }
 
-  /** Whatever was acknowledged is on record, and every notification of the payment provider was taken. */
-  async #isDelivered(sale: LabSale, buyers: Buyers): Promise<boolean> {
+  /** Whatever was acknowledged has become an order, or is on record as lost. */
+  async #isOnRecord(sale: LabSale, buyers: Buyers): Promise<boolean> {
     const onRecord = new Set((await this.#desk.orders(sale.saleId)).map((order) => order.rid));
-    const isOnRecord = buyers.records.every((record) => record.answer?.kind !== "accepted" || onRecord.has(record.rid));
-    return isOnRecord && (await this.#desk.isProviderDone());
+    return buyers.records.every((record) => record.answer?.kind !== "accepted" || onRecord.has(record.rid));
   }
 
   async #tryToLengthenHolds(sale: LabSale): Promise<boolean> {
@@ -219,6 +221,10 @@ class Repetition {
   }
 
   async #gather(sale: LabSale, buyers: Buyers): Promise<History> {
+    await waitUntil("the payment provider's last notification", () => this.#desk.isProviderDone(), {
+      withinMs: DELIVERED_WITHIN_MS,
+      everyMs: 50,
+    });
     if (!(await this.#audit(sale.saleId, buyers))) this.#violations.push("the final audit did not balance");
     const { saleId, total, perBuyerMax, buckets } = sale;
     return {

@@ -14,8 +14,6 @@ const REPLAYED_MAX = 10;
 const REPLAYED_AT_ONCE = 12;
 const DOWN_FOR_MS = 1_500;
 const REPLAYED_WITHIN_MS = 10_000;
-/** The provider tries again with growing pauses. */
-const DELIVERED_WITHIN_MS = 30_000;
 const COLLECTED_WITHIN_MS_MIN = 1_000;
 const COLLECTED_WITHIN_MS_MAX = 2_000;
 
@@ -31,7 +29,6 @@ export const notifications: Scenario = {
       habits: { paysShare: 0.3, paysLateShare: 0.25, cancelsShare: 0.1, asksAgainShare: 0.1, wantsMoreShare: 0 },
       disturb,
       firstSale: { withinMs: FIRST_SALE_MS.api, after: "injection" },
-      settlesWithinMs: DELIVERED_WITHIN_MS,
     },
   ],
 };
