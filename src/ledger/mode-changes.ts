@@ -64,6 +64,7 @@ export class ModeChanges {
     const isOurs = await this.#parts.books.fence({
       saleId: sale.id,
       seenEpoch: sale.epoch,
+      from: [sale.mode],
       mode: "warming",
       reason,
     });
@@ -87,7 +88,7 @@ export class ModeChanges {
     } catch (error) {
       const text = `the buckets could not be made ready: ${error instanceof Error ? error.message : String(error)}`;
       log.warn({ saleId, epoch, error }, "a sale could not enter redis mode; it goes on in postgres mode");
-      await books.fence({ saleId, seenEpoch: epoch, mode: "postgres", reason: text });
+      await books.fence({ saleId, seenEpoch: epoch, from: ["warming"], mode: "postgres", reason: text });
       if (!isFault(error)) throw error;
       return false;
     }
@@ -108,7 +109,8 @@ export class ModeChanges {
   async takeOverWarming(sale: Sale, now: { readonly isWell: boolean }): Promise<void> {
     const reason = "a conductor ended while the buckets were being made ready";
     if (now.isWell) return this.enter(sale, reason);
-    await this.#parts.books.fence({ saleId: sale.id, seenEpoch: sale.epoch, mode: "postgres", reason });
+    const { id: saleId, epoch: seenEpoch } = sale;
+    await this.#parts.books.fence({ saleId, seenEpoch, from: ["warming"], mode: "postgres", reason });
     await this.#reread(sale.id);
   }
 
@@ -146,7 +148,8 @@ export class ModeChanges {
     const reason = `${ROLLED_BACK}: ${proof}`;
     log.error({ saleId: sale.id, epoch: sale.epoch, proof }, "PostgreSQL went back in time; the sale is stopped");
     await this.#shutGates(sale);
-    await books.fence({ saleId: sale.id, seenEpoch: sale.epoch, mode: "closed", reason });
+    const { id: saleId, epoch: seenEpoch, mode } = sale;
+    await books.fence({ saleId, seenEpoch, from: [mode], mode: "closed", reason });
     await this.#reread(sale.id);
   }
 
@@ -198,7 +201,8 @@ export class ModeChanges {
       }
     }
     const { reason } = how;
-    const isOurs = await books.fence({ saleId: sale.id, seenEpoch: sale.epoch, mode: "postgres", reason });
+    const { id: saleId, epoch: seenEpoch } = sale;
+    const isOurs = await books.fence({ saleId, seenEpoch, from: ["draining"], mode: "postgres", reason });
     if (isOurs) log.info({ saleId: sale.id, epoch: sale.epoch + 1, reason }, "a sale is in postgres mode");
     await this.#reread(sale.id);
   }

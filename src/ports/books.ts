@@ -159,10 +159,14 @@ export interface Books {
   }): Promise<readonly PendingNote[]>;
   deleteNotes(noteIds: readonly number[]): Promise<void>;
 
-  /** The only way to change the epoch: waits for running commits, brings every granted unit home. False: too late. */
+  /**
+   * The only way to change the epoch: waits for running commits, brings every granted unit home. False: too late, the epoch
+   * is another one or the mode is none of `from` (absent = any): somebody may sell in it by now.
+   */
   fence(request: {
     readonly saleId: SaleId;
     readonly seenEpoch: number;
+    readonly from?: readonly LedgerMode[];
     readonly mode: LedgerMode;
     readonly reason: string;
   }): Promise<boolean>;

@@ -294,7 +294,10 @@ export class BooksHistory {
   async #fence(): Promise<string> {
     const seenEpoch = this.#sale.epoch - (this.#dice(5) === 0 ? 1 : 0);
     const mode = this.#dice(4) === 0 ? "postgres" : "warming";
-    await this.#both((on) => on.fence({ saleId: this.#saleId, seenEpoch, mode, reason: `fence ${seenEpoch}` }));
+    const from = this.#dice(3) === 0 ? { from: [present(MODES[this.#dice(MODES.length)])] } : {};
+    await this.#both((on) =>
+      on.fence({ saleId: this.#saleId, seenEpoch, ...from, mode, reason: `fence ${seenEpoch}` }),
+    );
     await this.#readSale();
     return "fence";
   }

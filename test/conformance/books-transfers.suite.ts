@@ -251,9 +251,15 @@ function describeModes(fixture: () => BooksFixture): void {
     const drained = await state();
     assert.deepEqual([drained.mode, drained.modeReason, drained.buckets], ["draining", "two of three", 1]);
     assert.ok(drained.nowMs - drained.modeSinceMs < 10_000);
-    for (const mode of ["postgres", "warming"] as const) {
+    const fence = { saleId: sale.id, seenEpoch: sale.epoch, mode: "postgres", reason: "unseen" } as const;
+    assert.equal(await books.fence({ ...fence, from: ["redis", "warming"] }), false);
+    assert.deepEqual([(await state()).mode, (await state()).epoch], ["draining", sale.epoch]);
+    for (const [mode, from] of [
+      ["postgres", "draining"],
+      ["warming", "postgres"],
+    ] as const) {
       const { epoch } = await state();
-      assert.ok(await books.fence({ saleId: sale.id, seenEpoch: epoch, mode, reason: mode }));
+      assert.ok(await books.fence({ saleId: sale.id, seenEpoch: epoch, from: [from, "closed"], mode, reason: mode }));
       assert.equal(await books.fence({ saleId: sale.id, seenEpoch: epoch, mode, reason: mode }), false);
     }
     const { epoch } = await state();

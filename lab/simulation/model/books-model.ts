@@ -211,7 +211,7 @@ export class BooksModel implements Books {
   async fence(request: Parameters<Books["fence"]>[0]): Promise<boolean> {
     const { data, rules } = this.tables;
     const row = this.tables.saleRow(request.saleId);
-    if (row.sale.epoch !== request.seenEpoch) return false;
+    if (row.sale.epoch !== request.seenEpoch || request.from?.includes(row.sale.mode) === false) return false;
     for (const { itemId } of row.sale.items) {
       const stock = this.tables.stockRow(itemId);
       const home = rules.fenceBringsHome ? stock.granted : 0;

@@ -61,7 +61,7 @@ const NOTES = {
            FROM bucket_note WHERE sale_id = $1 AND epoch = $2 ORDER BY note_id LIMIT $3`,
 };
 const DELETE_NOTES = { name: "delete_notes", text: "DELETE FROM bucket_note WHERE note_id = ANY ($1::bigint[])" };
-const FENCE = { text: "SELECT fence_sale($1, $2, $3, $4) AS done" };
+const FENCE = { text: "SELECT fence_sale($1, $2, $3, $4, $5::text[]) AS done" };
 const CHANGE_MODE = { text: "SELECT change_mode($1, $2, $3, $4, $5) AS done" };
 const STATES = {
   name: "ledger_states",
@@ -201,10 +201,12 @@ export class PostgresBooks implements Books {
   async fence(request: {
     readonly saleId: SaleId;
     readonly seenEpoch: number;
+    readonly from?: readonly LedgerMode[];
     readonly mode: LedgerMode;
     readonly reason: string;
   }): Promise<boolean> {
-    const values = [request.saleId, request.seenEpoch, request.mode, legible(request.reason)];
+    const { saleId, seenEpoch, mode, reason, from } = request;
+    const values = [saleId, seenEpoch, mode, legible(reason), from ?? null];
     const [row] = await this.#database.query<{ done: boolean }>(FENCE, values);
     return row?.done === true;
   }

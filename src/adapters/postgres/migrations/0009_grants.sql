@@ -69,16 +69,18 @@ END $$;
 
 -- The only way to change the epoch: waits for running transactions of the sale, brings every granted unit home, starts a
 -- new sequence. Transfers on their way and notes not delivered die with the epoch: what follows is rebuilt from orders.
+-- Only from one of the modes in `in_from` (null = any): who saw another mode than there is now knows too little.
 DROP FUNCTION fence_sale(text, bigint, text);
-CREATE FUNCTION fence_sale(in_sale text, in_seen_epoch bigint, in_mode text, in_reason text DEFAULT 'fenced')
-  RETURNS boolean LANGUAGE plpgsql SET lock_timeout = '3s' SET enable_seqscan = off AS $$
+CREATE FUNCTION fence_sale(
+  in_sale text, in_seen_epoch bigint, in_mode text, in_reason text DEFAULT 'fenced', in_from text[] DEFAULT NULL
+) RETURNS boolean LANGUAGE plpgsql SET lock_timeout = '3s' SET enable_seqscan = off AS $$
 DECLARE
   target record;
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended(in_sale, 0));
   UPDATE sale SET epoch = epoch + 1, mode = in_mode, revision = revision + 1, mode_since = now_ms(),
       mode_reason = left(in_reason, 500)
-    WHERE id = in_sale AND epoch = in_seen_epoch;
+    WHERE id = in_sale AND epoch = in_seen_epoch AND (in_from IS NULL OR mode = ANY (in_from));
   IF NOT FOUND THEN RETURN false; END IF;
   UPDATE grant_log SET state = 'void' WHERE sale_id = in_sale AND epoch = in_seen_epoch AND state = 'open';
   DELETE FROM bucket_note WHERE sale_id = in_sale;
