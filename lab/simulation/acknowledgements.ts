@@ -22,6 +22,9 @@ export class Ledgerbook {
   readonly accepted = new Map<string, Acknowledged>();
   /** Sessions of buyers that are not over. */
   openSessions = 0;
+  /** Attempts without an answer, and all that were ever made. */
+  openAsks = 0;
+  asks = 0;
   /** Answers of each kind, for the report. */
   readonly counts = new Map<string, number>();
 

@@ -24,6 +24,7 @@ export class ApiNode {
   readonly orders: OrderStore;
   readonly checkout: CheckoutService;
   readonly #batcher: Batcher;
+  readonly #takeStock: (units: number) => Promise<void>;
 
   constructor(world: World, process: SimProcess, random: SeededRandom) {
     this.process = process;
@@ -44,8 +45,20 @@ export class ApiNode {
     this.orders = orders;
     const settlement = createSettlement({ orders, provider, log });
     this.checkout = createCheckoutService({ orders, provider, settlement, clock, log });
+    this.#takeStock = async (units) => {
+      const sale = sales.findSale(SALE_ID);
+      if (sale?.mode === "redis") await relay.recall({ sale, itemId: ITEM_ID, units });
+      const { free } = world.books.tables.stockRow(ITEM_ID);
+      if (free > 0) world.books.adjustStock(ITEM_ID, -Math.min(units, free));
+    };
     const canReachRedis = () => world.faults.redisReachedAgoMs(process) < REACHED_MS_MAX;
     createNodeReporter({ ...ports, nodeId, roles: ["api"], canReachRedis }).start();
+  }
+
+  /** The operator takes units away, as far as there are any that nobody has. */
+  takeStock(units: number): void {
+    if (this.process.state === "dead") return;
+    this.#takeStock(units).catch(() => undefined);
   }
 
   /** As stage 7 answers: an acceptance waits for its commit as long as that is worth waiting for. */

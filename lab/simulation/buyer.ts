@@ -33,15 +33,21 @@ export function startBuyer(world: World, arrival: Arrival): void {
 /** One attempt by somebody who takes the first answer; null = nobody answered in time. */
 export async function askOnce(world: World, attempt: Attempt, node: ApiNode): Promise<AttemptOutcome | null> {
   const askedAtMs = world.timeline.nowMs;
+  const { book } = world;
+  book.openAsks += 1;
+  book.asks += 1;
+  const asksBefore = book.asks;
+  const wasAlone = book.openAsks === 1;
   const outcome = await overTheWire(world, node, () => node.submit(attempt), PATIENCE_MS);
+  book.openAsks -= 1;
   if (outcome === null) return null;
   if (outcome.kind === "refused") {
     world.book.count(outcome.reason);
-    world.checks.refused(attempt, outcome.reason, askedAtMs);
+    world.checks.refused(attempt, outcome.reason, { askedAtMs, isAlone: wasAlone && book.asks === asksBefore });
   } else {
     world.book.count(outcome.status);
     const contradiction = world.book.accept(attempt, outcome, { by: node.process, atMs: world.timeline.nowMs });
-    if (contradiction !== null) world.fail("S3", `${attempt.rid}: ${contradiction}`);
+    if (contradiction !== null && !world.faults.hasRestored) world.fail("S3", `${attempt.rid}: ${contradiction}`);
   }
   return outcome;
 }

@@ -8,12 +8,15 @@
 import type { BuyerId, Rid } from "../../src/domain/ids.ts";
 import { FLIPS_MAX } from "../../src/ledger/conductor.ts";
 import { askOnce } from "./buyer.ts";
+import { streamKey } from "./model/bucket-data.ts";
 import { ITEM_ID, SALE_ID, type World } from "./world.ts";
 
 /** The deployment must be at rest so long after the last fault. */
 const REST_MS_MAX = 75_000;
 /** What goes on in the background for longer is judged by what can be sold. */
 const BUSTLE_MS_MAX = 15_000;
+/** Units are home so long after the end of a sale. */
+const CLOSE_MS_MAX = 10_000;
 const REST_LOOK_MS = 200;
 const RICH_HOLD_MS = 3_600_000;
 /** Holds that end later than this are not waited for. */
@@ -37,6 +40,7 @@ function unrest(world: World): string | null {
     if (order.status === "expiring" || order.status === "refund_due") return `${order.rid} is ${order.status}`;
     if (order.status === "held" && order.holdUntil < nowMs + LONG_MS) return `${order.rid} is held`;
   }
+  if (world.faults.hasRestored) return null;
   for (const rid of book.accepted.keys()) {
     const isOwed = !data.orders.has(rid) && !book.isForgotten(rid, redis.hasForgotten);
     if (isOwed) return `${rid} was accepted and is no order`;
@@ -80,8 +84,39 @@ export async function comeToRest(world: World): Promise<void> {
     const hasTime = timeline.nowMs < startedAtMs + BUSTLE_MS_MAX;
     if (why === null && (!hasTime || bustle(world) === null)) return;
     if (timeline.nowMs >= startedAtMs + REST_MS_MAX) world.fail("L1", `no rest: ${why}`);
+    if (world.sale.mode === "closed") await recover(world);
     await timeline.runUntil(timeline.nowMs + REST_LOOK_MS);
   }
+}
+
+/** The sale waits for its operator; he runs the recovery, and again when it fails. */
+async function recover(world: World): Promise<void> {
+  const worker = world.workers.get("worker-1");
+  if (worker === undefined) return;
+  const accepted = acceptedInStreams(world);
+  let isDone: boolean | null = null;
+  worker.recover(world.sale).then(
+    () => {
+      isDone = true;
+    },
+    () => {
+      isDone = false;
+    },
+  );
+  while (isDone === null && world.failure === null) await world.timeline.runUntil(world.timeline.nowMs + 50);
+  if (isDone !== true) return;
+  world.faults.isUnrecovered = false;
+  const { orders } = world.books.tables.data;
+  const missing = accepted.find((rid) => !orders.has(rid));
+  if (missing !== undefined) world.fail("S5", `${missing} is in the stream and was not recovered`);
+}
+
+/** Every rid that the streams of the buckets' epochs still have. */
+function acceptedInStreams(world: World): readonly string[] {
+  const { buckets, streams } = world.redis.primary.data;
+  return [...buckets.values()].flatMap((bucket) =>
+    (streams.get(streamKey(bucket))?.entries ?? []).flatMap((entry) => entry.rows.map((row) => row.rid)),
+  );
 }
 
 /** Strangers buy what is left, one unit each, until somebody says that there is none. */
@@ -110,6 +145,7 @@ export async function sellTheRest(world: World): Promise<void> {
     if (outcome === null) continue;
     answer = outcome.reason;
     refusals += 1;
+    if (outcome.reason === "limit_reached") continue;
     if (outcome.reason !== "empty" || refusals >= REFUSALS_MAX) break;
     await world.timeline.runUntil(world.timeline.nowMs + 150);
   }
@@ -127,6 +163,17 @@ function isHoldKnown(world: World): boolean {
   return [...world.redis.primary.data.buckets.values()].every(({ settings }) => settings.holdMs === RICH_HOLD_MS);
 }
 
+/** The sale is over: everything accepted becomes an order, every unit comes home, and nobody conducts it any more. */
+export async function closeSale(world: World): Promise<void> {
+  world.books.patchSale(SALE_ID, { phase: "closed", closedAt: world.books.tables.nowMs() });
+  const deadlineMs = world.timeline.nowMs + CLOSE_MS_MAX;
+  const isHome = () => world.sale.mode === "postgres" && world.books.tables.stockRow(ITEM_ID).granted === 0;
+  while (!isHome() && world.failure === null) {
+    if (world.timeline.nowMs > deadlineMs) world.fail("L1", `closed, and the sale is still ${world.sale.mode}`);
+    await world.timeline.runUntil(world.timeline.nowMs + 100);
+  }
+}
+
 /** Buyers whose holds have all ended: they may buy again. */
 function whoHaveNothing(world: World): BuyerId[] {
   const buyers = new Set<BuyerId>();
@@ -139,6 +186,8 @@ function whoHaveNothing(world: World): BuyerId[] {
 /** Every promise, against what became of it. */
 export function checkPromises(world: World): void {
   const { books, book, redis } = world;
+  // Promises rest on a database that keeps what it committed.
+  if (world.faults.hasRestored) return;
   const mayLose = redis.hasLost;
   for (const [rid, { isConfirmed, holdUntil, attempt }] of book.accepted) {
     const order = books.tables.data.orders.get(rid);

@@ -5,6 +5,7 @@
  * an end, and `heal` is the end of all.
  */
 import type { Trap, Weather } from "./link.ts";
+import type { TablesData } from "./model/books-tables.ts";
 import { CALM, processNames, type SimEvent, STORM } from "./schedule.ts";
 import type { SimProcess } from "./timeline.ts";
 import { ITEM_ID, SALE_ID, type World } from "./world.ts";
@@ -13,6 +14,7 @@ export type Server = "redis" | "postgres" | "provider";
 type Fault = Exclude<SimEvent, { kind: "arrive" }>;
 type FaultOf<Kind extends Fault["kind"]> = Extract<Fault, { kind: Kind }>;
 
+const RESTORE_MS = 150;
 /** After the last fault. */
 const FAIR: Weather = { ...CALM, slow: 0.2, delayMsMax: 4 };
 
@@ -26,6 +28,11 @@ export class Faults {
   untilMs = 0;
   /** Money came that had been cancelled. */
   hadLateMoney = false;
+  /** Postgres forgot what it had promised: the assumption on which most promises rest. */
+  hasRestored = false;
+  /** And nobody has recovered the sale since. */
+  isUnrecovered = false;
+  readonly #backups = new Map<number, TablesData>();
 
   constructor(world: World) {
     this.#world = world;
@@ -68,6 +75,12 @@ export class Faults {
     else this.#pause({ process: process.id, forMs });
   }
 
+  /** What both sides know now, for the fault of that index. */
+  remember(index: number): void {
+    this.#world.redis.takeSnapshot(index);
+    this.#backups.set(index, this.#world.books.snapshot());
+  }
+
   /** `index` is the fault's place in the schedule, under which its snapshot was taken. */
   strike(fault: Fault, index: number): void {
     if ("forMs" in fault) this.#occupy(fault.forMs);
@@ -91,8 +104,14 @@ export class Faults {
       case "late_money":
         this.#lateMoney();
         break;
+      case "postgres_restore":
+        this.#restore(index);
+        break;
       case "adjust":
         this.#world.books.adjustStock(ITEM_ID, fault.units);
+        break;
+      case "take_stock":
+        this.#world.nodes.get("node-1")?.takeStock(fault.units);
         break;
       case "pause_sale":
         this.#pauseSale(fault.forMs);
@@ -198,6 +217,15 @@ export class Faults {
     this.#later(fault.forMs, () => {
       target.skewMs = 0;
     });
+  }
+
+  #restore(index: number): void {
+    const backup = this.#backups.get(index);
+    if (backup === undefined) return;
+    this.#world.books.restore(backup);
+    this.#takeDown("postgres", RESTORE_MS);
+    this.hasRestored = true;
+    this.isUnrecovered = true;
   }
 
   #lateMoney(): void {

@@ -17,6 +17,8 @@ export interface SimConfig {
   readonly workers: number;
   readonly holdMs: number;
   readonly ackWaitMs: number;
+  /** In the end the sale is closed. */
+  readonly closes: boolean;
   readonly redis: Weather;
   readonly postgres: Weather;
   readonly provider: Weather;
@@ -32,6 +34,10 @@ export type SimEvent = { readonly atMs: number } & (
   /** A replica that is `lagMs` behind is promoted; the old primary goes on serving some processes for `forMs`. */
   | { readonly kind: "failover"; readonly lagMs: number; readonly forMs: number; readonly stayers: number }
   | { readonly kind: "redis_outage"; readonly forMs: number }
+  /** Postgres is restored from a backup that is `lagMs` old: the one thing that needs an operator afterwards. */
+  | { readonly kind: "postgres_restore"; readonly lagMs: number }
+  /** The operator takes units out of the sale, those that lie in buckets included. */
+  | { readonly kind: "take_stock"; readonly units: number }
   | { readonly kind: "postgres_outage"; readonly forMs: number }
   | { readonly kind: "provider_outage"; readonly forMs: number }
   | { readonly kind: "cut"; readonly process: string; readonly from: "redis" | "postgres"; readonly forMs: number }
@@ -93,6 +99,7 @@ function drawConfig(random: SeededRandom): SimConfig {
     workers: 2,
     holdMs: 1_000 + random.below(5) * 400,
     ackWaitMs: random.fraction() < 0.2 ? 0 : 250,
+    closes: random.fraction() < 0.2,
     redis: drawWeather(random),
     postgres: drawWeather(random),
     provider: drawWeather(random),
@@ -157,6 +164,8 @@ const FAULTS: readonly (readonly [FaultKind, number])[] = [
   ["storm", 5],
   ["late_money", 4],
   ["adjust", 3],
+  ["take_stock", 3],
+  ["postgres_restore", 4],
   ["pause_sale", 2],
 ];
 
@@ -215,7 +224,10 @@ function drawFault(random: SeededRandom, config: SimConfig): SimEvent {
       return { kind, atMs, entries: 1 + random.below(3) };
     case "late_money":
       return { kind, atMs };
+    case "postgres_restore":
+      return { kind, atMs, lagMs: 50 + random.below(1_500) };
     case "adjust":
+    case "take_stock":
       return { kind, atMs, units: 1 + random.below(3) };
     default:
       return { kind, atMs, forMs: kind === "pause_sale" || kind === "storm" ? briefMs : longMs };

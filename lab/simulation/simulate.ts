@@ -1,7 +1,7 @@
 /**
  * Runs one schedule from its first moment to the last check.
  */
-import { checkPromises, comeToRest, sellTheRest } from "./endings.ts";
+import { checkPromises, closeSale, comeToRest, sellTheRest } from "./endings.ts";
 import type { Schedule } from "./schedule.ts";
 import type { TraceLine } from "./trace.ts";
 import { type Failure, ITEM_ID, type Weakened, World } from "./world.ts";
@@ -35,6 +35,7 @@ export async function simulate(
   if (world.failure === null) await comeToRest(world);
   if (world.failure === null) checkPromises(world);
   if (world.failure === null) await sellTheRest(world);
+  if (world.failure === null && world.config.closes) await closeSale(world);
   if (world.failure === null) checkPromises(world);
   return {
     seed: schedule.seed,

@@ -1,10 +1,12 @@
 /**
  * A worker of the simulation: the production commit worker, sweeper, settlement and conductor over faulty links.
  */
+import type { Sale } from "../../src/domain/sale.ts";
 import { Conductor } from "../../src/ledger/conductor.ts";
 import { Relay } from "../../src/ledger/relay.ts";
 import { CommitWorker } from "../../src/orders/commit-worker.ts";
 import { createSettlement, type SettlementService } from "../../src/orders/settlement.ts";
+import { StreamRecovery } from "../../src/orders/stream-recovery.ts";
 import { createSweeper } from "../../src/orders/sweeper.ts";
 import type { SeededRandom } from "../swarm/seeded-random.ts";
 import { PollClock } from "./poll-clock.ts";
@@ -24,12 +26,14 @@ export class SimWorker {
   readonly process: SimProcess;
   readonly #settlement: SettlementService;
   readonly #providerName: string;
+  readonly #recovery: StreamRecovery;
 
   constructor(world: World, process: SimProcess, random: SeededRandom) {
     this.process = process;
     const ports = createPorts(world, process, random);
     followSales(world, process, ports);
     this.#settlement = createSettlement(ports);
+    this.#recovery = new StreamRecovery(ports);
     this.#providerName = ports.provider.name;
     // Distinct for each life, as a process id would be.
     const consumerId = `${process.id}.${ports.random.id()}`;
@@ -49,6 +53,11 @@ export class SimWorker {
     conductor.start();
     if (world.weakened.hasNoConductor !== true) return;
     world.timeline.after(process, LAST_CONDUCTED_MS, () => void conductor.stop());
+  }
+
+  /** The operator makes orders again of what Postgres has forgotten. */
+  async recover(sale: Sale): Promise<void> {
+    await this.#recovery.recover(sale);
   }
 
   /** The provider says that something happened to a payment. */

@@ -35,6 +35,8 @@ export const SALE_ID = "sale" as SaleId;
 export const ITEM_ID = 1;
 const FEED_LOSS = 0.05;
 const ANNOUNCE_LOSS = 0.1;
+/** A provider takes silence for no after this. */
+const NOTIFIED_MS_MAX = 2_000;
 
 /** The servers as the classes of one process see them. */
 export interface Servers {
@@ -109,7 +111,7 @@ export class World {
     for (const name of [...nodes, ...workers]) this.startProcess(name);
     for (const [index, event] of this.schedule.events.entries()) {
       if ("lagMs" in event && event.lagMs > 0) {
-        this.timeline.after(this.outside, event.atMs - event.lagMs, () => this.redis.takeSnapshot(index));
+        this.timeline.after(this.outside, event.atMs - event.lagMs, () => this.faults.remember(index));
       }
       this.timeline.after(this.outside, event.atMs, () => this.#happen(event, index));
     }
@@ -237,15 +239,26 @@ export class World {
     }
   }
 
-  /** Providers repeat what was not taken. */
+  /** Providers repeat what was not taken, and what nobody answered. */
   #deliver(body: string, tries: number): void {
     const workers = [...this.workers.values()].filter(({ process }) => process.state !== "dead");
     const worker = workers[this.random.money.below(Math.max(1, workers.length))];
     const again = () => {
-      if (tries > 1) this.timeline.after(this.outside, 1_000, () => this.#deliver(body, tries - 1));
+      if (tries > 1) this.timeline.after(this.outside, 500, () => this.#deliver(body, tries - 1));
     };
-    if (worker === undefined) again();
-    else worker.notified(body).then(() => undefined, again);
+    if (worker === undefined) {
+      again();
+      return;
+    }
+    const cancel = this.timeline.after(this.outside, NOTIFIED_MS_MAX, again);
+    const answered = (isTaken: boolean) => {
+      cancel();
+      if (!isTaken) again();
+    };
+    worker.notified(body).then(
+      () => answered(true),
+      () => answered(false),
+    );
   }
 }
 
