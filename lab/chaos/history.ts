@@ -70,12 +70,14 @@ export interface History {
   readonly records: readonly HistoryRecord[];
   readonly orders: readonly FinalOrder[];
   readonly audits: readonly AuditCut[];
+  /** Reservations that were paid for without the shop having been told yet. */
+  readonly paymentsUnderWay: readonly string[];
 }
 
 /** Writes everything: the terms, then a line a record, an order, an audit. */
 export function writeHistory(path: string, history: History): void {
   const lines = [
-    JSON.stringify({ terms: history.terms }),
+    JSON.stringify({ terms: history.terms, paymentsUnderWay: history.paymentsUnderWay }),
     ...history.records.map((record) => JSON.stringify(record)),
     ...history.orders.map((order) => JSON.stringify({ order })),
     ...history.audits.map((audit) => JSON.stringify({ audit })),
@@ -86,7 +88,7 @@ export function writeHistory(path: string, history: History): void {
 /** Reads what {@link writeHistory} wrote. */
 export function readHistory(path: string): History {
   const lines = readFileSync(path, "utf8").trimEnd().split("\n");
-  const terms = (JSON.parse(lines[0] ?? "{}") as { terms: SaleTerms }).terms;
+  const head = JSON.parse(lines[0] ?? "{}") as Pick<History, "terms" | "paymentsUnderWay">;
   const records: HistoryRecord[] = [];
   const orders: FinalOrder[] = [];
   const audits: AuditCut[] = [];
@@ -96,5 +98,5 @@ export function readHistory(path: string): History {
     else if ("audit" in value) audits.push(value.audit);
     else records.push(value);
   }
-  return { terms, records, orders, audits };
+  return { ...head, records, orders, audits };
 }

@@ -137,13 +137,15 @@ export class OperatorDesk {
     };
   }
 
-  /** No money is on its way, and no notification waits to be delivered. */
-  async isProviderDone(): Promise<boolean> {
-    const [row] = await this.#stack.query<{ waits: boolean }>(
-      `select exists (select from sandbox.notification where copies_left > 0)
-           or exists (select from sandbox.payment where captures_at is not null) as waits`,
+  /** Reservations whose money, or the notification of it, is still on its way. */
+  async paymentsUnderWay(saleId: string): Promise<string[]> {
+    const rows = await this.#stack.query<{ rid: string }>(
+      `select p.rid from sandbox.payment p join orders o using (rid)
+        where o.sale_id = $1 and (p.captures_at is not null
+           or exists (select from sandbox.notification n where n.payment_id = p.payment_id and n.copies_left > 0))`,
+      [saleId],
     );
-    return row?.waits === false;
+    return rows.map((row) => row.rid);
   }
 
   async orders(saleId: string): Promise<FinalOrder[]> {

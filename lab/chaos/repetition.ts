@@ -221,17 +221,21 @@ class Repetition {
   }
 
   async #gather(sale: LabSale, buyers: Buyers): Promise<History> {
-    await waitUntil("the payment provider's last notification", () => this.#desk.isProviderDone(), {
-      withinMs: DELIVERED_WITHIN_MS,
-      everyMs: 50,
-    });
+    const isAwaited = this.#options.variant.awaitsPayments ?? false;
+    const readUnderWay = (): Promise<string[]> => this.#desk.paymentsUnderWay(sale.saleId);
+    if (isAwaited) {
+      const isNoneLeft = async (): Promise<boolean> => (await readUnderWay()).length === 0;
+      await waitUntil("the last notification of a payment", isNoneLeft, { withinMs: DELIVERED_WITHIN_MS, everyMs: 50 });
+    }
     if (!(await this.#audit(sale.saleId, buyers))) this.#violations.push("the final audit did not balance");
     const { saleId, total, perBuyerMax, buckets } = sale;
+    const paymentsUnderWay = await readUnderWay();
     return {
       terms: { saleId, total, perBuyerMax, buckets, originMs: buyers.originMs },
       records: buyers.records,
       orders: await this.#desk.orders(saleId),
       audits: this.#audits,
+      paymentsUnderWay,
     };
   }
 

@@ -27,6 +27,8 @@ export interface Variant {
   /** What buyers ask for; drawn up to the limit when absent. */
   readonly quantity?: number;
   readonly habits?: Habits;
+  /** Waits in the end until every payment has arrived; elsewhere one that is late is late. */
+  readonly awaitsPayments?: boolean;
   /** How soon after healing the books must balance; L1's ten seconds when absent. */
   readonly settlesWithinMs?: number;
 }
