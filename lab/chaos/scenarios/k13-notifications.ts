@@ -10,7 +10,7 @@ import { USUAL_SHAPE } from "../stack.ts";
 
 const NOTIFICATION = Buffer.from("POST /v1/webhooks/payments/");
 const COPIES = 50;
-const REPLAYED_MAX = 10;
+const REPLAYED_MAX = 5;
 const REPLAYED_AT_ONCE = 12;
 const DOWN_FOR_MS = 1_500;
 const REPLAYED_WITHIN_MS = 10_000;
