@@ -23,8 +23,8 @@ const RINGS = [
     flags: ["--parallel=2"],
   },
   { name: "simulation", files: SIMULATION, minutesMax: 9 },
-  { name: "conformance on Bun", files: CONFORMANCE, minutesMax: 5 },
-  { name: "conformance on Node", files: CONFORMANCE, minutesMax: 5, runtime: "node" },
+  { name: "conformance on Bun", files: CONFORMANCE, minutesMax: 6, flags: ["--parallel=2"] },
+  { name: "conformance on Node", files: CONFORMANCE, minutesMax: 6, runtime: "node", flags: ["--test-concurrency=2"] },
   { name: "API", files: /^test\/integration\/api-/, minutesMax: 6, flags: ["--parallel=2"] },
   { name: "processes and faults", files: /^test\/integration\/(?!api-)/, minutesMax: 8 },
   { name: "browser", files: /^test\/e2e\//, minutesMax: 4 },
@@ -83,7 +83,7 @@ function runRing(ring, { paths, folder, isLong }) {
   const factor = isLong ? LONG_FACTOR : 1;
   const testMsMax = TEST_MS_MAX * factor;
   const [command, args] =
-    ring.runtime === "node" ? nodeCommand(paths, report, testMsMax) : bunCommand(ring, paths, report, testMsMax);
+    ring.runtime === "node" ? nodeCommand(ring, paths, report, testMsMax) : bunCommand(ring, paths, report, testMsMax);
   const startedAt = process.hrtime.bigint();
   const child = spawn(command, args, {
     cwd: ROOT,
@@ -112,10 +112,10 @@ function bunCommand(ring, paths, report, testMsMax) {
   return [findBun(), [...flags, ...paths.map((path) => `./${path}`)]];
 }
 
-function nodeCommand(paths, report, testMsMax) {
+function nodeCommand(ring, paths, report, testMsMax) {
   const flags = [
     `--test-timeout=${testMsMax}`,
-    "--test-concurrency=1",
+    ...(ring.flags ?? []),
     "--test-reporter=spec",
     "--test-reporter-destination=stdout",
     "--test-reporter=tap",
