@@ -40,6 +40,23 @@ describe("latch keeper", () => {
     expect((await fixture.attempt(fixture.buyer())).status).toBe(201);
   });
 
+  test("turns nobody away between the hint and the answer that it leads to, however old the question under way is", async () => {
+    const { fixture } = await soldOut();
+    const asked = Promise.withResolvers<void>();
+    const readStock = fixture.ledger.readStock.bind(fixture.ledger);
+    fixture.ledger.readStock = async (itemIds) => {
+      const before = await readStock(itemIds);
+      await asked.promise;
+      return before;
+    };
+    await fixture.clock.advance(KEEP_INTERVAL_MS);
+    fixture.ledger.release(1, 1);
+    fixture.feed.tell({ topic: "stock", itemId: 1 });
+    const repeat = fixture.attempt(fixture.buyer());
+    asked.resolve();
+    expect((await repeat).status).toBe(201);
+  });
+
   test("opens the latch within a second when the hint was lost", async () => {
     const { fixture } = await soldOut();
     fixture.ledger.release(1, 1);

@@ -65,7 +65,10 @@ export class LatchKeeper {
     await this.#firstPass();
     this.#unsubscribes.push(
       this.#parts.feed.subscribe((hint) => {
-        if (hint.topic === "stock" && this.#parts.lanes.find(hint.itemId) !== null) this.wake();
+        const lane = hint.topic === "stock" ? this.#parts.lanes.find(hint.itemId) : null;
+        if (lane === null) return;
+        lane.latch.doubt(this.#parts.clock.monotonicMs());
+        this.wake();
       }),
       this.#parts.catalogue.onRefresh(() => this.#noticeStates()),
     );

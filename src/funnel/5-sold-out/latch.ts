@@ -6,7 +6,7 @@
  * open → gone: the ledger itself said that nothing is left, in the sale's epoch, at a stock version that is not older
  *   than one we have seen, and everybody who held units at that moment is in the holder set.
  * gone → open: any newer version (units came back or were added) or another epoch.
- * gone, unconfirmed: no word for CONFIRMED_MS_MAX; attempts pass to the ledger, whose answers confirm or open.
+ * gone, unconfirmed: no word for CONFIRMED_MS_MAX, or none since somebody said that units came back; attempts pass to the ledger, whose answers confirm or open.
  *
  * Holders always pass. "sold_out" is said only when every unit is sold, otherwise "empty". Fed by the batcher's answers
  * and by latch-keeper.ts; see spec L2 and S3.
@@ -32,6 +32,7 @@ export class SoldOutLatch {
   #gone: HoldersWanted | null = null;
   #isFinal = false;
   #confirmedAtMs = Number.NEGATIVE_INFINITY;
+  #doubtedAtMs = Number.NEGATIVE_INFINITY;
   #holdersEpoch = -1;
   #holdersSeq = -1;
 
@@ -69,6 +70,14 @@ export class SoldOutLatch {
     this.#confirmedAtMs = isNews ? askedAtMs : Math.max(this.#confirmedAtMs, askedAtMs);
   }
 
+  /**
+   * Somebody says that units came back: nobody is turned away until the ledger was asked again, because another node may
+   * accept a buyer this very moment, and his repeat may come here.
+   */
+  doubt(nowMs: number): void {
+    this.#doubtedAtMs = nowMs;
+  }
+
   /** Everybody accepted up to this point is in the holder set. */
   holdersRead(upTo: HoldersWanted): void {
     if (upTo.epoch < this.#holdersEpoch) return;
@@ -80,7 +89,7 @@ export class SoldOutLatch {
   check(attempt: { buyerId: string; saleEpoch: number; nowMs: number }): Refusal | null {
     const gone = this.#gone;
     if (gone === null || gone.epoch !== attempt.saleEpoch) return null;
-    if (attempt.nowMs - this.#confirmedAtMs > CONFIRMED_MS_MAX) return null;
+    if (attempt.nowMs - this.#confirmedAtMs > CONFIRMED_MS_MAX || this.#confirmedAtMs < this.#doubtedAtMs) return null;
     if (!this.#hasHoldersFor(gone) || this.holders.has(attempt.buyerId)) return null;
     return plainRefusal(this.#isFinal ? "sold_out" : "empty");
   }
