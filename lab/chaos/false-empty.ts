@@ -5,8 +5,9 @@
  * moment it was sent until its order says that they came back, and a while longer, because units on their way back are
  * nobody's fault. An "empty" is a lie only when that bound left enough for it during its whole interval.
  */
+
+import type { Allowances, HistoryViolation } from "./allowances.ts";
 import type { FinalOrder, History, HistoryRecord } from "./history.ts";
-import type { Allowances, HistoryViolation } from "./history-checker.ts";
 
 const NS_PER_MS = 1_000_000;
 const RETURNED = new Set(["expired", "cancelled", "void", "lost", "refund_due", "refunded"]);

@@ -8,7 +8,7 @@
  */
 import type { Socket } from "node:net";
 import type { SeededRandom } from "../swarm/seeded-random.ts";
-import type { Direction, FaultCounts, LinkFaults, Tap } from "./fault-proxy.ts";
+import type { Direction, FaultCounts, LinkFaults, Tap } from "./link-faults.ts";
 
 const QUEUED_BYTES_MAX = 1_048_576;
 

@@ -6,8 +6,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createSeededRandom } from "../swarm/seeded-random.ts";
+import type { Allowances } from "./allowances.ts";
 import { type FinalOrder, type History, type HistoryRecord, readHistory, writeHistory } from "./history.ts";
-import { type Allowances, checkHistory, countRecordedLosses } from "./history-checker.ts";
+import { checkHistory, countRecordedLosses } from "./history-checker.ts";
 import { linearize, operationsOf } from "./linearization.ts";
 
 const MS = 1_000_000;
@@ -188,6 +189,9 @@ test("2: an accepted reservation that its buyer cannot find", () => {
   const answer = { kind: "refused" as const, status: 404, stage: "none", reason: "not_found" };
   draft.records.push({ ...record, op: "read", invokeNs: laterNs, completeNs: laterNs + 1, answer });
   expect(checksThatFired(draft)).toEqual([2]);
+  record.answer = { kind: "accepted", status: 202, holdUntil: 1, replayed: false };
+  expect(checksThatFired(draft)).toEqual([2]);
+  expect(checksThatFired(draft, { ...STRICT, recordedLoss: true })).toEqual([]);
 });
 
 test("3: a buyer over the limit", () => {

@@ -5,33 +5,9 @@
  * linearization of small histories is in linearization.ts. Shares no code with the ledger or its auditor. What a fault may
  * legally do (a power cut of a Redis that promised only `everysec` may lose a 202) is the caller's to say, in advance.
  */
+import type { Allowances, HistoryViolation } from "./allowances.ts";
 import { findFalseEmpties } from "./false-empty.ts";
 import type { FinalOrder, History, HistoryRecord } from "./history.ts";
-
-/** A broken promise. `check` is the number of the point that found it. */
-export interface HistoryViolation {
-  readonly check: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
-  readonly text: string;
-}
-
-/** What the faults of a run may have done to buyers without breaking a promise. */
-export interface Allowances {
-  /** An acceptance that was only answered 202 may end as `lost` or `void`, on record. */
-  readonly recordedLoss: boolean;
-  /** Epochs that were fenced may lack sequence numbers. */
-  readonly gapsInFencedEpochs: boolean;
-  /** How long units that came back may be on their way before every node offers them. */
-  readonly inDoubtMs: number;
-  /**
-   * Share of the stock that may lie in other buckets than the buyer's when "empty" is said: a refill that takes longer than
-   * a moment is not waited for. 0 for an item in one bucket.
-   */
-  readonly scatteredShare: number;
-  /** A node whose clock is wrong may take the sale for not open, or for closed. */
-  readonly wrongWindow: boolean;
-  /** Orders that came back from the streams have a later epoch than they had: their numbers say nothing about time. */
-  readonly renumbered: boolean;
-}
 
 const ACTIVE = new Set(["held", "expiring", "paid"]);
 const PAID = new Set(["paid", "refund_due", "refunded"]);
@@ -137,7 +113,10 @@ function* checkAnswersOfEachRid(
     let acceptedNs = Number.POSITIVE_INFINITY;
     for (const record of records) {
       const isLater = record.invokeNs > acceptedNs && !NEVER_WAS.has(status);
-      if (record.op === "read" && isLater && record.answer?.kind === "refused" && record.answer.status === 404) {
+      const isMissing = record.op === "read" && record.answer?.kind === "refused" && record.answer.status === 404;
+      // What a server forgot is decided again, and is nowhere until then.
+      const mayBeAway = allowances.recordedLoss && !records.some(isConfirmed);
+      if (isMissing && isLater && !mayBeAway) {
         yield { check: 2, text: `${rid} was accepted and could not be found` };
       }
       if (record.op !== "reserve") continue;

@@ -8,9 +8,9 @@
 import { waitUntil } from "../../test/support/waiting.ts";
 import { createSeededRandom } from "../swarm/seeded-random.ts";
 import { wait } from "../swarm/system-clock.ts";
+import type { Allowances } from "./allowances.ts";
 import { Buyers, KEEPERS, USUAL_HABITS } from "./buyers.ts";
 import type { AuditCut, History } from "./history.ts";
-import type { Allowances } from "./history-checker.ts";
 import { type LabSale, OperatorDesk, type StockFigures } from "./operator-desk.ts";
 import type { RepetitionReport } from "./report.ts";
 import type { Scenario, Variant } from "./scenario.ts";

@@ -3,8 +3,9 @@
  *
  * The frame around it (load, healing, settling, audit, selling the rest, history) is the same for all: repetition.ts.
  */
+
+import type { Allowances } from "./allowances.ts";
 import type { Habits } from "./buyers.ts";
-import type { Allowances } from "./history-checker.ts";
 import type { Scene } from "./scene.ts";
 import type { StackShape } from "./stack.ts";
 

@@ -5,8 +5,9 @@
  * links: busy there would be one more fault, and one that nobody asked for.
  */
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
+import type { Allowances, HistoryViolation } from "./allowances.ts";
 import type { History } from "./history.ts";
-import { type Allowances, checkHistory, countRecordedLosses, type HistoryViolation } from "./history-checker.ts";
+import { checkHistory, countRecordedLosses } from "./history-checker.ts";
 import { type LinearizationVerdict, linearize, operationsOf } from "./linearization.ts";
 
 const WITHIN_MS = 120_000;

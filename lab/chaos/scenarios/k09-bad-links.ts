@@ -1,7 +1,8 @@
 /**
  * K9: links that lose answers, break in the middle of a frame, are slow, or deliver one byte at a time.
  */
-import type { FaultProxy, LinkFaults } from "../fault-proxy.ts";
+import type { FaultProxy } from "../fault-proxy.ts";
+import type { LinkFaults } from "../link-faults.ts";
 import { FIRST_SALE_MS, type Scenario, type Variant } from "../scenario.ts";
 import type { Scene } from "../scene.ts";
 import { type ChaosNode, USUAL_SHAPE } from "../stack.ts";
