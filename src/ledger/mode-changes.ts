@@ -191,7 +191,8 @@ export class ModeChanges {
 
   async #drainAndFence(sale: Sale, how: { readonly reason: string; readonly isSeen: boolean }): Promise<void> {
     const { books, drain, log } = this.#parts;
-    if (how.isSeen) {
+    // It may be back since the look that missed it, and have accepted something.
+    if (how.isSeen || (await this.#isAnswering())) {
       await this.#shutGates(sale);
       try {
         await drain(sale);
@@ -205,6 +206,16 @@ export class ModeChanges {
     const isOurs = await books.fence({ saleId, seenEpoch, from: ["draining"], mode: "postgres", reason });
     if (isOurs) log.info({ saleId: sale.id, epoch: sale.epoch + 1, reason }, "a sale is in postgres mode");
     await this.#reread(sale.id);
+  }
+
+  async #isAnswering(): Promise<boolean> {
+    try {
+      await this.#parts.store.health();
+      return true;
+    } catch (error) {
+      if (!isFault(error)) throw error;
+      return false;
+    }
   }
 
   /** Nothing is left between the buckets and Postgres. The gates are shut first: then it stays so. */
