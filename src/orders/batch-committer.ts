@@ -105,13 +105,19 @@ export class BatchCommitter {
 
   /** A row so bad that not even its end can be written under its own name gives its units back by its number alone. */
   async #voidWithFallback(batch: RowBatch, row: CommitRow, reason: VoidReason): Promise<void> {
-    const { books, log } = this.#parts;
+    const { books, alarm, log } = this.#parts;
     const { saleId, itemId, bucket, epoch } = batch;
     const address = { saleId, itemId, bucket, epoch };
     try {
       await this.#persistently(batch, () => books.voidRow({ ...address, row, reason }));
     } catch (error) {
       if (!isFault(error, "DATABASE_REFUSED")) throw error;
+      // No unit is granted for it either: then it ends by name all the same, and gives none back.
+      if (reason !== "over_issue" && constraintOf(error) === "nonneg") {
+        await alarm.raise({ saleId, epoch, reason: `over_issue: number ${row.seq} of bucket ${bucket} had no unit` });
+        await this.#voidWithFallback(batch, row, "over_issue");
+        return;
+      }
       log.error({ ...address, seq: row.seq, reason, error }, "a row cannot be voided by name; its number is voided");
       if (reason === "over_issue") return;
       await this.#voidNumber(batch, row);
