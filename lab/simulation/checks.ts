@@ -6,6 +6,7 @@
  * last line of defence. Refusals are compared with what was really left at the time.
  */
 import { isActive } from "../../src/domain/reservation.ts";
+import type { LedgerMode } from "../../src/domain/sale.ts";
 import type { BucketEpoch } from "../../src/ports/bucket-store.ts";
 import type { Attempt, LedgerRefusal } from "../../src/ports/ledger.ts";
 import { bookedUnits } from "./model/books-sums.ts";
@@ -49,6 +50,8 @@ const WRITES_OF_STORE = new Set(["reserve", "credit", "lease", "prepare", "load"
 const TRANSIT_MS_MAX = 1_200;
 /** Buckets hear of ended holds within this. */
 const LIMIT_LAG_MS = 5_000;
+/** Faults that ended so long ago are in nobody's way. */
+const DRAIN_LAG_MS = 300;
 /** Reasons to leave redis mode that accuse Redis of having forgotten or invented something. */
 const ACCUSATION = /seq_taken|over_issue|unbalanced|mismatch|rolled|phantom/i;
 
@@ -77,6 +80,7 @@ export interface Acknowledgement extends BucketEpoch {
 export class Checks {
   readonly #world: World;
   #epoch = 0;
+  #mode: LedgerMode = "postgres";
   #refusals = 0;
   /** When how many units could be sold, oldest first. */
   readonly #sellable: { readonly atMs: number; readonly units: number }[] = [];
@@ -95,7 +99,11 @@ export class Checks {
     const { sale } = tables.saleRow(SALE_ID);
     const { isUnrecovered, hasRestored } = this.#world.faults;
     if (sale.epoch < this.#epoch && !hasRestored) this.#fail("E1", `epoch ${sale.epoch} after ${this.#epoch}`);
+    const hasEnded = sale.epoch > this.#epoch && this.#mode === "redis" && sale.mode !== "closed";
+    if (hasEnded && !hasRestored) this.#fail("E3", `epoch ${this.#epoch} ended while it was selling`);
+    if (sale.epoch > this.#epoch && this.#mode === "draining") this.#checkDrained(this.#epoch);
     this.#epoch = sale.epoch;
+    this.#mode = sale.mode;
     const { modeReason } = tables.saleRow(SALE_ID);
     if (ACCUSATION.test(modeReason) && !this.#world.redis.hasForgotten && !hasRestored) {
       this.#fail("ALARM", `without any loss: ${modeReason}`);
@@ -107,6 +115,19 @@ export class Checks {
     this.#checkOrders(stock, this.#sums, sale.mode === "postgres" || sale.mode === "closed");
     this.#checkBetween();
     if (stock.sold === stock.total) this.#soldOutAtMs = this.#world.timeline.nowMs;
+  }
+
+  /** What an epoch has accepted is committed before it ends, if nothing was in the way. */
+  #checkDrained(epoch: number): void {
+    const { redis, books, faults, timeline, config, hasHealed } = this.#world;
+    const isRough = !hasHealed && (config.redis.late > 0 || config.postgres.late > 0);
+    if (isRough || faults.hasRestored || timeline.nowMs < faults.untilMs + DRAIN_LAG_MS) return;
+    for (const bucket of redis.primary.data.buckets.values()) {
+      for (const entry of redis.primary.data.streams.get(streamKey({ ...bucket, epoch }))?.entries ?? []) {
+        const row = entry.rows.find(({ rid }) => !books.tables.data.orders.has(rid));
+        if (row !== undefined) this.#fail("E4", `epoch ${epoch} ended and ${row.rid} was not committed`);
+      }
+    }
   }
 
   afterStore(method: string): void {

@@ -80,16 +80,16 @@ export async function comeToRest(world: World): Promise<void> {
   const { timeline } = world;
   const startedAtMs = timeline.nowMs;
   while (world.failure === null) {
-    const why = unrest(world);
+    const why = world.faults.isUnrecovered ? "nobody has recovered the sale" : unrest(world);
     const hasTime = timeline.nowMs < startedAtMs + BUSTLE_MS_MAX;
     if (why === null && (!hasTime || bustle(world) === null)) return;
     if (timeline.nowMs >= startedAtMs + REST_MS_MAX) world.fail("L1", `no rest: ${why}`);
-    if (world.sale.mode === "closed") await recover(world);
+    if (world.faults.isUnrecovered) await recover(world);
     await timeline.runUntil(timeline.nowMs + REST_LOOK_MS);
   }
 }
 
-/** The sale waits for its operator; he runs the recovery, and again when it fails. */
+/** After a restore the operator runs the recovery, whether the sale has noticed or not, and again when it fails. */
 async function recover(world: World): Promise<void> {
   const worker = world.workers.get("worker-1");
   if (worker === undefined) return;

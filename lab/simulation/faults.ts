@@ -101,6 +101,9 @@ export class Faults {
       case "storm":
         this.#stormUntilMs = this.#world.timeline.nowMs + fault.forMs;
         break;
+      case "many_leaders":
+        this.#world.lock.isIgnoredUntilMs = this.#world.timeline.nowMs + fault.forMs;
+        break;
       case "late_money":
         this.#lateMoney();
         break;
@@ -128,6 +131,7 @@ export class Faults {
     this.#stormUntilMs = 0;
     this.#downUntilMs.postgres = 0;
     this.#downUntilMs.provider = 0;
+    this.#world.lock.isIgnoredUntilMs = 0;
     redis.downUntilMs = 0;
     redis.skewMs = 0;
     redis.endFailover();

@@ -63,6 +63,18 @@ export const MUTANTS: readonly Mutant[] = [
     kills: ["L1"],
   },
   {
+    name: "fence-from-any-mode",
+    what: "a fence does not look from which mode it leads, so a conductor may act on what it saw a moment ago",
+    weakened: { booksRules: { fenceChecksMode: false } },
+    kills: ["E3", "S5"],
+  },
+  {
+    name: "no-drain",
+    what: "an epoch ends without a look at what is left in its streams",
+    weakened: { hasNoDrain: true },
+    kills: ["E4", "S5"],
+  },
+  {
     name: "node-trusts-its-lease",
     what: "a node's own count of its lease is believed after the lease was swept",
     weakened: { bucketRules: { forgetsSweptLeases: false } },

@@ -47,6 +47,8 @@ export type SimEvent = { readonly atMs: number } & (
   | { readonly kind: "skew"; readonly who: string; readonly byMs: number; readonly forMs: number }
   | { readonly kind: "delete_entries"; readonly entries: number }
   | { readonly kind: "storm"; readonly forMs: number }
+  /** Every worker believes that it conducts. */
+  | { readonly kind: "many_leaders"; readonly forMs: number }
   /** A payment that the provider had cancelled succeeds all the same. */
   | { readonly kind: "late_money" }
   | { readonly kind: "adjust"; readonly units: number }
@@ -59,10 +61,10 @@ export interface Schedule {
   readonly events: readonly SimEvent[];
 }
 
-/** When buyers begin to come: by then the sale is in redis mode. */
-const OPENING_MS = 400;
+/** When buyers begin to come: some before the sale is in redis mode. */
+const OPENING_MS = 30;
 /** Buyers come and faults begin until then. */
-const CLOSING_MS = 2_700;
+const CLOSING_MS = 2_400;
 
 /** Who can be hit by name. */
 export function processNames(config: Pick<SimConfig, "nodes" | "workers">): {
@@ -162,6 +164,7 @@ const FAULTS: readonly (readonly [FaultKind, number])[] = [
   ["skew", 6],
   ["delete_entries", 4],
   ["storm", 5],
+  ["many_leaders", 7],
   ["late_money", 4],
   ["adjust", 3],
   ["take_stock", 3],
@@ -229,6 +232,9 @@ function drawFault(random: SeededRandom, config: SimConfig): SimEvent {
     case "adjust":
     case "take_stock":
       return { kind, atMs, units: 1 + random.below(3) };
+    case "many_leaders":
+      // While sales change their mode, which they all do at the start.
+      return { kind, atMs: random.fraction() < 0.5 ? 0 : atMs, forMs: briefMs };
     default:
       return { kind, atMs, forMs: kind === "pause_sale" || kind === "storm" ? briefMs : longMs };
   }

@@ -17,6 +17,8 @@ const BELIEF_MS = 150;
 export class LeaderLock {
   holder: SimProcess | null = null;
   seenAtMs = 0;
+  /** Everybody leads until then. */
+  isIgnoredUntilMs = 0;
 }
 
 export interface SimLeadershipParts {
@@ -39,6 +41,7 @@ export class SimLeadership implements Pick<Leadership, "isHeld"> {
   get isHeld(): boolean {
     const { lock, process, timeline, canReachPostgres } = this.#parts;
     const nowMs = timeline.nowMs;
+    if (nowMs < lock.isIgnoredUntilMs) return true;
     if (!canReachPostgres()) {
       if (lock.holder === process) lock.holder = null;
       return nowMs < this.#believesUntilMs;

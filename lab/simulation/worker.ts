@@ -48,7 +48,7 @@ export class SimWorker {
     const canReachPostgres = () => !world.faults.isDown("postgres", process);
     const leadership = new SimLeadership({ lock, process, timeline, canReachPostgres });
     const relay = new Relay(ports);
-    const drain = commits.drain.bind(commits);
+    const drain = world.weakened.hasNoDrain === true ? () => Promise.resolve() : commits.drain.bind(commits);
     const conductor = new Conductor({ ...ports, relay, leadership, drain, dwellMs: DWELL_MS });
     conductor.start();
     if (world.weakened.hasNoConductor !== true) return;

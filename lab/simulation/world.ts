@@ -53,6 +53,8 @@ export interface Weakened {
   readonly bucketRules?: Partial<BucketRules>;
   /** Nobody conducts after the start. */
   readonly hasNoConductor?: boolean;
+  /** An epoch ends without a look at what is left in its streams. */
+  readonly hasNoDrain?: boolean;
 }
 
 export interface Failure {

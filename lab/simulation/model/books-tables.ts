@@ -94,6 +94,8 @@ export interface BooksRules {
   readonly fenceBringsHome: boolean;
   /** The fence ends transfers that are under way. */
   readonly fenceVoidsGrants: boolean;
+  /** The fence looks from which mode it leads. */
+  readonly fenceChecksMode: boolean;
 }
 
 export const REAL_BOOKS_RULES: BooksRules = {
@@ -102,6 +104,7 @@ export const REAL_BOOKS_RULES: BooksRules = {
   commitsOnce: true,
   fenceBringsHome: true,
   fenceVoidsGrants: true,
+  fenceChecksMode: true,
 };
 
 export type StockMove = Partial<Record<"total" | "free" | "granted" | "held" | "sold", number>>;
