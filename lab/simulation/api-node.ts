@@ -12,21 +12,21 @@ import type { Attempt, AttemptOutcome } from "../../src/ports/ledger.ts";
 import type { OrderStore } from "../../src/ports/order-store.ts";
 import type { SeededRandom } from "../swarm/seeded-random.ts";
 import { createPorts, followSales } from "./ports-of.ts";
+import { ITEM_ID, type NodeFace, SALE_ID, type Scene } from "./scene.ts";
 import type { SimProcess } from "./timeline.ts";
-import { ITEM_ID, SALE_ID, type World } from "./world.ts";
 
 /** As the node's own pings would tell. */
 const REACHED_MS_MAX = 1_000;
 
 /** See the head of this file. One life of the node: a restart is another one. */
-export class ApiNode {
+export class ApiNode implements NodeFace {
   readonly process: SimProcess;
   readonly orders: OrderStore;
   readonly checkout: CheckoutService;
   readonly #batcher: Batcher;
   readonly #takeStock: (units: number) => Promise<void>;
 
-  constructor(world: World, process: SimProcess, random: SeededRandom) {
+  constructor(world: Scene, process: SimProcess, random: SeededRandom) {
     this.process = process;
     const ports = createPorts(world, process, random);
     const { clock, orders, sales, provider, log } = ports;

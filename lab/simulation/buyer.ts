@@ -7,9 +7,8 @@ import type { BuyerId, Rid } from "../../src/domain/ids.ts";
 import type { Attempt, AttemptOutcome } from "../../src/ports/ledger.ts";
 import type { Order } from "../../src/ports/order-store.ts";
 import { createSeededRandom, type SeededRandom } from "../swarm/seeded-random.ts";
-import type { ApiNode } from "./api-node.ts";
+import type { NodeFace, Scene } from "./scene.ts";
 import type { Habit } from "./schedule.ts";
-import type { World } from "./world.ts";
 
 const PATIENCE_MS = 4_000;
 const TRIES_MAX = 5;
@@ -23,7 +22,7 @@ interface Arrival {
 }
 
 /** One visit, in the background. */
-export function startBuyer(world: World, arrival: Arrival): void {
+export function startBuyer(world: Scene, arrival: Arrival): void {
   world.book.openSessions += 1;
   void new Buyer(world, arrival).visit().finally(() => {
     world.book.openSessions -= 1;
@@ -31,7 +30,7 @@ export function startBuyer(world: World, arrival: Arrival): void {
 }
 
 /** One attempt by somebody who takes the first answer; null = nobody answered in time. */
-export async function askOnce(world: World, attempt: Attempt, node: ApiNode): Promise<AttemptOutcome | null> {
+export async function askOnce(world: Scene, attempt: Attempt, node: NodeFace): Promise<AttemptOutcome | null> {
   const askedAtMs = world.timeline.nowMs;
   const { book } = world;
   book.openAsks += 1;
@@ -53,12 +52,12 @@ export async function askOnce(world: World, attempt: Attempt, node: ApiNode): Pr
 }
 
 class Buyer {
-  readonly #world: World;
+  readonly #world: Scene;
   readonly #random: SeededRandom;
   readonly #habit: Habit;
   readonly #attempt: Attempt;
 
-  constructor(world: World, arrival: Arrival) {
+  constructor(world: Scene, arrival: Arrival) {
     this.#world = world;
     this.#random = createSeededRandom(world.schedule.seed, 1_000 + arrival.buyer);
     this.#habit = arrival.habit;
@@ -128,12 +127,12 @@ class Buyer {
     return null;
   }
 
-  async #atNode<Answer>(ask: (node: ApiNode) => Promise<Answer>): Promise<Answer | null> {
+  async #atNode<Answer>(ask: (node: NodeFace) => Promise<Answer>): Promise<Answer | null> {
     const node = this.#anyNode();
     return overTheWire(this.#world, node, () => ask(node), PATIENCE_MS);
   }
 
-  #anyNode(): ApiNode {
+  #anyNode(): NodeFace {
     const nodes = [...this.#world.nodes.values()];
     const node = nodes[this.#random.below(nodes.length)];
     if (node === undefined) throw new Error("there is no node");
@@ -148,8 +147,8 @@ class Buyer {
 
 /** Asks a node; null when it refuses to answer, is gone, or takes too long. What it does then it does all the same. */
 function overTheWire<Answer>(
-  world: World,
-  node: ApiNode,
+  world: Scene,
+  node: NodeFace,
   ask: () => Promise<Answer>,
   patienceMs: number,
 ): Promise<Answer | null> {

@@ -7,7 +7,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import type { Failure } from "./world.ts";
+import type { Failure } from "./scene.ts";
 
 /** What one process says, a line each. */
 export interface PartReport {

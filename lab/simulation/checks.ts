@@ -14,8 +14,8 @@ import type { OrderRow, StockRow } from "./model/books-tables.ts";
 import type { BucketData } from "./model/bucket-data.ts";
 import { streamKey } from "./model/bucket-data.ts";
 import type { BucketModel } from "./model/bucket-model.ts";
+import { type ChecksFace, ITEM_ID, SALE_ID, type Scene } from "./scene.ts";
 import type { SimProcess } from "./timeline.ts";
-import { ITEM_ID, SALE_ID, type World } from "./world.ts";
 
 /** Decisions after which the books are as before. */
 const READS_OF_BOOKS = new Set([
@@ -77,8 +77,8 @@ export interface Acknowledgement extends BucketEpoch {
 }
 
 /** See the head of this file. */
-export class Checks {
-  readonly #world: World;
+export class Checks implements ChecksFace {
+  readonly #world: Scene;
   #epoch = 0;
   #mode: LedgerMode = "postgres";
   #refusals = 0;
@@ -88,7 +88,7 @@ export class Checks {
   readonly #ended = new Set<string>();
   #sums: Sums = { epoch: 0, held: 0, sold: 0, moved: 0, granted: 0, units: new Map(), buckets: [] };
 
-  constructor(world: World) {
+  constructor(world: Scene) {
     this.#world = world;
   }
 

@@ -9,7 +9,7 @@ import type { BuyerId, Rid } from "../../src/domain/ids.ts";
 import { FLIPS_MAX } from "../../src/ledger/conductor.ts";
 import { askOnce } from "./buyer.ts";
 import { streamKey } from "./model/bucket-data.ts";
-import { ITEM_ID, SALE_ID, type World } from "./world.ts";
+import { ITEM_ID, SALE_ID, type Scene } from "./scene.ts";
 
 /** The deployment must be at rest so long after the last fault. */
 const REST_MS_MAX = 75_000;
@@ -28,7 +28,7 @@ const REFUSALS_MAX = 3;
 const MONEY_SETTLED: ReadonlySet<string> = new Set(["paid", "refunded"]);
 
 /** Why the deployment is not at rest; null when it is. The holds of strangers may last. */
-function unrest(world: World): string | null {
+function unrest(world: Scene): string | null {
   const { books, redis, book } = world;
   const { data } = books.tables;
   const { sale, entries } = books.tables.saleRow(SALE_ID);
@@ -56,7 +56,7 @@ function unrest(world: World): string | null {
 }
 
 /** What is still under way in the background; null when nothing is. It may last, as long as every unit can be sold. */
-function bustle(world: World): string | null {
+function bustle(world: Scene): string | null {
   const { books, redis } = world;
   const { data } = books.tables;
   const { sale } = books.tables.saleRow(SALE_ID);
@@ -76,7 +76,7 @@ function bustle(world: World): string | null {
 }
 
 /** Runs until everything is at rest; a finding when that takes too long. */
-export async function comeToRest(world: World): Promise<void> {
+export async function comeToRest(world: Scene): Promise<void> {
   const { timeline } = world;
   const startedAtMs = timeline.nowMs;
   while (world.failure === null) {
@@ -90,7 +90,7 @@ export async function comeToRest(world: World): Promise<void> {
 }
 
 /** After a restore the operator runs the recovery, whether the sale has noticed or not, and again when it fails. */
-async function recover(world: World): Promise<void> {
+async function recover(world: Scene): Promise<void> {
   const worker = world.workers.get("worker-1");
   if (worker === undefined) return;
   const accepted = acceptedInStreams(world);
@@ -112,7 +112,7 @@ async function recover(world: World): Promise<void> {
 }
 
 /** Every rid that the streams of the buckets' epochs still have. */
-function acceptedInStreams(world: World): readonly string[] {
+function acceptedInStreams(world: Scene): readonly string[] {
   const { buckets, streams } = world.redis.primary.data;
   return [...buckets.values()].flatMap((bucket) =>
     (streams.get(streamKey(bucket))?.entries ?? []).flatMap((entry) => entry.rows.map((row) => row.rid)),
@@ -120,7 +120,7 @@ function acceptedInStreams(world: World): readonly string[] {
 }
 
 /** Strangers buy what is left, one unit each, until somebody says that there is none. */
-export async function sellTheRest(world: World): Promise<void> {
+export async function sellTheRest(world: Scene): Promise<void> {
   world.books.patchSale(SALE_ID, { holdMs: RICH_HOLD_MS });
   for (let looks = 0; looks < 20 && !isHoldKnown(world); looks += 1) {
     await world.timeline.runUntil(world.timeline.nowMs + 100);
@@ -159,12 +159,12 @@ export async function sellTheRest(world: World): Promise<void> {
 }
 
 /** Every bucket knows how long holds last now. */
-function isHoldKnown(world: World): boolean {
+function isHoldKnown(world: Scene): boolean {
   return [...world.redis.primary.data.buckets.values()].every(({ settings }) => settings.holdMs === RICH_HOLD_MS);
 }
 
 /** The sale is over: everything accepted becomes an order, every unit comes home, and nobody conducts it any more. */
-export async function closeSale(world: World): Promise<void> {
+export async function closeSale(world: Scene): Promise<void> {
   world.books.patchSale(SALE_ID, { phase: "closed", closedAt: world.books.tables.nowMs() });
   const deadlineMs = world.timeline.nowMs + CLOSE_MS_MAX;
   const isHome = () => world.sale.mode === "postgres" && world.books.tables.stockRow(ITEM_ID).granted === 0;
@@ -175,7 +175,7 @@ export async function closeSale(world: World): Promise<void> {
 }
 
 /** Buyers whose holds have all ended: they may buy again. */
-function whoHaveNothing(world: World): BuyerId[] {
+function whoHaveNothing(world: Scene): BuyerId[] {
   const buyers = new Set<BuyerId>();
   for (const { attempt } of world.book.accepted.values()) {
     if (world.books.tables.heldUnits(ITEM_ID, attempt.buyerId) === 0) buyers.add(attempt.buyerId);
@@ -184,7 +184,7 @@ function whoHaveNothing(world: World): BuyerId[] {
 }
 
 /** Every promise, against what became of it. */
-export function checkPromises(world: World): void {
+export function checkPromises(world: Scene): void {
   const { books, book, redis } = world;
   // Promises rest on a database that keeps what it committed.
   if (world.faults.hasRestored) return;
@@ -210,7 +210,7 @@ export function checkPromises(world: World): void {
 }
 
 /** Whoever paid has his units, or his money back. */
-function checkMoney(world: World): void {
+function checkMoney(world: Scene): void {
   const orders = [...world.books.tables.data.orders.values()];
   for (const { paymentId, status } of world.provider.payments.values()) {
     const order = orders.find((candidate) => candidate.paymentId === paymentId);

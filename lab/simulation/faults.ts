@@ -6,11 +6,10 @@
  */
 import type { Trap, Weather } from "./link.ts";
 import type { TablesData } from "./model/books-tables.ts";
+import { type FaultsFace, ITEM_ID, SALE_ID, type Scene, type Server } from "./scene.ts";
 import { CALM, processNames, type SimEvent, STORM } from "./schedule.ts";
 import type { SimProcess } from "./timeline.ts";
-import { ITEM_ID, SALE_ID, type World } from "./world.ts";
 
-export type Server = "redis" | "postgres" | "provider";
 type Fault = Exclude<SimEvent, { kind: "arrive" }>;
 type FaultOf<Kind extends Fault["kind"]> = Extract<Fault, { kind: Kind }>;
 
@@ -19,8 +18,8 @@ const RESTORE_MS = 150;
 const FAIR: Weather = { ...CALM, slow: 0.2, delayMsMax: 4 };
 
 /** See the head of this file. */
-export class Faults {
-  readonly #world: World;
+export class Faults implements FaultsFace {
+  readonly #world: Scene;
   readonly #traps: Trap[] = [];
   readonly #downUntilMs = { postgres: 0, provider: 0 };
   #stormUntilMs = 0;
@@ -34,7 +33,7 @@ export class Faults {
   isUnrecovered = false;
   readonly #backups = new Map<number, TablesData>();
 
-  constructor(world: World) {
+  constructor(world: Scene) {
     this.#world = world;
   }
 

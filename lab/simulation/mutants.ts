@@ -8,7 +8,7 @@
 import type { Books, CommitBatch } from "../../src/ports/books.ts";
 import type { BucketEpoch, BucketStore } from "../../src/ports/bucket-store.ts";
 import type { PaymentProvider } from "../../src/ports/payment-provider.ts";
-import type { Servers, Weakened } from "./world.ts";
+import type { Servers, Weakened } from "./scene.ts";
 
 export interface Mutant {
   readonly name: string;

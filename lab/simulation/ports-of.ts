@@ -12,11 +12,10 @@ import type { PaymentProvider } from "../../src/ports/payment-provider.ts";
 import type { Random } from "../../src/ports/random.ts";
 import type { Log } from "../../src/ports/telemetry.ts";
 import type { SeededRandom } from "../swarm/seeded-random.ts";
-import type { Server } from "./faults.ts";
 import { Link, overLink, type Weather } from "./link.ts";
 import { ModelDirectory, salesOf } from "./model/model-sale.ts";
+import type { Scene, Server } from "./scene.ts";
 import { ProcessClock, type SimProcess } from "./timeline.ts";
-import type { World } from "./world.ts";
 
 const REDIS_PATIENCE_MS = 500;
 const POSTGRES_PATIENCE_MS = 1_500;
@@ -101,7 +100,7 @@ export interface ProcessPorts {
 }
 
 /** Builds them. `random` is the stream of this life of the process. */
-export function createPorts(world: World, process: SimProcess, random: SeededRandom): ProcessPorts {
+export function createPorts(world: Scene, process: SimProcess, random: SeededRandom): ProcessPorts {
   const link = (server: Server, code: LinkFault, patienceMs: number): Link =>
     new Link({
       timeline: world.timeline,
@@ -145,7 +144,7 @@ function withName(provider: PaymentProvider, known: PaymentProvider): PaymentPro
 }
 
 /** Reads the sales now and then, as the catalogue does, and whenever it is told. */
-export function followSales(world: World, process: SimProcess, ports: ProcessPorts): void {
+export function followSales(world: Scene, process: SimProcess, ports: ProcessPorts): void {
   const poll = () => {
     ports.sales.refresh().catch(() => undefined);
     world.timeline.after(process, CATALOGUE_INTERVAL_MS * (0.8 + 0.4 * ports.random.fraction()), poll);
@@ -168,7 +167,7 @@ function createRandom(process: SimProcess, random: SeededRandom): Random {
   };
 }
 
-function createFeed(world: World, process: SimProcess): CommitFeed {
+function createFeed(world: Scene, process: SimProcess): CommitFeed {
   return {
     publish: (hints: readonly CommitHint[]) => world.publishCommits(process, hints),
     subscribe: (listener) => world.subscribeCommits(process, listener),

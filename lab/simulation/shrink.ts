@@ -3,9 +3,10 @@
  *
  * What remains is usually a handful of events that can be read. Bounded in runs, because each one is a whole schedule.
  */
+
+import type { Weakened } from "./scene.ts";
 import { CALM, type Schedule } from "./schedule.ts";
 import { simulate } from "./simulate.ts";
-import type { Weakened } from "./world.ts";
 
 const RUNS_MAX = 400;
 

@@ -2,9 +2,10 @@
  * Runs one schedule from its first moment to the last check.
  */
 import { checkPromises, closeSale, comeToRest, sellTheRest } from "./endings.ts";
+import { type Failure, ITEM_ID, type Weakened } from "./scene.ts";
 import type { Schedule } from "./schedule.ts";
 import type { TraceLine } from "./trace.ts";
-import { type Failure, ITEM_ID, type Weakened, World } from "./world.ts";
+import { World } from "./world.ts";
 
 /** What a schedule came to. */
 export interface SimResult {

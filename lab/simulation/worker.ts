@@ -11,9 +11,9 @@ import { createSweeper } from "../../src/orders/sweeper.ts";
 import type { SeededRandom } from "../swarm/seeded-random.ts";
 import { PollClock } from "./poll-clock.ts";
 import { createPorts, followSales } from "./ports-of.ts";
+import type { Scene, WorkerFace } from "./scene.ts";
 import { SimLeadership } from "./sim-leadership.ts";
 import type { SimProcess } from "./timeline.ts";
-import type { World } from "./world.ts";
 
 /** A sale returns to redis mode after it, so that a schedule sees several changes of mode. */
 const DWELL_MS = 2_000;
@@ -22,13 +22,13 @@ const DWELL_MS = 2_000;
 const LAST_CONDUCTED_MS = 350;
 
 /** See the head of this file. One life of the worker: a restart is another one. */
-export class SimWorker {
+export class SimWorker implements WorkerFace {
   readonly process: SimProcess;
   readonly #settlement: SettlementService;
   readonly #providerName: string;
   readonly #recovery: StreamRecovery;
 
-  constructor(world: World, process: SimProcess, random: SeededRandom) {
+  constructor(world: Scene, process: SimProcess, random: SeededRandom) {
     this.process = process;
     const ports = createPorts(world, process, random);
     followSales(world, process, ports);

@@ -5,25 +5,20 @@
  * never be seen is in checks.ts, and what has to be true in the end is in endings.ts. Whoever finds something wrong calls
  * `fail`, and the first finding is the schedule's.
  */
-import type { SaleId } from "../../src/domain/ids.ts";
 import type { Sale } from "../../src/domain/sale.ts";
-import type { Books } from "../../src/ports/books.ts";
-import type { BucketStore } from "../../src/ports/bucket-store.ts";
 import type { CommitHint } from "../../src/ports/commit-feed.ts";
-import type { PaymentProvider } from "../../src/ports/payment-provider.ts";
 import type { Log } from "../../src/ports/telemetry.ts";
-import { createSeededRandom, type SeededRandom } from "../swarm/seeded-random.ts";
+import { createSeededRandom } from "../swarm/seeded-random.ts";
 import { Ledgerbook } from "./acknowledgements.ts";
 import { ApiNode } from "./api-node.ts";
 import { startBuyer } from "./buyer.ts";
 import { type Acknowledgement, Checks } from "./checks.ts";
-import { Faults, type Server } from "./faults.ts";
+import { Faults } from "./faults.ts";
 import { BooksModel } from "./model/books-model.ts";
-import type { BooksRules } from "./model/books-tables.ts";
-import type { BucketRules } from "./model/bucket-scripts.ts";
 import { modelItem, modelSale } from "./model/model-sale.ts";
 import { Sleepers } from "./poll-clock.ts";
 import { RedisSide } from "./redis-side.ts";
+import { type Decided, type Failure, ITEM_ID, SALE_ID, type Scene, type Weakened } from "./scene.ts";
 import { processNames, type Schedule, type SimConfig, type SimEvent } from "./schedule.ts";
 import { LeaderLock } from "./sim-leadership.ts";
 import { SimProvider } from "./sim-provider.ts";
@@ -31,46 +26,18 @@ import { createProcess, type SimProcess, START_MS, Timeline } from "./timeline.t
 import { createLog, QUIET, type TraceLine } from "./trace.ts";
 import { SimWorker } from "./worker.ts";
 
-export const SALE_ID = "sale" as SaleId;
-export const ITEM_ID = 1;
 const FEED_LOSS = 0.05;
 const ANNOUNCE_LOSS = 0.1;
 /** A provider takes silence for no after this. */
 const NOTIFIED_MS_MAX = 2_000;
 
-/** The servers as the classes of one process see them. */
-export interface Servers {
-  readonly store: BucketStore;
-  readonly books: Books;
-  readonly provider: PaymentProvider;
-}
-
-/** What a mutant takes away from the design. All of it is there in the real one. */
-export interface Weakened {
-  /** Stands between a process and its servers. */
-  readonly servers?: (servers: Servers) => Servers;
-  readonly booksRules?: Partial<BooksRules>;
-  readonly bucketRules?: Partial<BucketRules>;
-  /** Nobody conducts after the start. */
-  readonly hasNoConductor?: boolean;
-  /** An epoch ends without a look at what is left in its streams. */
-  readonly hasNoDrain?: boolean;
-}
-
-export interface Failure {
-  readonly check: string;
-  readonly detail: string;
-  readonly atMs: number;
-}
-
 /** See the head of this file. */
-export class World {
+export class World implements Scene {
   readonly schedule: Schedule;
   readonly config: SimConfig;
   readonly weakened: Weakened;
   readonly timeline = new Timeline();
   readonly sleepers = new Sleepers(this.timeline);
-  /** Never killed, never paused. */
   readonly outside: SimProcess = createProcess("outside");
   readonly redis: RedisSide;
   readonly books: BooksModel;
@@ -79,8 +46,7 @@ export class World {
   readonly book = new Ledgerbook();
   readonly checks: Checks;
   readonly faults: Faults;
-  /** One stream for each use, so that more of one thing does not change another. */
-  readonly random: Readonly<Record<"feed" | "news" | "money" | "wire" | "faults", SeededRandom>>;
+  readonly random: Scene["random"];
   readonly trace: TraceLine[] | null;
   readonly nodes = new Map<string, ApiNode>();
   readonly workers = new Map<string, SimWorker>();
@@ -154,7 +120,6 @@ export class World {
     return createLog(this.trace, () => this.timeline.nowMs, process.id);
   }
 
-  /** Some stream has an entry that no worker was given. */
   hasNewEntries(): boolean {
     for (const server of this.redis.servers) {
       for (const stream of server.data.streams.values()) if (stream.lastSeq > stream.deliveredSeq) return true;
@@ -162,12 +127,7 @@ export class World {
     return false;
   }
 
-  onDecided(decided: {
-    readonly server: Server;
-    readonly method: string;
-    readonly request: unknown;
-    readonly process: SimProcess;
-  }): void {
+  onDecided(decided: Decided): void {
     const { server, method, request, process } = decided;
     if (this.trace !== null && !QUIET.has(method)) this.note(process.id, method);
     if (method === "reserve" && server === "redis" && this.hasNewEntries()) this.sleepers.wake();
@@ -231,7 +191,6 @@ export class World {
     this.faults.strike(event, index);
   }
 
-  /** The provider tells about a payment: once or more, soon or late, to anybody. */
   notify(paymentId: string): void {
     const random = this.random.money;
     const copies = 1 + random.below(3);
