@@ -295,9 +295,7 @@ export class BooksHistory {
     const seenEpoch = this.#sale.epoch - (this.#dice(5) === 0 ? 1 : 0);
     const mode = this.#dice(4) === 0 ? "postgres" : "warming";
     const from = this.#dice(3) === 0 ? { from: [present(MODES[this.#dice(MODES.length)])] } : {};
-    await this.#both((on) =>
-      on.fence({ saleId: this.#saleId, seenEpoch, ...from, mode, reason: `fence ${seenEpoch}` }),
-    );
+    await this.#both((on) => on.fence({ saleId: this.#saleId, seenEpoch, ...from, mode, reason: `to ${mode}` }));
     await this.#readSale();
     return "fence";
   }
