@@ -191,7 +191,14 @@ test("2: an accepted reservation that its buyer cannot find", () => {
   expect(checksThatFired(draft)).toEqual([2]);
   record.answer = { kind: "accepted", status: 202, holdUntil: 1, replayed: false };
   expect(checksThatFired(draft)).toEqual([2]);
-  expect(checksThatFired(draft, { ...STRICT, recordedLoss: true })).toEqual([]);
+  const excusing = { ...STRICT, recordedLoss: true };
+  expect(checksThatFired(draft, excusing)).toEqual([]);
+  // Once it was confirmed there is no excuse; a confirmation that comes later is none.
+  const confirmed = { kind: "accepted" as const, status: 201 as const, holdUntil: 1, replayed: true };
+  draft.records.push({ ...record, invokeNs: laterNs + 2, completeNs: laterNs + 3, answer: confirmed });
+  expect(checksThatFired(draft, excusing)).toEqual([]);
+  draft.records.push({ ...record, invokeNs: laterNs + 4, completeNs: laterNs + 5, op: "read", answer });
+  expect(checksThatFired(draft, excusing)).toEqual([2]);
 });
 
 test("3: a buyer over the limit", () => {

@@ -115,7 +115,8 @@ function* checkAnswersOfEachRid(
       const isLater = record.invokeNs > acceptedNs && !NEVER_WAS.has(status);
       const isMissing = record.op === "read" && record.answer?.kind === "refused" && record.answer.status === 404;
       // What a server forgot is decided again, and is nowhere until then.
-      const mayBeAway = allowances.recordedLoss && !records.some(isConfirmed);
+      const wasConfirmed = records.some((one) => isConfirmed(one) && (one.completeNs ?? 0) < record.invokeNs);
+      const mayBeAway = allowances.recordedLoss && !wasConfirmed;
       if (isMissing && isLater && !mayBeAway) {
         yield { check: 2, text: `${rid} was accepted and could not be found` };
       }
