@@ -22,6 +22,9 @@ const RICH_HOLD_MS = 3_600_000;
 /** Holds that end later than this are not waited for. */
 const LONG_MS = 600_000;
 const STRANGERS_TRIES_MAX = 60;
+/** Nobody waits for an answer, or for a recovery, for longer. */
+const ANSWER_MS_MAX = 10_000;
+const RECOVER_MS_MAX = 20_000;
 /** "Empty" may be a moment old; so many of them are the truth. */
 const REFUSALS_MAX = 3;
 
@@ -103,7 +106,8 @@ async function recover(world: Scene): Promise<void> {
       isDone = false;
     },
   );
-  while (isDone === null && world.failure === null) await world.timeline.runUntil(world.timeline.nowMs + 50);
+  const isOver = () => isDone !== null || world.failure !== null;
+  await world.timeline.runUntil(world.timeline.nowMs + RECOVER_MS_MAX, isOver);
   if (isDone !== true) return;
   world.faults.isUnrecovered = false;
   const { orders } = world.books.tables.data;
@@ -139,10 +143,10 @@ export async function sellTheRest(world: Scene): Promise<void> {
     void askOnce(world, attempt, node).then((settled) => {
       outcome = settled;
     });
-    while (outcome === undefined) await world.timeline.runUntil(world.timeline.nowMs + 5);
+    await world.timeline.runUntil(world.timeline.nowMs + ANSWER_MS_MAX, () => outcome !== undefined);
     if (outcome?.kind === "accepted") continue;
     failures += 1;
-    if (outcome === null) continue;
+    if (outcome === null || outcome === undefined) continue;
     answer = outcome.reason;
     refusals += 1;
     if (outcome.reason === "limit_reached") continue;

@@ -20,7 +20,7 @@ import { ProcessClock, type SimProcess } from "./timeline.ts";
 const REDIS_PATIENCE_MS = 500;
 const POSTGRES_PATIENCE_MS = 1_500;
 const PROVIDER_PATIENCE_MS = 1_000;
-const CATALOGUE_INTERVAL_MS = 1_000;
+const CATALOGUE_INTERVAL_MS = 1_500;
 
 const STORE_METHODS: readonly (keyof BucketStore)[] = [
   "reserve",

@@ -50,9 +50,6 @@ export async function simulate(
   };
 }
 
-/** In slices, so that a finding ends the run soon. */
 async function runUnlessFailed(world: World, untilMs: number): Promise<void> {
-  while (world.failure === null && world.timeline.nowMs < untilMs) {
-    await world.timeline.runUntil(Math.min(untilMs, world.timeline.nowMs + 250));
-  }
+  if (world.failure === null) await world.timeline.runUntil(untilMs, () => world.failure !== null);
 }

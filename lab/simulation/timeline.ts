@@ -73,11 +73,15 @@ export class Timeline {
     process.deferred.length = 0;
   }
 
-  /** Fires everything that is due until then. `afterEach` may throw to end the schedule. */
-  runUntil(endMs: number): Promise<void> {
+  /** Fires everything that is due until then, or until `isDone` says so between two moments. */
+  runUntil(endMs: number, isDone: () => boolean = () => false): Promise<void> {
     return new Promise((resolve, reject) => {
       const step = () => {
         try {
+          if (isDone()) {
+            resolve();
+            return;
+          }
           for (;;) {
             const moment = this.#heap[0];
             if (moment === undefined || moment.dueMs > endMs) {
