@@ -61,6 +61,9 @@ export class ModeChanges {
 
   /** Moves a sale into redis mode. When its buckets cannot be made ready it is in postgres mode again, with the reason. */
   async enter(sale: Sale, reason: string): Promise<void> {
+    // Entering makes the buckets anew: if they are from a future that Postgres has forgotten, this is the last look at it.
+    const proof = await this.findLaterEpoch(sale);
+    if (proof !== null) return this.closeRolledBack(sale, proof);
     const isOurs = await this.#parts.books.fence({
       saleId: sale.id,
       seenEpoch: sale.epoch,
@@ -146,10 +149,12 @@ export class ModeChanges {
   async closeRolledBack(sale: Sale, proof: string): Promise<void> {
     const { books, log } = this.#parts;
     const reason = `${ROLLED_BACK}: ${proof}`;
-    log.error({ saleId: sale.id, epoch: sale.epoch, proof }, "PostgreSQL went back in time; the sale is stopped");
-    await this.#shutGates(sale);
     const { id: saleId, epoch: seenEpoch, mode } = sale;
-    await books.fence({ saleId, seenEpoch, from: [mode], mode: "closed", reason });
+    await this.#shutGates(sale);
+    // Who acts on an old copy of the sale proves nothing, and is refused here.
+    if (await books.fence({ saleId, seenEpoch, from: [mode], mode: "closed", reason })) {
+      log.error({ saleId, epoch: seenEpoch, proof }, "PostgreSQL went back in time; the sale is stopped");
+    }
     await this.#reread(sale.id);
   }
 
