@@ -50,8 +50,8 @@ const WRITES_OF_STORE = new Set(["reserve", "credit", "lease", "prepare", "load"
 const TRANSIT_MS_MAX = 1_200;
 /** Buckets hear of ended holds within this. */
 const LIMIT_LAG_MS = 5_000;
-/** Faults that ended so long ago are in nobody's way. */
-const DRAIN_LAG_MS = 300;
+/** An outage that ended so long ago is in no drain's way. */
+const DRAIN_LAG_MS = 700;
 /** Reasons to leave redis mode that accuse Redis of having forgotten or invented something. */
 const ACCUSATION = /seq_taken|over_issue|unbalanced|mismatch|rolled|phantom/i;
 
@@ -121,7 +121,7 @@ export class Checks implements ChecksFace {
   #checkDrained(epoch: number): void {
     const { redis, books, faults, timeline, config, hasHealed } = this.#world;
     const isRough = !hasHealed && (config.redis.late > 0 || config.postgres.late > 0);
-    if (isRough || faults.hasRestored || timeline.nowMs < faults.untilMs + DRAIN_LAG_MS) return;
+    if (isRough || faults.hasRestored || !faults.areReachedSince(timeline.nowMs - DRAIN_LAG_MS)) return;
     for (const bucket of redis.primary.data.buckets.values()) {
       for (const entry of redis.primary.data.streams.get(streamKey({ ...bucket, epoch }))?.entries ?? []) {
         const row = entry.rows.find(({ rid }) => !books.tables.data.orders.has(rid));

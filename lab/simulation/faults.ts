@@ -48,6 +48,15 @@ export class Faults implements FaultsFace {
     return (server === "redis" ? this.#world.redis.downUntilMs : this.#downUntilMs[server]) > nowMs;
   }
 
+  /** Every worker has reached Redis and Postgres for so long. */
+  areReachedSince(sinceMs: number): boolean {
+    const { redis, workers } = this.#world;
+    if (Math.max(redis.downUntilMs, this.#downUntilMs.postgres, this.#stormUntilMs) > sinceMs) return false;
+    return [...workers.values()].every(({ process: { cutUntilMs } }) => {
+      return cutUntilMs.redis <= sinceMs && cutUntilMs.postgres <= sinceMs;
+    });
+  }
+
   /** How long this process has not reached Redis, as its pings would tell it. */
   redisReachedAgoMs(process: SimProcess): number {
     if (!this.isDown("redis", process)) return 0;

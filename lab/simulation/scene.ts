@@ -86,6 +86,7 @@ export interface FaultsFace {
   weatherOf(server: Server): Weather;
   isDown(server: Server, process: SimProcess): boolean;
   redisReachedAgoMs(process: SimProcess): number;
+  areReachedSince(sinceMs: number): boolean;
   takeTrap(process: SimProcess, method: string): Trap | null;
   onTrapped(process: SimProcess, trap: Trap): void;
 }

@@ -80,7 +80,7 @@ export function processNames(config: Pick<SimConfig, "nodes" | "workers">): {
 export function createSchedule(seed: number): Schedule {
   const random = createSeededRandom(seed, 0);
   const config = drawConfig(random);
-  const buyers = 8 + random.below(23);
+  const buyers = 8 + random.below(15);
   const events: SimEvent[] = [];
   for (let buyer = 1; buyer <= buyers; buyer += 1) events.push(drawArrival(random, buyer, config));
   const faults = random.fraction() < 0.12 ? 0 : 1 + random.below(6);
@@ -94,7 +94,7 @@ export function createSchedule(seed: number): Schedule {
 
 function drawConfig(random: SeededRandom): SimConfig {
   return {
-    stock: 6 + random.below(15),
+    stock: 5 + random.below(9),
     perBuyerMax: 1 + random.below(3),
     buckets: random.fraction() < 0.65 ? 1 : 2 + random.below(2),
     nodes: random.fraction() < 0.7 ? 2 : 3,
