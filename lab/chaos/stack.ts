@@ -14,6 +14,7 @@ import { fileURLToPath } from "node:url";
 import type { Clock } from "../../src/ports/clock.ts";
 import { PostgresCluster } from "../../test/support/postgres-cluster.ts";
 import { SmallDisk } from "../../test/support/small-disk.ts";
+import { waitUntil } from "../../test/support/waiting.ts";
 import { ShopNode } from "../stack/shop-node.ts";
 import { FaultProxy } from "./fault-proxy.ts";
 import { RedisSide, type Topology } from "./redis-side.ts";
@@ -21,6 +22,7 @@ import { SteppedClock } from "./stepped-clock.ts";
 
 const SHIFTED_CLOCK = fileURLToPath(new URL("./shifted-clock.ts", import.meta.url));
 const OUTPUT_CHARACTERS_PER_PROGRAM = 6_000;
+const POSTGRES_ANSWERS_WITHIN_MS = 30_000;
 
 /** What a scenario needs to stand on. Stacks of the same shape are interchangeable. */
 export interface StackShape {
@@ -148,10 +150,7 @@ export class ChaosStack {
       if (node.shop.isRunning) process.kill(node.shop.pid, "SIGCONT");
     }
     for (const server of this.redis.servers) if (server.isRunning) server.signal("SIGCONT");
-    if (!this.postgres.isRunning) {
-      await this.postgres.startServer();
-      repaired.push("PostgreSQL was down");
-    }
+    await this.#untilPostgresAnswers(repaired);
     await this.redis.restore();
     for (const node of [...this.nodes, this.operator]) {
       if (node.shop.isRunning) continue;
@@ -160,6 +159,21 @@ export class ChaosStack {
     }
     this.leadFront();
     return repaired;
+  }
+
+  /** A server that is about to end because its disk failed it still has a process for a moment. */
+  async #untilPostgresAnswers(repaired: string[]): Promise<void> {
+    await waitUntil(
+      "PostgreSQL to answer",
+      async () => {
+        if (!this.postgres.isRunning) {
+          repaired.push("PostgreSQL was down");
+          await this.postgres.startServer();
+        }
+        return (await this.query("select 1 as one")).length === 1;
+      },
+      { withinMs: POSTGRES_ANSWERS_WITHIN_MS, everyMs: 50 },
+    );
   }
 
   /** The end of what each program printed, for when something went wrong. */
@@ -312,6 +326,15 @@ function names(role: string, count: number): string[] {
   return Array.from({ length: count }, (_, index) => `${role}-${index + 1}`);
 }
 
+/** Every step is taken, also when one fails: nothing may be left running. Throws the first failure. */
 async function takeDown(undo: (() => Promise<void> | void)[]): Promise<void> {
-  for (const step of undo.splice(0).reverse()) await step();
+  const failures: unknown[] = [];
+  for (const step of undo.splice(0).reverse()) {
+    try {
+      await step();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }

@@ -222,7 +222,7 @@ export class PostgresCluster {
 
   /** Ends the server and deletes the folder. */
   async stop(): Promise<void> {
-    if (this.#server !== null) this.thaw();
+    if (this.isRunning) this.thaw();
     await this.stopServer("immediate");
     rmSync(this.#folder, { recursive: true, force: true });
   }

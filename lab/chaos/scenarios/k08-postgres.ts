@@ -86,7 +86,7 @@ async function fillDisk(scene: Scene): Promise<void> {
   await scene.last(scene.between(500, FULL_FOR_MS_MAX));
   scene.injections.push(`${scene.buyers.acceptedCount - before} acceptances while it was full`);
   free();
-  if (!scene.stack.postgres.isRunning) await scene.stack.postgres.startServer();
+  await scene.stack.restore();
   await waitUntil("PostgreSQL to write again", async () => {
     await scene.stack.query("create temporary table room as select 1 as one");
     return true;
