@@ -50,7 +50,8 @@ export class Faults implements FaultsFace {
 
   /** Every worker has reached Redis and Postgres for so long. */
   areReachedSince(sinceMs: number): boolean {
-    const { redis, workers } = this.#world;
+    const { redis, workers, hasHealed, healedAtMs } = this.#world;
+    if (hasHealed && healedAtMs > sinceMs) return false;
     if (Math.max(redis.downUntilMs, this.#downUntilMs.postgres, this.#stormUntilMs) > sinceMs) return false;
     return [...workers.values()].every(({ process: { cutUntilMs } }) => {
       return cutUntilMs.redis <= sinceMs && cutUntilMs.postgres <= sinceMs;
