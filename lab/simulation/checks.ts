@@ -51,7 +51,7 @@ const TRANSIT_MS_MAX = 1_200;
 /** Buckets hear of ended holds within this. */
 const LIMIT_LAG_MS = 5_000;
 /** An outage that ended so long ago is in no drain's way. */
-const DRAIN_LAG_MS = 700;
+const DRAIN_LAG_MS = 550;
 /** Reasons to leave redis mode that accuse Redis of having forgotten or invented something. */
 const ACCUSATION = /seq_taken|over_issue|unbalanced|mismatch|rolled|phantom/i;
 
