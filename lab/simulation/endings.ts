@@ -13,8 +13,8 @@ import { ITEM_ID, SALE_ID, type Scene } from "./scene.ts";
 
 /** The deployment must be at rest so long after the last fault. */
 const REST_MS_MAX = 75_000;
-/** What goes on in the background for longer is judged by what can be sold. */
-const BUSTLE_MS_MAX = 15_000;
+/** What goes on in the background for longer is judged by what can be sold. Gaps are mended within half a minute. */
+const BUSTLE_MS_MAX = 35_000;
 /** Units are home so long after the end of a sale. */
 const CLOSE_MS_MAX = 10_000;
 const REST_LOOK_MS = 200;
