@@ -22,7 +22,6 @@ const READS_OF_BOOKS = new Set([
   "listUnsettledGrants",
   "listNotes",
   "readLedgerStates",
-  "readBuyerHolds",
   "readReservations",
   "readBooks",
   "sumOrders",

@@ -59,7 +59,6 @@ const BOOKS_METHODS: readonly (keyof Books)[] = [
   "fence",
   "changeMode",
   "readLedgerStates",
-  "readBuyerHolds",
   "readReservations",
   "readBooks",
   "sumOrders",

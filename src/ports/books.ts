@@ -183,12 +183,10 @@ export interface Books {
   }): Promise<boolean>;
   readLedgerStates(saleIds: readonly SaleId[]): Promise<readonly LedgerState[]>;
 
-  /** Active units per buyer, in pages; cursor "" = from the start, null = the last page. */
-  readBuyerHolds(request: { readonly itemId: number; readonly cursor: string; readonly rowsMax: number }): Promise<{
-    readonly buyers: readonly { readonly buyerId: string; readonly quantity: number }[];
-    readonly next: string | null;
-  }>;
-  /** All reservations of the item, in pages, as {@link BucketStore.load} wants them. */
+  /**
+   * All reservations of the item, in pages, as {@link BucketStore.load} wants them; cursor "" = from the start, null = the
+   * last page.
+   */
   readReservations(request: { readonly itemId: number; readonly cursor: string; readonly rowsMax: number }): Promise<{
     readonly reservations: readonly {
       readonly rid: string;

@@ -12,9 +12,9 @@ import { Fault } from "../../src/domain/faults.ts";
 import type { BuyerId, Rid } from "../../src/domain/ids.ts";
 import type { Sale } from "../../src/domain/sale.ts";
 import { BucketLedger, type BucketLedgerParts } from "../../src/ledger/bucket-ledger.ts";
-import { bucketSettingsOf } from "../../src/ledger/bucket-settings.ts";
 import { Relay } from "../../src/ledger/relay.ts";
 import { RoutedLedger } from "../../src/ledger/routed-ledger.ts";
+import { warmUpBuckets } from "../../src/ledger/warm-up.ts";
 import type { BucketStore } from "../../src/ports/bucket-store.ts";
 import type { CommitFeed, CommitHint } from "../../src/ports/commit-feed.ts";
 import type { Attempt, BatchOutcome, Ledger } from "../../src/ports/ledger.ts";
@@ -144,17 +144,10 @@ export class BucketWorld {
     const saleId = this.sale.id;
     await books.fence({ saleId, seenEpoch: this.sale.epoch, mode: "warming", reason: "test" });
     const { sale } = this;
-    const addresses = this.addresses();
-    const reservations = await books.readReservations({ itemId: ITEM_ID, cursor: "", rowsMax: 100_000 });
-    const holds = await books.readBuyerHolds({ itemId: ITEM_ID, cursor: "", rowsMax: 100_000 });
-    for (const address of addresses) {
-      const item = sale.items[0] ?? { perBuyerMax: 0 };
-      await redis.prepare({ ...address, saleId, settings: bucketSettingsOf(sale, item) });
-      await redis.load({ ...address, buyers: holds.buyers, reservations: reservations.reservations });
-    }
-    await new Relay({ ...this, store: redis }).run(sale);
+    const relay = new Relay({ ...this, store: redis });
+    await warmUpBuckets(sale, { store: redis, books, relay, check: () => undefined });
     await books.changeMode({ saleId, epoch: sale.epoch, from: "warming", to: "redis", reason: "test" });
-    for (const address of addresses) await redis.setGate({ ...address, isOpen: true });
+    for (const address of this.addresses()) await redis.setGate({ ...address, isOpen: true });
     await this.sales.refresh();
   }
 

@@ -22,7 +22,7 @@ import type {
   VoidReason,
 } from "../../../src/ports/books.ts";
 import type { BucketEpoch } from "../../../src/ports/bucket-store.ts";
-import { rememberedBuyers, rememberedReservations } from "./books-remembered.ts";
+import { rememberedReservations } from "./books-remembered.ts";
 import { bookItem, isInBucket, sumOrders } from "./books-sums.ts";
 import { type BooksRules, copyTables, type GrantRow, type OrderRow, Tables, type TablesData } from "./books-tables.ts";
 import { OrdersModel } from "./orders-model.ts";
@@ -246,10 +246,6 @@ export class BooksModel implements Books {
       const { mode, epoch, buckets } = sale;
       return [{ saleId, mode, epoch, buckets, flips, modeSinceMs, modeReason, nowMs: this.tables.nowMs() }];
     });
-  }
-
-  async readBuyerHolds(request: Parameters<Books["readBuyerHolds"]>[0]): ReturnType<Books["readBuyerHolds"]> {
-    return rememberedBuyers(this.tables.data, request);
   }
 
   async readReservations(request: Parameters<Books["readReservations"]>[0]): ReturnType<Books["readReservations"]> {

@@ -6,23 +6,12 @@
  */
 import { isActive } from "../../../src/domain/reservation.ts";
 import type { Books, PendingNote } from "../../../src/ports/books.ts";
-import type { HoldRow, TablesData } from "./books-tables.ts";
+import type { TablesData } from "./books-tables.ts";
 
 interface Page {
   readonly itemId: number;
   readonly cursor: string;
   readonly rowsMax: number;
-}
-
-/** Buyers with active units, by buyer id. */
-export async function rememberedBuyers(data: TablesData, request: Page): ReturnType<Books["readBuyerHolds"]> {
-  const { itemId, cursor, rowsMax } = request;
-  const rows = [...data.holds.values()]
-    .map((row) => ({ ...row, quantity: row.quantity + unitsNoted(data, row) }))
-    .filter((row) => row.itemId === itemId && row.quantity > 0 && row.buyerId > cursor)
-    .sort((left, right) => (left.buyerId < right.buyerId ? -1 : 1));
-  const buyers = rows.slice(0, rowsMax).map(({ buyerId, quantity }) => ({ buyerId, quantity }));
-  return { buyers, next: rows.length > rowsMax ? (buyers.at(-1)?.buyerId ?? null) : null };
 }
 
 /** All reservations that a bucket has to know, by rid. */
@@ -41,12 +30,6 @@ export async function rememberedReservations(data: TablesData, request: Page): R
     };
   });
   return { reservations, next: rows.length > rowsMax ? (reservations.at(-1)?.rid ?? null) : null };
-}
-
-/** Units that a buyer had before his oldest note, beyond those he has. */
-function unitsNoted(data: TablesData, row: HoldRow): number {
-  const notes = notesOf(data, row.itemId, (note) => note.buyerId === row.buyerId);
-  return notes.reduce((sum, note) => sum + (note.kind === "ended" ? note.quantity : -note.quantity), 0);
 }
 
 function notesOf(data: TablesData, itemId: number, isWanted: (note: PendingNote) => boolean): readonly PendingNote[] {

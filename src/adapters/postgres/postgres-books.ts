@@ -3,7 +3,7 @@
  * transaction, and idempotent.
  *
  * A conflict with another transaction was rolled back for certain and is repeated here; an unknown outcome is the
- * caller's to repeat. What only reads is in booked-sales.ts and remembered-holds.ts.
+ * caller's to repeat. What only reads is in booked-sales.ts and remembered-reservations.ts.
  */
 import assert from "node:assert/strict";
 import { Fault, isFault } from "../../domain/faults.ts";
@@ -26,7 +26,7 @@ import {
 import type { BucketEpoch } from "../../ports/bucket-store.ts";
 import type { Database, SqlValue, Statement } from "../../ports/database.ts";
 import { missingSeqs, readBookedSale, sumOrders } from "./booked-sales.ts";
-import { type Page, readBuyerHolds, readReservations } from "./remembered-holds.ts";
+import { type Page, readReservations } from "./remembered-reservations.ts";
 
 const CONFLICT_TRIES_MAX = 5;
 const DEAD_TEXT_LENGTH_MAX = 10_000;
@@ -225,10 +225,6 @@ export class PostgresBooks implements Books {
 
   async readLedgerStates(saleIds: readonly SaleId[]): Promise<readonly LedgerState[]> {
     return this.#database.query<LedgerState>(STATES, [saleIds]);
-  }
-
-  readBuyerHolds(request: Page): ReturnType<Books["readBuyerHolds"]> {
-    return readBuyerHolds(this.#database, request);
   }
 
   readReservations(request: Page): ReturnType<Books["readReservations"]> {

@@ -1,5 +1,5 @@
 /**
- * What a bucket has to be filled with: the item's reservations and how many units each buyer has, in pages.
+ * What a bucket has to be filled with: the item's reservations, in pages. What each buyer has is their sum.
  *
  * Pages are read one after the other while holds go on ending. So that all of them tell of one moment, each takes back what
  * is still noted for the buckets: the answer is the state as the fence left it, and the notes, delivered afterwards in
@@ -15,13 +15,6 @@ export interface Page {
   readonly rowsMax: number;
 }
 
-const BUYERS = {
-  name: "remembered_buyers",
-  text: `SELECT h.buyer_id AS "buyerId", (h.quantity + coalesce((
-                  SELECT sum(CASE n.kind WHEN 'ended' THEN n.quantity ELSE -n.quantity END) FROM bucket_note n
-                   WHERE n.item_id = h.item_id AND n.buyer_id = h.buyer_id), 0))::integer AS quantity
-           FROM buyer_hold h WHERE h.item_id = $1 AND h.buyer_id > $2 ORDER BY h.buyer_id LIMIT $3`,
-};
 const RESERVATIONS = {
   name: "remembered_reservations",
   text: `SELECT o.epoch, o.bucket, o.seq, o.rid, o.buyer_id AS "buyerId", o.quantity,
@@ -42,14 +35,6 @@ interface ReservationRow {
   readonly buyerId: string;
   readonly quantity: number;
   readonly hasEnded: boolean;
-}
-
-/** Buyers with active units, by buyer id. */
-export async function readBuyerHolds(database: Database, request: Page): ReturnType<Books["readBuyerHolds"]> {
-  const { itemId, cursor, rowsMax } = request;
-  const rows = await database.query<{ buyerId: string; quantity: number }>(BUYERS, [itemId, cursor, rowsMax]);
-  const last = rows.length < rowsMax ? undefined : rows.at(-1);
-  return { buyers: rows.filter((row) => row.quantity > 0), next: last?.buyerId ?? null };
 }
 
 /** All reservations that a bucket has to know, in the order in which they were numbered. */
