@@ -50,22 +50,40 @@ describe("accepting", () => {
     expect(await accepted(await waiting).confirmation).toMatchObject({ status: "held" });
   });
 
-  test("refuses by the buckets' own word: limit, quantity, window, pause, misused key", async () => {
+  test("refuses what the bucket refuses, as long as its epoch lasts: limit, quantity, window, pause, misused key", async () => {
     const world = await BucketWorld.inRedis({ perBuyerMax: 1 });
-    expect(wordsOf(await world.reserve([attemptOf("a")]))).toEqual(["queued"]);
-    expect(wordsOf(await world.reserve([attemptOf("a", { key: "other" })]))).toEqual(["limit_reached"]);
-    expect(wordsOf(await world.reserve([attemptOf("b", { quantity: 2 })]))).toEqual(["bad_quantity"]);
-    expect(wordsOf(await world.reserve([attemptOf("a", { quantity: 2 })]))).toEqual(["key_reused"]);
+    expect(wordsOf(await world.finish(world.reserve([attemptOf("a")])))).toEqual(["queued"]);
+    expect(wordsOf(await world.finish(world.reserve([attemptOf("a", { key: "other" })])))).toEqual(["limit_reached"]);
+    expect(wordsOf(await world.finish(world.reserve([attemptOf("b", { quantity: 2 })])))).toEqual(["bad_quantity"]);
+    expect(wordsOf(await world.finish(world.reserve([attemptOf("a", { quantity: 2 })])))).toEqual(["key_reused"]);
     world.books.patchSale(world.sale.id, { phase: "paused" });
     await world.relay.applySettings(world.sale);
-    expect(wordsOf(await world.reserve([attemptOf("c")]))).toEqual(["paused"]);
+    expect(wordsOf(await world.finish(world.reserve([attemptOf("c")])))).toEqual(["paused"]);
     world.books.patchSale(world.sale.id, { phase: "scheduled", opensAt: world.clock.nowMs() + 1_000 });
     await world.relay.applySettings(world.sale);
-    expect(wordsOf(await world.reserve([attemptOf("c")]))).toEqual(["not_open"]);
+    expect(wordsOf(await world.finish(world.reserve([attemptOf("c")])))).toEqual(["not_open"]);
     world.books.patchSale(world.sale.id, { phase: "closed", opensAt: 0, closedAt: world.clock.nowMs() });
     await world.relay.applySettings(world.sale);
-    expect(wordsOf(await world.reserve([attemptOf("c")]))).toEqual(["closed"]);
-    expect(world.stockReads).toBe(0);
+    expect(wordsOf(await world.finish(world.reserve([attemptOf("c")])))).toEqual(["closed"]);
+  });
+
+  test("a bucket that was cut off turns nobody away in an epoch that is over", async () => {
+    const world = await BucketWorld.inRedis({ perBuyerMax: 1 });
+    await world.reserve([attemptOf("a")]);
+    await world.books.fence({ saleId: world.sale.id, seenEpoch: 2, mode: "postgres", reason: "test" });
+    const attempts = [attemptOf("b"), attemptOf("a", { key: "other" })];
+    const batch = { saleId: world.sale.id, itemId: ITEM_ID, epoch: 2, attempts };
+    const { outcomes } = await world.finish(world.ledger.reserve(batch));
+    expect(outcomes[0]).toMatchObject({ kind: "accepted", status: "queued" });
+    expect(outcomes[1]).toMatchObject({ kind: "unknown", fault: { code: "LEDGER_FENCED" } });
+  });
+
+  test("while Postgres cannot be asked whether the epoch lasts, a refusal is unknown and an acceptance is one", async () => {
+    const world = await BucketWorld.inRedis({ perBuyerMax: 1 });
+    await world.reserve([attemptOf("a")]);
+    world.postgresFault = new Fault("DATABASE_UNAVAILABLE");
+    const asked = world.reserve([attemptOf("b"), attemptOf("a", { key: "other" })]);
+    expect(wordsOf(await world.finish(asked))).toEqual(["queued", "unknown"]);
   });
 });
 

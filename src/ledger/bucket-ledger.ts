@@ -9,7 +9,8 @@
  *
  *   attempt ─► home bucket ─► number ─────► queued ─► confirmed (201) or not in time (202)
  *                          ├► repeat ─────► Postgres: held, paid, ended, or still queued
- *                          └► empty ──────► Postgres: units? ─► top up, ask again ─► empty | sold_out
+ *                          ├► empty ──────► Postgres: units? ─► top up, ask again ─► empty | sold_out
+ *                          └► other no ───► Postgres: still this epoch? ─► that no | unknown
  */
 import { Fault, isFault } from "../domain/faults.ts";
 import type { BuyerId, Rid, SaleId } from "../domain/ids.ts";
@@ -163,8 +164,9 @@ export class BucketLedger implements Ledger {
   /** Asks one bucket. Throws when it gave no answer: then nothing is known of any attempt. */
   async #decide(share: Share): Promise<Outcome[]> {
     const answer = await this.#ask(share);
-    const { outcomes, empties, repeats } = this.#read(share, answer);
+    const { outcomes, empties, refusals, repeats } = this.#read(share, answer);
     if (repeats.length > 0) await this.#answerRepeats(share, answer, repeats, outcomes);
+    if (refusals.length > 0) await this.#confirmRefusals(share, refusals, outcomes);
     if (empties.length > 0) await this.#answerEmpties(share, empties, outcomes);
     return outcomes;
   }
@@ -195,11 +197,12 @@ export class BucketLedger implements Ledger {
   #read(
     share: Share,
     answer: BucketAnswer,
-  ): { outcomes: Outcome[]; empties: number[]; repeats: { index: number; repeat: Repeat }[] } {
+  ): { outcomes: Outcome[]; empties: number[]; refusals: number[]; repeats: { index: number; repeat: Repeat }[] } {
     const { attempts } = share;
     if (answer.verdicts.length !== attempts.length) throw new Error("The bucket answered another number of attempts.");
     const outcomes = new Array<Outcome>(attempts.length);
     const empties: number[] = [];
+    const refusals: number[] = [];
     const repeats: { index: number; repeat: Repeat }[] = [];
     let fresh: Outcome | null = null;
     for (const [index, attempt] of attempts.entries()) {
@@ -215,10 +218,24 @@ export class BucketLedger implements Ledger {
       } else {
         const refused = REFUSED.get(verdict);
         if (refused === undefined) throw new Error(`The bucket answered ${verdict}.`);
+        refusals.push(index);
         outcomes[index] = refused;
       }
     }
-    return { outcomes, empties, repeats };
+    return { outcomes, empties, refusals, repeats };
+  }
+
+  /**
+   * A bucket that was cut off goes on refusing in its epoch when Postgres has accepted the same attempt in the next one:
+   * while the epoch still is what it was, no other ledger has accepted anything.
+   */
+  async #confirmRefusals({ address }: Share, refusals: readonly number[], outcomes: Outcome[]): Promise<void> {
+    try {
+      await this.#empties.askStock(address);
+    } catch (error) {
+      const unknown = unknownBecause(error);
+      for (const index of refusals) outcomes[index] = unknown;
+    }
   }
 
   /** One outcome for everything that the call accepted: it is one entry of the stream and one commit. */
@@ -289,6 +306,7 @@ export class BucketLedger implements Ledger {
       if (answer === null) return;
       const read = this.#read(retried, answer);
       if (read.repeats.length > 0) await this.#answerRepeats(retried, answer, read.repeats, read.outcomes);
+      if (read.refusals.length > 0) await this.#confirmRefusals(retried, read.refusals, read.outcomes);
       for (const [position, index] of empties.entries()) outcomes[index] = read.outcomes[position] ?? last;
     } catch (error) {
       const unknown = unknownBecause(error);

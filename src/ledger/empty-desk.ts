@@ -43,17 +43,24 @@ export class EmptyDesk {
     askAgain: () => Promise<Answer>,
   ): Promise<{ stock: Stock; answer: Answer | null }> {
     const { sale, address, attempts } = request;
-    const { itemId, bucket, epoch } = address;
-    const stock = await this.#question.ask(itemId);
-    if (stock.epoch !== epoch) {
-      throw new Fault("LEDGER_FENCED", { internal: `epoch ${epoch}, Postgres has ${stock.epoch}` });
-    }
+    const { itemId, bucket } = address;
+    const stock = await this.askStock(address);
     // Granted units may lie in a sibling, or be on their way here.
     if (stock.free + stock.granted <= 0) return { stock, answer: null };
     const wanted = attempts.reduce((units, attempt) => units + attempt.quantity, 0);
     const units = Math.max(wanted, shareOf(stock.free, sale.buckets));
     const bring = () => this.#parts.relay.topUp({ sale, itemId, bucket, units });
     return { stock, answer: await this.#takeTurn(itemId, bring, askAgain) };
+  }
+
+  /**
+   * The item's stock in Postgres after this call, in the bucket's epoch. Throws when that cannot be found out, or when the
+   * sale is in another epoch: then what the bucket says is not true any more, and maybe was not when it said so.
+   */
+  async askStock({ itemId, epoch }: BucketEpoch): Promise<Stock> {
+    const stock = await this.#question.ask(itemId);
+    if (stock.epoch === epoch) return stock;
+    throw new Fault("LEDGER_FENCED", { internal: `epoch ${epoch}, Postgres has ${stock.epoch}` });
   }
 
   /**
