@@ -54,9 +54,11 @@ test("lets an operator create, open, pause, resume and close a sale, and see it 
   await item.getByLabel("Name").fill("Gold seat");
   await item.getByLabel(/^Price/).fill("49.00");
   await item.getByLabel("Stock").fill("3");
+  await page.getByLabel("Buckets per item").fill("4");
   await page.getByRole("button", { name: "Create the sale" }).click();
   await page.getByRole("heading", { name: "Console drop", level: 1 }).waitFor();
   const sale = { saleId: await saleIdOf(page), sku: "gold" };
+  expect(await deployment.operator.must("GET", `/sales/${sale.saleId}`)).toMatchObject({ buckets: 4 });
 
   await command(page, "Open now", "Open it now");
   await waitForState(deployment.buyerUrl, sale.saleId, "open");
@@ -107,7 +109,12 @@ test("tells an operator what is wrong with a sale, at its field, on a small scre
   const watched = await signIn(375);
   const { page } = watched;
   await page.getByRole("link", { name: "New sale" }).click();
-  await page.getByRole("button", { name: "Create the sale" }).click();
+  // By keyboard alone, as somebody who hears the form would.
+  const buckets = page.getByRole("textbox", { name: "Buckets per item" });
+  expect(await buckets.inputValue()).toBe("1");
+  await page.getByLabel("Currency").press("Tab");
+  await page.keyboard.type("65");
+  await page.keyboard.press("Enter");
   await page
     .getByRole("alert")
     .getByText(/need another look/)
@@ -115,6 +122,8 @@ test("tells an operator what is wrong with a sale, at its field, on a small scre
   await waitUntil("the first wrong field to have the focus", async () => {
     return (await page.evaluate("document.activeElement?.getAttribute('aria-invalid')")) === "true";
   });
+  expect([await buckets.inputValue(), await buckets.getAttribute("aria-invalid")]).toEqual(["65", "true"]);
+  await page.locator(`#${await buckets.getAttribute("aria-describedby")}`, { hasText: "from 1 to 64" }).waitFor();
   const [content, screen] = (await page.evaluate(
     "[document.documentElement.scrollWidth, window.innerWidth]",
   )) as number[];

@@ -1,5 +1,6 @@
 /** What is typed becomes exactly the body meant, or an error at the field that is wrong. */
 import { describe, expect, test } from "bun:test";
+import { BUCKETS_MAX } from "../../src/domain/sale.ts";
 import { checkDraft, newDraft, type SaleDraft, toLocalText } from "./sale-draft.ts";
 
 const NOW = Date.parse("2026-11-22T10:00:00Z");
@@ -28,6 +29,7 @@ test("a complete draft becomes the body of the operator API, in milliseconds and
       closesAt: new Date(2026, 10, 22, 13, 30).getTime(),
       holdMs: 600_000,
       perBuyerMax: 2,
+      buckets: 1,
       signature: "required",
       eligibility: {},
       items: [{ sku: "standing", name: "Standing", price: { amount: 4_990, currency: "EUR" }, stock: 500 }],
@@ -40,6 +42,13 @@ test("rules about who may buy are sent only when they are set", () => {
   expect(check).toMatchObject({
     body: { eligibility: { allowlist: true, accountAgeMsMin: 30 * 86_400_000, levelMin: 2 } },
   });
+});
+
+test("buckets are what was typed, up to as many as there may be", () => {
+  expect(checkDraft(draft({ buckets: String(BUCKETS_MAX) }), NOW)).toMatchObject({ body: { buckets: BUCKETS_MAX } });
+  expect(errorsOf({ buckets: String(BUCKETS_MAX + 1) })).toEqual(["buckets"]);
+  expect(errorsOf({ buckets: "0" })).toEqual(["buckets"]);
+  expect(errorsOf({ buckets: "" })).toEqual(["buckets"]);
 });
 
 test("local time survives the way through a field", () => {

@@ -5,6 +5,7 @@
  * checks everything again; this only spares a round trip and knows what was typed.
  */
 import { PRICE_AMOUNT_MAX } from "../../src/domain/money.ts";
+import { BUCKETS_MAX } from "../../src/domain/sale.ts";
 import { formatMoney, parseAmount } from "../shared/money.ts";
 import { formatCount } from "./words.ts";
 
@@ -18,6 +19,7 @@ export interface SaleDraft {
   readonly holdMinutes: string;
   readonly currency: string;
   readonly perBuyerMax: string;
+  readonly buckets: string;
   readonly signature: "required" | "optional";
   readonly isAllowlisted: boolean;
   readonly levelMin: string;
@@ -61,6 +63,7 @@ export function newDraft(nowMs: number): SaleDraft {
     holdMinutes: "10",
     currency: "EUR",
     perBuyerMax: "2",
+    buckets: "1",
     signature: "required",
     isAllowlisted: false,
     levelMin: "",
@@ -97,6 +100,7 @@ export function checkDraft(draft: SaleDraft, nowMs: number): DraftCheck {
     ...window,
     holdMs: integer("holdMs", draft.holdMinutes, { min: 1, max: HOLD_MINUTES_MAX }) * MINUTE_MS,
     perBuyerMax: integer("perBuyerMax", draft.perBuyerMax, { min: 1, max: PER_BUYER_MAX_MAX }),
+    buckets: integer("buckets", draft.buckets, { min: 1, max: BUCKETS_MAX }),
     signature: draft.signature,
     eligibility: checkEligibility(draft, integer),
     items: draft.items.map((item, index) => ({

@@ -80,7 +80,7 @@ interface SaleFieldsProps {
 }
 
 function SaleFields({ draft, errors, change }: SaleFieldsProps) {
-  const field = (name: "name" | "id" | "opensAt" | "closesAt" | "perBuyerMax" | "description") => ({
+  const field = (name: "name" | "id" | "opensAt" | "closesAt" | "perBuyerMax" | "buckets" | "description") => ({
     id: name,
     value: draft[name],
     error: errors.get(name),
@@ -126,6 +126,14 @@ function SaleFields({ draft, errors, change }: SaleFieldsProps) {
             <option key={code} value={code} />
           ))}
         </datalist>
+      </div>
+      <div class="columns">
+        <Field
+          {...field("buckets")}
+          label="Buckets per item"
+          inputMode="numeric"
+          hint="More than 1 only with a Redis Cluster of which one server cannot carry an item. Final."
+        />
       </div>
       <Eligibility draft={draft} errors={errors} change={change} />
     </section>
