@@ -3,11 +3,14 @@
  *
  * A batch may hold one attempt per buyer (and so per rid), therefore at most one attempt of a buyer is ready; his others
  * are parked behind it. The identical attempt is not queued twice: it joins the one that is already there, also while
- * that is in flight. All steps take constant time, so one buyer with thousands of attempts slows nobody down.
+ * that is in flight; but a refusal that was decided before somebody joined is not his, and he is asked for anew. All
+ * steps take constant time, so one buyer with thousands of attempts slows nobody down.
  */
 import type { Attempt, AttemptOutcome } from "../ports/ledger.ts";
 
 interface Caller {
+  /** Monotonic. */
+  readonly joinedAtMs: number;
   readonly resolve: (outcome: AttemptOutcome) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -55,19 +58,20 @@ export class AttemptQueue {
   add(attempt: Attempt, arrivedAtMs: number): Promise<AttemptOutcome> {
     this.#pendingCount += 1;
     return new Promise((resolve, reject) => {
-      const caller = { resolve, reject };
+      const caller = { joinedAtMs: arrivedAtMs, resolve, reject };
       const known = this.#byRid.get(attempt.rid);
-      if (known !== undefined && isSameAttempt(known.attempt, attempt)) {
-        known.callers.push(caller);
-        return;
-      }
-      const pending = { attempt, arrivedAtMs, callers: [caller] };
-      this.#pendingUnits += attempt.quantity;
-      // The same rid with another quantity goes to the ledger by itself, which answers key_reused.
-      if (known === undefined) this.#byRid.set(attempt.rid, pending);
-      if (this.#readyBuyers.has(attempt.buyerId)) this.#park(pending);
-      else this.#makeReady(pending);
+      if (known !== undefined && isSameAttempt(known.attempt, attempt)) known.callers.push(caller);
+      else this.#queue({ attempt, arrivedAtMs, callers: [caller] });
     });
+  }
+
+  #queue(pending: PendingAttempt): void {
+    const { rid, buyerId, quantity } = pending.attempt;
+    this.#pendingUnits += quantity;
+    // The same rid with another quantity goes to the ledger by itself, which answers key_reused.
+    if (!this.#byRid.has(rid)) this.#byRid.set(rid, pending);
+    if (this.#readyBuyers.has(buyerId)) this.#park(pending);
+    else this.#makeReady(pending);
   }
 
   /** Takes the next attempts, oldest first; those that arrived before `notBeforeMs` come back as expired. */
@@ -88,13 +92,26 @@ export class AttemptQueue {
     return { batch, expired };
   }
 
-  /** Gives the outcome to everybody who asked. */
-  settle(pending: PendingAttempt, outcome: AttemptOutcome): void {
+  /**
+   * Gives the outcome to everybody who asked. `askedAtMs` is when the call that answered began: who joined after that may
+   * have been accepted elsewhere since, so a refusal as old as the call is not the answer to him. He is queued again.
+   */
+  settle(pending: PendingAttempt, outcome: AttemptOutcome, askedAtMs: number): void {
     this.#forget(pending);
-    const [first, ...others] = pending.callers;
-    first?.resolve(outcome);
-    const replay = outcome.kind === "accepted" ? { ...outcome, replayed: true } : outcome;
-    for (const caller of others) caller.resolve(replay);
+    if (outcome.kind === "accepted") {
+      const replay = { ...outcome, replayed: true };
+      for (const [index, caller] of pending.callers.entries()) caller.resolve(index === 0 ? outcome : replay);
+      return;
+    }
+    const late: Caller[] = [];
+    for (const caller of pending.callers) {
+      if (caller.joinedAtMs > askedAtMs) late.push(caller);
+      else caller.resolve(outcome);
+    }
+    const [first] = late;
+    if (first === undefined) return;
+    this.#pendingCount += late.length;
+    this.#queue({ attempt: pending.attempt, arrivedAtMs: first.joinedAtMs, callers: late });
   }
 
   /** Tells everybody who asked that there is no outcome. */

@@ -114,6 +114,30 @@ describe("batcher", () => {
     expect(ledger.batches.flatMap((batch) => batch.attempts).length).toBe(1);
   });
 
+  test("a refusal decided before the identical attempt came again is not its answer", async () => {
+    const { clock, ledger, batcher } = setting(0);
+    let answerFirst: () => void = () => undefined;
+    ledger.delay = () => new Promise((resolve) => (answerFirst = resolve));
+    const first = batcher.submit(attempt("r", "b"));
+    const sameTime = batcher.submit(attempt("r", "b"));
+    await clock.advance(GATHER_MS);
+    const answerOld = answerFirst;
+    await clock.advance(5);
+    const later = batcher.submit(attempt("r", "b"));
+    expect(batcher.pendingCount).toBe(3);
+    answerOld();
+    await settle();
+    expect(await first).toEqual({ kind: "refused", reason: "sold_out" });
+    expect(await sameTime).toEqual({ kind: "refused", reason: "sold_out" });
+    expect(batcher.pendingCount).toBe(1);
+    // Meanwhile another node got it accepted.
+    ledger.addItem(1, 1);
+    await clock.advance(GATHER_MS);
+    answerFirst();
+    expect(await later).toMatchObject({ kind: "accepted" });
+    expect(batcher.pendingCount).toBe(0);
+  });
+
   test("the same key with another quantity is asked by itself and refused as key_reused", async () => {
     const { clock, batcher } = setting();
     const first = batcher.submit(attempt("r", "b", 1));

@@ -226,7 +226,7 @@ export class Batcher {
         unknown.pending.push(pending);
         unknown.fault = new Fault("LEDGER_UNAVAILABLE", { internal: "an earlier call is still open" });
       } else {
-        this.#queue.settle(pending, outcome);
+        this.#queue.settle(pending, outcome, call.askedAtMs);
       }
     }
     return unknown;
