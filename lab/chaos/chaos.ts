@@ -20,7 +20,7 @@ const USAGE = `npm run chaos -- [--scenario K3[,K5…] | --all] [--times N] [--s
   --times          repetitions of each (default 1), dealt to its variants in turn
   --seed           makes moments and victims repeatable (default: drawn and printed)
   --variant        only variants whose name contains the text
-  --postgres-mode  without Redis: the scenarios that make sense there
+  --postgres-mode  without Redis, for scenarios that need none
   --out            where the report goes (default .chaos)
   --list           names the scenarios
 `;

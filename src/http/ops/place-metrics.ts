@@ -48,7 +48,7 @@ export function addPlaceMetrics(registry: Registry, lastPlaces: () => readonly P
   add(
     {
       name: "doorbuster_oldest_gap_seconds",
-      help: "How long the oldest acceptance without an order has been missing; above 15 something is stuck.",
+      help: "How long the oldest acceptance without an order has been missing; above 30 something is stuck.",
       labels: ["sale"],
     },
     (places, set) => {
