@@ -6,7 +6,7 @@ import type { Problem, Reservation } from "./contract.ts";
 import { Doorbuster, type ReserveRequest } from "./doorbuster.ts";
 import { DoorbusterError } from "./problem.ts";
 
-const SESSION = { token: "s1.token", signingKey: "A".repeat(43), buyerId: "b", expiresAt: 2e12 };
+const SESSION = { token: "s2.token", signingKey: "A".repeat(43), buyerId: "b", expiresAt: 2e12 };
 const ACCEPTED = { rid: "r", saleId: "demo", sku: "one", quantity: 1, status: "held", holdUntil: 5, receipt: "r1.x" };
 const REQUEST: ReserveRequest = { saleId: "demo", sku: "one", quantity: 1 };
 

@@ -74,7 +74,8 @@ function sessionOf(options: BookOptions, index: number): BenchSession | undefine
   const sessionId = parseSessionId(`session-${options.run}-${index}`);
   if (buyerId === null || sessionId === null) throw new Error(`not an id: ${options.run}`);
   const expiresAt = (Math.floor(Date.now() / 1_000) + SESSION_MS / 1_000) * 1_000;
-  const token = mintSessionToken(keys.session, { sessionId, buyerId, expiresAt, level: 0, accountCreatedAt: null });
+  const claims = { sessionId, buyerId, expiresAt, level: 0, accountCreatedAt: null, device: "", suspicion: 0 };
+  const token = mintSessionToken(keys.session, claims);
   const forged = `${token.slice(0, -4)}${token.endsWith("AAAA") ? "BBBB" : "AAAA"}`;
   const signingKey = signingKeyOf(keys, sessionId);
   return {

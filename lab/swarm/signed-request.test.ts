@@ -7,7 +7,7 @@ import { canonicalForm } from "../../src/funnel/3-identity/signature.ts";
 import { type BuyerSession, buildSignedRequest, type RequestContent, sign } from "./signed-request.ts";
 
 const SESSION: BuyerSession = {
-  token: "s1.session.buyer",
+  token: "s2.session.buyer",
   signingKey: Buffer.alloc(32, 7),
   buyerId: "buyer",
   forwardedFor: "10.0.0.1",

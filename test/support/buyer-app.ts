@@ -298,6 +298,8 @@ export function makeBuyerApp(
       expiresAt: NOW_MS + 3_600_000,
       level: 0,
       accountCreatedAt: null,
+      device: "",
+      suspicion: 0,
     })}`,
   });
 

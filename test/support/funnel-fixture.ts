@@ -15,6 +15,7 @@ import type { Ban } from "../../src/ports/sale-store.ts";
 import type { Decision } from "../../src/ports/telemetry.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { MemoryLedger } from "./memory-ledger.ts";
+import type { SessionClaims } from "./minted-session.ts";
 import { evenRandom, RecordingLog } from "./recording-log.ts";
 
 export const SALE_ID = "demo" as SaleId;
@@ -165,7 +166,7 @@ export class FunnelFixture {
     return fixture;
   }
 
-  buyer(claims: { buyerId?: string; level?: number; accountCreatedAt?: number; expiresAt?: number } = {}): Buyer {
+  buyer(claims: SessionClaims = {}): Buyer {
     this.#drawn += 1;
     const sessionId = `session-${this.#drawn}` as SessionId;
     const buyerId = (claims.buyerId ?? `buyer-${this.#drawn}`) as BuyerId;
@@ -175,6 +176,8 @@ export class FunnelFixture {
       expiresAt: claims.expiresAt ?? this.clock.nowMs() + HOUR_MS,
       level: claims.level ?? 0,
       accountCreatedAt: claims.accountCreatedAt ?? null,
+      device: claims.device ?? "",
+      suspicion: claims.suspicion ?? 0,
     });
     return { buyerId, sessionId, token, signingKey: signingKeyOf(this.keys, sessionId) };
   }

@@ -12,6 +12,16 @@ import type { Session } from "./buyer-client.ts";
 
 const HOUR_MS = 3_600_000;
 
+/** What a session may say besides the usual: an hour of a new guest about whom nothing is known. */
+export interface SessionClaims {
+  readonly buyerId?: string;
+  readonly expiresAt?: number;
+  readonly level?: number;
+  readonly accountCreatedAt?: number;
+  readonly device?: string;
+  readonly suspicion?: number;
+}
+
 export class SessionMint {
   readonly #keys: Keys;
 
@@ -20,11 +30,12 @@ export class SessionMint {
   }
 
   /** A guest's session of a new buyer, or of the named one. */
-  mint(claims: { buyerId?: string; expiresAt?: number } = {}): Session {
+  mint(claims: SessionClaims = {}): Session {
     const sessionId = randomBytes(16).toString("base64url") as SessionId;
     const buyerId = (claims.buyerId ?? randomBytes(16).toString("base64url")) as BuyerId;
     const expiresAt = claims.expiresAt ?? Date.now() + HOUR_MS;
-    const session = { sessionId, buyerId, expiresAt, level: 0, accountCreatedAt: null };
+    const { level = 0, accountCreatedAt = null, device = "", suspicion = 0 } = claims;
+    const session = { sessionId, buyerId, expiresAt, level, accountCreatedAt, device, suspicion };
     const token = mintSessionToken(this.#keys.session, session);
     return { token, signingKey: signingKeyOf(this.#keys, sessionId), buyerId, expiresAt };
   }

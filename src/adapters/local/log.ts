@@ -26,7 +26,7 @@ const SECRET_NAME =
 /** Secrets inside texts, each with what is left of it. */
 const SECRET_TEXTS: readonly (readonly [RegExp, string])[] = [
   [/\b(Bearer|Basic)\s+[^\s"',;]{8,}/gi, `$1 ${HIDDEN}`],
-  [/\bs1\.[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+/g, HIDDEN],
+  [/\b[ckps][0-9]\.[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+/g, HIDDEN],
   [/\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*/g, HIDDEN],
   [/([?&](?:ticket|token|access_token|signature)=)[^&\s"']+/gi, `$1${HIDDEN}`],
   [/\b([a-z][a-z0-9+.-]*:\/\/[^\s:/@]*):[^\s@]+@/gi, `$1:${HIDDEN}@`],

@@ -26,6 +26,8 @@ function setting(clock = new ManualClock(), edge: Pick<EdgeState, "claimNonce"> 
     expiresAt: clock.nowMs() + 10_000,
     level: 3,
     accountCreatedAt: null,
+    device: "",
+    suspicion: 0,
   });
   const reasonOf = (headers: Record<string, string>, demands: AuthenticationDemands): string => {
     const request = { method: "DELETE", pathAndQuery: PATH, header: (name: string) => headers[name] ?? null };

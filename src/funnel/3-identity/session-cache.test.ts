@@ -10,7 +10,7 @@ const KEYS = deriveKeys("s".repeat(32));
 
 function tokenOf(name: string, expiresAt = NOW_MS + 60_000): string {
   const facts = { sessionId: `session-${name}` as SessionId, buyerId: `buyer-${name}` as BuyerId, expiresAt };
-  return mintSessionToken(KEYS.session, { ...facts, level: 0, accountCreatedAt: null });
+  return mintSessionToken(KEYS.session, { ...facts, level: 0, accountCreatedAt: null, device: "", suspicion: 0 });
 }
 
 function known(found: ReturnType<SessionCache["find"]>): KnownSession {

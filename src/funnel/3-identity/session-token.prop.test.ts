@@ -5,7 +5,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { BuyerId, SessionId } from "../../domain/ids.ts";
 import { HmacKey } from "./hmac.ts";
-import { mintSessionToken, type Session, verifySessionToken } from "./session-token.ts";
+import { DEVICE_LENGTH, mintSessionToken, type Session, SUSPICION_MAX, verifySessionToken } from "./session-token.ts";
 
 const KEY = new HmacKey(Buffer.alloc(32, 5));
 const NOW_MS = 1_800_000_000_000;
@@ -18,7 +18,21 @@ const session: fc.Arbitrary<Session> = fc.record({
   expiresAt: seconds.map((ms) => NOW_MS + ms),
   level: fc.integer({ min: 0, max: 999_999 }),
   accountCreatedAt: fc.option(seconds.map((ms) => NOW_MS - ms)),
+  device: fc.oneof(
+    fc.constant(""),
+    fc.string({ unit: fc.constantFrom(..."abcXYZ019-_"), minLength: DEVICE_LENGTH, maxLength: DEVICE_LENGTH }),
+  ),
+  suspicion: fc.integer({ min: 0, max: SUSPICION_MAX }),
 });
+
+const SOMEBODY = {
+  sessionId: "s" as SessionId,
+  buyerId: "b" as BuyerId,
+  level: 0,
+  accountCreatedAt: null,
+  device: "",
+  suspicion: 0,
+};
 
 describe("session token", () => {
   test("says exactly what it was minted with", () => {
@@ -49,17 +63,25 @@ describe("session token", () => {
   });
 
   test("is valid until the millisecond of its expiry and expired from then on", () => {
-    const claims = { sessionId: "s" as SessionId, buyerId: "b" as BuyerId, level: 0, accountCreatedAt: null };
-    const token = mintSessionToken(KEY, { ...claims, expiresAt: NOW_MS });
+    const token = mintSessionToken(KEY, { ...SOMEBODY, expiresAt: NOW_MS });
     expect(verifySessionToken(KEY, token, NOW_MS - 1)).toMatchObject({ buyerId: "b" });
     expect(verifySessionToken(KEY, token, NOW_MS)).toBe("session_expired");
   });
 
+  test("carries a suspicion of 0 to 100, whatever it was minted with", () => {
+    const suspicionOf = (suspicion: number): unknown => {
+      const token = mintSessionToken(KEY, { ...SOMEBODY, suspicion, expiresAt: NOW_MS + 1_000 });
+      return verifySessionToken(KEY, token, NOW_MS);
+    };
+    expect(suspicionOf(-3)).toMatchObject({ suspicion: 0 });
+    expect(suspicionOf(41.6)).toMatchObject({ suspicion: 42 });
+    expect(suspicionOf(1_000)).toMatchObject({ suspicion: 100 });
+  });
+
   test("of another key, another version or another kind is invalid, expired or not", () => {
-    const claims = { sessionId: "s" as SessionId, buyerId: "b" as BuyerId, level: 0, accountCreatedAt: null };
-    const foreign = mintSessionToken(new HmacKey(Buffer.alloc(32, 6)), { ...claims, expiresAt: NOW_MS - 5_000 });
+    const foreign = mintSessionToken(new HmacKey(Buffer.alloc(32, 6)), { ...SOMEBODY, expiresAt: NOW_MS - 5_000 });
     expect(verifySessionToken(KEY, foreign, NOW_MS)).toBe("session_invalid");
-    expect(verifySessionToken(KEY, foreign.replace("s1.", "s2."), NOW_MS)).toBe("session_invalid");
+    expect(verifySessionToken(KEY, foreign.replace("s2.", "s1."), NOW_MS)).toBe("session_invalid");
     expect(verifySessionToken(KEY, "eyJhbGciOiJub25lIn0.e30.", NOW_MS)).toBe("session_invalid");
   });
 });

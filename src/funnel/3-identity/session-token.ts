@@ -1,9 +1,10 @@
 /**
  * Session tokens: who a buyer is, in a form that any node checks without asking anybody.
  *
- * `s1.<sessionId>.<buyerId>.<expiresAt>.<level>.<accountCreatedAt>.<mac>`, times in base-36 seconds. One fixed form and
- * one algorithm, so there is no header from which an attacker could choose; hand-written because verifying a JWT costs
- * twenty times as much. No id contains a dot. Who may have a token is the session route's decision.
+ * `s2.<sessionId>.<buyerId>.<expiresAt>.<level>.<accountCreatedAt>.<device>.<suspicion>.<mac>`, times in base-36 seconds,
+ * `-` for no device. One fixed form and one algorithm, so there is no header from which an attacker could choose;
+ * hand-written because verifying a JWT costs twenty times as much. No id contains a dot. Who may have a token is the
+ * session route's decision.
  */
 import type { BuyerId, SessionId } from "../../domain/ids.ts";
 import type { HmacKey } from "./hmac.ts";
@@ -17,11 +18,20 @@ export interface Session {
   readonly level: number;
   /** Null for guests and for shops that do not say. */
   readonly accountCreatedAt: number | null;
+  /** A keyed hash of the page's coarse signals, {@link DEVICE_LENGTH} characters; "" when the page sent none. */
+  readonly device: string;
+  /** What was held against the session when it began: 0 to {@link SUSPICION_MAX}. */
+  readonly suspicion: number;
 }
 
+/** Characters of a device key: 72 bits, base64url. */
+export const DEVICE_LENGTH = 12;
+export const SUSPICION_MAX = 100;
+
 const LEVEL_MAX = 999_999;
+const NO_DEVICE = "-";
 const TOKEN_PATTERN =
-  /^s1\.([A-Za-z0-9_-]{1,64})\.([A-Za-z0-9_-]{1,64})\.([0-9a-z]{1,9})\.(0|[1-9][0-9]{0,5})\.([0-9a-z]{1,9})\.([A-Za-z0-9_-]{43})$/;
+  /^s2\.([A-Za-z0-9_-]{1,64})\.([A-Za-z0-9_-]{1,64})\.([0-9a-z]{1,9})\.(0|[1-9][0-9]{0,5})\.([0-9a-z]{1,9})\.(-|[A-Za-z0-9_-]{12})\.(0|[1-9][0-9]|[1-9]|100)\.([A-Za-z0-9_-]{43})$/;
 
 function toSeconds(timeMs: number): string {
   return Math.floor(timeMs / 1_000).toString(36);
@@ -31,7 +41,9 @@ function toSeconds(timeMs: number): string {
 export function mintSessionToken(key: HmacKey, session: Session): string {
   const level = Math.min(Math.max(Math.trunc(session.level), 0), LEVEL_MAX);
   const created = session.accountCreatedAt === null ? "0" : toSeconds(Math.max(session.accountCreatedAt, 1_000));
-  const claims = `s1.${session.sessionId}.${session.buyerId}.${toSeconds(session.expiresAt)}.${level}.${created}`;
+  const suspicion = Math.min(Math.max(Math.round(session.suspicion), 0), SUSPICION_MAX);
+  const subject = `${session.sessionId}.${session.buyerId}.${toSeconds(session.expiresAt)}.${level}.${created}`;
+  const claims = `s2.${subject}.${session.device === "" ? NO_DEVICE : session.device}.${suspicion}`;
   return `${claims}.${key.sign(claims)}`;
 }
 
@@ -43,7 +55,8 @@ export function verifySessionToken(
 ): Session | "session_invalid" | "session_expired" {
   const parts = TOKEN_PATTERN.exec(token);
   if (parts === null) return "session_invalid";
-  const [, sessionId = "", buyerId = "", expires = "", level = "", created = "", mac = ""] = parts;
+  const [, sessionId = "", buyerId = "", expires = "", level = "", created = ""] = parts;
+  const [, , , , , , device = "", suspicion = "", mac = ""] = parts;
   if (!key.verify(token.slice(0, token.length - mac.length - 1), mac)) return "session_invalid";
   const expiresAt = Number.parseInt(expires, 36) * 1_000;
   if (nowMs >= expiresAt) return "session_expired";
@@ -53,5 +66,7 @@ export function verifySessionToken(
     expiresAt,
     level: Number.parseInt(level, 10),
     accountCreatedAt: created === "0" ? null : Number.parseInt(created, 36) * 1_000,
+    device: device === NO_DEVICE ? "" : device,
+    suspicion: Number.parseInt(suspicion, 10),
   };
 }

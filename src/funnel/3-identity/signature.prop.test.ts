@@ -16,6 +16,8 @@ const SESSION = {
   expiresAt: NOW_MS + 1_000,
   level: 0,
   accountCreatedAt: null,
+  device: "",
+  suspicion: 0,
 };
 
 const visible = (maxLength: number) => fc.string({ unit: fc.constantFrom(..."abAB01-_/?=&:.+"), maxLength });

@@ -29,6 +29,8 @@ function session(changes: Partial<Session> = {}): Session {
     expiresAt: NOW_MS + DAY_MS,
     level: 0,
     accountCreatedAt: null,
+    device: "",
+    suspicion: 0,
     ...changes,
   };
 }

@@ -54,7 +54,7 @@ function open({ keys, clock, random, settings }: BuyerAppDependencies, subject: 
   // The token carries whole seconds; the answer must not promise more than the token does.
   const expiresAt = Math.floor((clock.nowMs() + settings.sessionTtlMs) / 1_000) * 1_000;
   return {
-    token: mintSessionToken(keys.session, { ...subject, sessionId, expiresAt }),
+    token: mintSessionToken(keys.session, { ...subject, sessionId, expiresAt, device: "", suspicion: 0 }),
     signingKey: signingKeyOf(keys, sessionId),
     buyerId: subject.buyerId,
     expiresAt,

@@ -276,13 +276,13 @@ function describeReports(deployment: GetDeployment): void {
     const buyer = await deployment().guest();
     const sale = await deployment().sale();
     await buyer.reserve(sale, { key: "canary-key-0001" });
-    await buyer.reserve(sale, { headers: { Authorization: "Bearer s1.canary.token" } });
+    await buyer.reserve(sale, { headers: { Authorization: "Bearer s2.canary.token" } });
     for (const secret of [
       node.secret,
       node.adminToken,
       buyer.session.token,
       buyer.session.signingKey,
-      "s1.canary.token",
+      "s2.canary.token",
     ]) {
       expect(node.output).not.toContain(secret);
     }

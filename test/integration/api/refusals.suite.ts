@@ -83,7 +83,7 @@ const PROVOCATIONS: Record<Exclude<Reason, ProvokedElsewhere>, Provocation> = {
   },
   session_invalid: {
     retryAfter: false,
-    provoke: async (deployment) => await attempt(deployment, { headers: { Authorization: "Bearer s1.not.a.token" } }),
+    provoke: async (deployment) => await attempt(deployment, { headers: { Authorization: "Bearer s2.not.a.token" } }),
   },
   session_expired: {
     retryAfter: false,
