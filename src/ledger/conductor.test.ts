@@ -134,6 +134,24 @@ test("a Redis that may forget is not used, and the sale says why", async () => {
   expect(stage.state.reason).toContain("appendonly is no");
 });
 
+test.each([
+  ["unsafe", "appendfsync is no"],
+  ["failing", "its memory is full"],
+] as const)("a sale leaves a Redis that has become %s and stays away from it", async (what, why) => {
+  const stage = await inRedis();
+  stage.world.redis[what] = why;
+  await stage.pass(AWAY_MS_MAX - 500);
+  expect(stage.state.mode).toBe("redis");
+  await stage.pass(1_500);
+  expect(stage.state).toMatchObject({ mode: "postgres", epoch: 3 });
+  expect(stage.state.reason).toContain(why);
+  await stage.pass(120_000);
+  expect(stage.state).toMatchObject({ mode: "postgres", epoch: 3 });
+  stage.world.redis[what] = null;
+  await stage.pass(120_000);
+  expect(stage.state.mode).toBe("redis");
+});
+
 test("while an API node has no Redis or does not reach it, a sale does not enter redis mode", async () => {
   for (const answer of [null, false]) {
     const stage = new Stage();

@@ -36,7 +36,7 @@ import type { Relay } from "./relay.ts";
 const PASS_INTERVAL_MS = 250;
 /** Sales worked on at once; mode changes, which take seconds, included. */
 const SALES_AT_ONCE_MAX = 16;
-/** How long a majority of the API nodes must miss Redis before a sale leaves redis mode. */
+/** How long a majority of the API nodes must miss Redis, or it must be unfit, before a sale leaves redis mode. */
 export const AWAY_MS_MAX = 2_000;
 /** How long the conductor itself may miss it: without it nobody relays or audits. */
 export const UNSEEN_MS_MAX = 10_000;
@@ -264,5 +264,6 @@ function inState(sale: Sale, { mode, epoch, buckets }: LedgerState): Sale {
 
 function troubleOf(view: RedisView): string | null {
   if (view.awayMs >= AWAY_MS_MAX) return "Redis is out of reach for the API nodes";
+  if (view.unfitMs >= AWAY_MS_MAX) return view.objection;
   return view.unseenMs >= UNSEEN_MS_MAX ? "Redis is out of reach for the conductor" : null;
 }

@@ -21,6 +21,8 @@ export interface RedisView {
   readonly awayMs: number;
   /** How long this process has not reached it. */
   readonly unseenMs: number;
+  /** How long it has answered that it may not, or cannot, keep the ledger. */
+  readonly unfitMs: number;
   /** How long everything has been as redis mode needs it; 0 while it is not. */
   readonly wellMs: number;
   readonly isWell: boolean;
@@ -39,6 +41,7 @@ export class RedisWatch {
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #awaySinceMs: number | null = null;
   #unseenSinceMs: number | null = null;
+  #unfitSinceMs: number | null = null;
   #wellSinceMs: number | null = null;
   #objection: string | null = "Redis was not asked yet";
   #runIds = "";
@@ -66,6 +69,7 @@ export class RedisWatch {
     return {
       awayMs: since(this.#awaySinceMs),
       unseenMs: since(this.#unseenSinceMs),
+      unfitMs: since(this.#unfitSinceMs),
       wellMs: since(this.#wellSinceMs),
       isWell: this.#wellSinceMs !== null,
       objection: this.#objection,
@@ -80,6 +84,7 @@ export class RedisWatch {
     const told = reports.filter((report) => report.roles.includes("api") && report.ageMs <= REPORT_AGE_MS_MAX);
     this.#awaySinceMs = isAway(told, health) ? (this.#awaySinceMs ?? nowMs) : null;
     this.#unseenSinceMs = health === null ? (this.#unseenSinceMs ?? nowMs) : null;
+    this.#unfitSinceMs = unfitnessOf(health) === null ? null : (this.#unfitSinceMs ?? nowMs);
     const runIds = [...(health?.runIds ?? [])].sort().join();
     this.#objection = objectionOf(told, health);
     const isSameServer = runIds === this.#runIds;
@@ -107,9 +112,16 @@ function isAway(told: readonly NodeReport[], health: StoreHealth | null): boolea
   return away * 2 > voters.length;
 }
 
+function unfitnessOf(health: StoreHealth | null): string | null {
+  if (health === null) return null;
+  if (health.unsafe !== null) return `Redis may not keep the ledger: ${health.unsafe}`;
+  return health.failing === null ? null : `Redis cannot keep the ledger: ${health.failing}`;
+}
+
 function objectionOf(told: readonly NodeReport[], health: StoreHealth | null): string | null {
   if (health === null) return "Redis gives the conductor no answer";
-  if (health.unsafe !== null) return `Redis may not keep the ledger: ${health.unsafe}`;
+  const unfitness = unfitnessOf(health);
+  if (unfitness !== null) return unfitness;
   const unconfigured = told.filter((report) => report.canReachRedis === null).map((report) => report.nodeId);
   if (unconfigured.length > 0) return `API nodes without REDIS_URL: ${unconfigured.slice(0, 5).join(", ")}`;
   const away = told.filter((report) => report.canReachRedis === false).map((report) => report.nodeId);

@@ -171,6 +171,8 @@ export interface StoreHealth {
   readonly runIds: readonly string[];
   /** Why the servers may not keep the ledger (no AOF, no fsync, evicts), in words; null when they may. */
   readonly unsafe: string | null;
+  /** Why they take no acceptances at present although they are set up well (memory full, disk refuses); null when they do. */
+  readonly failing: string | null;
   readonly clockMs: number;
 }
 

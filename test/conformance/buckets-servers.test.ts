@@ -289,6 +289,18 @@ describe("what a server must promise", () => {
     { name: "less, as agreed", start: { appendFsync: "everysec" }, durability: "everysec", says: null },
   ] as const;
 
+  test("is seen while its memory is full, and not after", async () => {
+    const server = await RedisServer.start({});
+    const store = await openStore([server.url], "always");
+    assert.equal((await store.health()).failing, null);
+    const used = Number(/used_memory:(\d+)/.exec(String(await server.call("INFO", "memory")))?.[1]);
+    await server.call("CONFIG", "SET", "maxmemory", String(used));
+    assert.match((await store.health()).failing ?? "", /memory is full/);
+    assert.equal((await store.health()).unsafe, null);
+    await server.call("CONFIG", "SET", "maxmemory", String(10 * used));
+    assert.equal((await store.health()).failing, null);
+  });
+
   for (const { name, start, durability, says } of UNSAFE) {
     test(`is seen: ${name}`, async () => {
       const server = await RedisServer.start(start);

@@ -1,5 +1,6 @@
 /**
- * K11: Redis reaches its memory limit in the middle of the rush. It must refuse before it writes anything.
+ * K11: Redis reaches its memory limit in the middle of the rush. It must refuse before it writes anything, and a sale
+ * whose Redis stays full must go on without it.
  */
 import { FIRST_SALE_MS, type Scenario } from "../scenario.ts";
 import type { Scene } from "../scene.ts";
@@ -15,15 +16,21 @@ export const memoryFull: Scenario = {
   mustHold: "refused before any write; sold units intact",
   variants: [
     {
-      name: "CONFIG SET maxmemory",
+      name: "CONFIG SET maxmemory, for a moment",
       shape: USUAL_SHAPE,
-      disturb: fillMemory,
+      disturb: (scene) => fillMemory(scene, () => scene.last(scene.between(FULL_FOR_MS_MIN, FULL_FOR_MS_MAX))),
+      firstSale: { withinMs: FIRST_SALE_MS.redis, after: "injection" },
+    },
+    {
+      name: "CONFIG SET maxmemory, until PostgreSQL sells",
+      shape: USUAL_SHAPE,
+      disturb: (scene) => fillMemory(scene, () => untilPostgresSells(scene)),
       firstSale: { withinMs: FIRST_SALE_MS.redis, after: "injection" },
     },
   ],
 };
 
-async function fillMemory(scene: Scene): Promise<void> {
+async function fillMemory(scene: Scene, last: () => Promise<void>): Promise<void> {
   const { primary } = scene.stack.redis;
   await primary.command("CONFIG", "RESETSTAT");
   const memory = String(await primary.command("INFO", "memory"));
@@ -31,7 +38,7 @@ async function fillMemory(scene: Scene): Promise<void> {
   await primary.command("CONFIG", "SET", "maxmemory", String(used + scene.random.below(ROOM_BYTES_MAX)));
   scene.injected("maxmemory is reached");
   try {
-    await scene.last(scene.between(FULL_FOR_MS_MIN, FULL_FOR_MS_MAX));
+    await last();
   } finally {
     await primary.command("CONFIG", "SET", "maxmemory", "0");
   }
@@ -40,4 +47,9 @@ async function fillMemory(scene: Scene): Promise<void> {
   const refused = Number(/errorstat_OOM:count=(\d+)/.exec(errors)?.[1] ?? 0);
   scene.expect(refused > 0, "nothing was refused for memory");
   scene.injections.push(`${refused} calls refused for memory`);
+}
+
+async function untilPostgresSells(scene: Scene): Promise<void> {
+  await scene.desk.untilMode(scene.saleId, "postgres");
+  await scene.untilSelling(scene.buyers.nowNs());
 }

@@ -53,6 +53,7 @@ export class BucketModel implements BucketStore {
   readonly #rules: BucketRules;
   /** Why the server may not keep the ledger; null when it may. A test may set it. */
   unsafe: string | null = null;
+  failing: string | null = null;
   /** Of the process that answers now; buckets that were prepared under another one refuse. */
   runId: string;
   #server: ServerData = emptyServer();
@@ -207,7 +208,7 @@ export class BucketModel implements BucketStore {
   }
 
   async health(): Promise<StoreHealth> {
-    return { runIds: [this.runId], unsafe: this.unsafe, clockMs: this.#nowMs() };
+    return { runIds: [this.runId], unsafe: this.unsafe, failing: this.failing, clockMs: this.#nowMs() };
   }
 
   async warmUp(): Promise<void> {

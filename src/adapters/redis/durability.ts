@@ -1,5 +1,6 @@
 /**
- * Whether a server may keep the ledger: it writes to disk before it answers, evicts nothing and is nobody's replica.
+ * Whether a server may keep the ledger: it writes to disk before it answers, evicts nothing and is nobody's replica. And
+ * whether it can: its memory and its disk still take something.
  *
  * CONFIG may be forbidden to our user. INFO then says almost everything; only how often the disk is waited for cannot be
  * known, and what cannot be known does not count as promised.
@@ -14,7 +15,12 @@ export interface ServerLook {
   readonly clockMs: number;
   /** Why this server may not keep the ledger, in words; null when it may. */
   readonly unsafe: string | null;
+  /** Why it takes no writes at present, in words; null when it does. */
+  readonly failing: string | null;
 }
+
+/** A server so close to its limit refuses calls of any size soon, and the next ones now. */
+const MEMORY_SHARE_MAX = 0.98;
 
 /** What a user of the ledger's Redis needs to be allowed, and no more, as arguments of ACL SETUSER. */
 export function ledgerAccessRules(deployment: string): readonly string[] {
@@ -39,6 +45,7 @@ export async function lookAtServer(send: Send, durability: "always" | "everysec"
     runId: facts.get("run_id") ?? "",
     clockMs: Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000),
     unsafe: findUnsafe(facts, configured, durability),
+    failing: findFailing(facts),
   };
 }
 
@@ -62,7 +69,6 @@ function findUnsafe(
   const problems: string[] = [];
   if (facts.get("role") === "slave") problems.push("it is a replica");
   if (facts.get("aof_enabled") !== "1") problems.push("appendonly is no, must be yes");
-  if (facts.get("aof_last_write_status") === "err") problems.push("writing its append-only file fails");
   const policy = configured?.get("maxmemory-policy") ?? facts.get("maxmemory_policy");
   if (policy !== "noeviction") problems.push(`maxmemory-policy is ${policy ?? "unknown"}, must be noeviction`);
   if (configured !== null) problems.push(...syncProblems(configured, durability));
@@ -72,6 +78,13 @@ function findUnsafe(
     );
   }
   return problems.length === 0 ? null : problems.join("; ");
+}
+
+function findFailing(facts: ReadonlyMap<string, string>): string | null {
+  if (facts.get("aof_last_write_status") === "err") return "writing its append-only file fails";
+  const bytesMax = Number(facts.get("maxmemory") ?? 0);
+  const isFull = bytesMax > 0 && Number(facts.get("used_memory") ?? 0) >= MEMORY_SHARE_MAX * bytesMax;
+  return isFull ? `its memory is full (maxmemory is ${bytesMax} bytes)` : null;
 }
 
 function syncProblems(configured: ReadonlyMap<string, string>, durability: "always" | "everysec"): string[] {

@@ -254,6 +254,7 @@ class RedisBucketStore implements BucketStore {
     return {
       runIds: seen.map(({ runId }) => runId),
       unsafe: problems.length === 0 ? null : [...new Set(problems)].join("; "),
+      failing: seen.find(({ failing }) => failing !== null)?.failing ?? null,
       clockMs: first.clockMs,
     };
   }
