@@ -27,7 +27,7 @@ import { Lanes } from "./5-sold-out/lane.ts";
 import { LatchKeeper } from "./5-sold-out/latch-keeper.ts";
 import { Admission } from "./6-admission/admission.ts";
 import { type ChallengeGate, noChallengeGate } from "./6-admission/challenge-gate.ts";
-import { type RiskAssessor, trustingAssessor } from "./6-admission/risk.ts";
+import { type RiskAssessor, trustingAssessor } from "./6-admission/risk/risk.ts";
 import { type AdmittedAttempt, type ReserveServices, reserve } from "./7-reserve/reserve.ts";
 import { answerRefusal, plainRefusal } from "./refusal-answers.ts";
 import type { HotAnswer, HotRequest } from "./request.ts";

@@ -11,7 +11,7 @@ import type { Session } from "../3-identity/session-token.ts";
 import { prepareRefusal } from "../refusal-answers.ts";
 import type { HotRequest } from "../request.ts";
 import type { ChallengeGate } from "./challenge-gate.ts";
-import type { RiskAssessor } from "./risk.ts";
+import type { RiskAssessor } from "./risk/risk.ts";
 
 const BLOCKED = prepareRefusal({ reason: "not_eligible", extra: { rule: "blocklist" } });
 const NOT_ALLOWED = prepareRefusal({ reason: "not_eligible", extra: { rule: "allowlist" } });

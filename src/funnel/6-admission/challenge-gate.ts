@@ -8,7 +8,7 @@ import type { Refusal } from "../../domain/refusals.ts";
 import type { Sale } from "../../domain/sale.ts";
 import type { Session } from "../3-identity/session-token.ts";
 import { plainRefusal } from "../refusal-answers.ts";
-import type { RiskScore } from "./risk.ts";
+import type { RiskScore } from "./risk/risk.ts";
 
 export interface ChallengeGate {
   /** Null when nothing (more) is demanded. */
