@@ -156,7 +156,7 @@ export class Checks implements ChecksFace {
     ask: { readonly askedAtMs: number; readonly isAlone: boolean },
   ): void {
     const { askedAtMs, isAlone } = ask;
-    this.#checkRepeat(attempt, reason);
+    this.#checkRepeat(attempt, reason, askedAtMs);
     this.#checkLimit(attempt, reason);
     if (reason === "sold_out" && this.#soldOutAtMs < askedAtMs) {
       const { sold, total } = this.#world.books.tables.stockRow(ITEM_ID);
@@ -171,12 +171,18 @@ export class Checks implements ChecksFace {
     }
   }
 
-  /** Who was accepted once is answered the same way for ever, unless his hold ended or was lost. */
-  #checkRepeat({ rid }: Attempt, reason: LedgerRefusal): void {
-    const { book, books, redis, faults } = this.#world;
+  /**
+   * Who was accepted once is answered the same way for ever, unless his hold ended or was lost. What a cut-off Redis
+   * accepted is handed in again later: somebody who asks meanwhile may be turned away before it arrives.
+   */
+  #checkRepeat({ rid }: Attempt, reason: LedgerRefusal, askedAtMs: number): void {
+    const { book, books, redis, faults, timeline } = this.#world;
     if (!book.accepted.has(rid) || faults.hasRestored) return;
     const order = books.tables.data.orders.get(rid);
-    if (order === undefined ? !redis.hasForgotten : isActive(order.status)) {
+    const ageMs = order === undefined ? 0 : books.tables.nowMs() - order.createdAt;
+    const isLate = order === undefined || ageMs <= timeline.nowMs - askedAtMs;
+    if (isLate && redis.hasForgotten) return;
+    if (order === undefined || isActive(order.status)) {
       this.#fail("S3", `${rid} was accepted (${order?.status ?? "queued"}) and is told ${reason}`);
     }
   }
