@@ -62,6 +62,12 @@ export const REFUSALS = {
     retry: "never",
   },
   signature_replayed: { stage: "identity", status: 401, title: "The request was already used.", retry: "never" },
+  pass_invalid: {
+    stage: "identity",
+    status: 401,
+    title: "This pass is not valid for this, or not any more.",
+    retry: "never",
+  },
   throttled: {
     stage: "throttle",
     status: 429,

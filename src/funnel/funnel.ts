@@ -22,6 +22,7 @@ import type { Catalogue } from "./2-window/catalogue.ts";
 import { judgeWindow } from "./2-window/window.ts";
 import { type Authenticator, isRefusal } from "./3-identity/authenticate.ts";
 import type { Keys } from "./3-identity/keys.ts";
+import { readPass } from "./3-identity/pass.ts";
 import { type SharedThrottle, Throttle, type ThrottleLimits } from "./4-throttle/throttle.ts";
 import { Lanes } from "./5-sold-out/lane.ts";
 import { LatchKeeper } from "./5-sold-out/latch-keeper.ts";
@@ -146,7 +147,10 @@ class SevenStages implements Funnel {
     const pending = window.kind === "pending" ? window.refusal : null;
 
     // 3 identity
-    const session = authenticator.authenticate(request, { signature: sale.signature, replay: "harmless" });
+    const pass = readPass(this.#parts.keys.pass, request, nowMs);
+    if (pass !== null && isRefusal(pass)) return this.#refuse(pending ?? pass, sale.id, arrivedAtMs);
+    const demands = { signature: sale.signature, replay: "harmless" } as const;
+    const session = pass === null ? authenticator.authenticate(request, demands) : pass.session;
     if (isRefusal(session)) return this.#refuse(pending ?? session, sale.id, arrivedAtMs);
 
     // 4 throttle
@@ -162,11 +166,11 @@ class SevenStages implements Funnel {
     if (gone !== null) return this.#refuse(pending ?? gone, sale.id, arrivedAtMs);
 
     // 6 admission
-    const excluded = this.#admission.check({ entry, session, request, nowMs });
+    const excluded = this.#admission.check({ entry, session, request, nowMs, hasPass: pass !== null });
     if (excluded !== null) return this.#refuse(pending ?? excluded, sale.id, arrivedAtMs);
 
     // 7 reserve
-    return this.#reserve({ request, place, lane, session }, arrivedAtMs);
+    return this.#reserve({ request, place, lane, session, pass }, arrivedAtMs);
   }
 
   async #reserve(attempt: AdmittedAttempt, arrivedAtMs: number): Promise<HotAnswer> {

@@ -47,6 +47,7 @@ export const CONTRACT = {
   signature_invalid: { status: 401, stages: ["identity"] },
   signature_stale: { status: 401, stages: ["identity"] },
   signature_replayed: { status: 401, stages: ["identity"] },
+  pass_invalid: { status: 401, stages: ["identity"] },
   throttled: { status: 429, stages: ["throttle"] },
   banned: { status: 403, stages: ["throttle"] },
   sold_out: { status: 409, stages: ["sold-out", "reserve"] },

@@ -50,7 +50,7 @@ export interface Authenticator {
 }
 
 /** Tells the two answers of an authenticator apart. */
-export function isRefusal(answer: Session | Refusal): answer is Refusal {
+export function isRefusal(answer: object): answer is Refusal {
   return "reason" in answer;
 }
 

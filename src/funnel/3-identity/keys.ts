@@ -15,6 +15,8 @@ const SIGNING_PURPOSE = "doorbuster/request-signature/v1|";
 export interface Keys {
   /** Signs session tokens. */
   readonly session: HmacKey;
+  /** Signs passes, made before a sale opens. */
+  readonly pass: HmacKey;
   /** The root of all per-session signing keys; see {@link signingKeyOf}. */
   readonly signatureRoot: HmacKey;
   /** Signs the receipts of accepted attempts. */
@@ -40,6 +42,7 @@ export function deriveKeys(secret: string): Keys {
   const shared = new DataView(Uint8Array.from(expand(root, "doorbuster/shared-hash/v1")).buffer);
   return {
     session: new HmacKey(expand(root, "doorbuster/session/v1")),
+    pass: new HmacKey(expand(root, "doorbuster/pass/v1")),
     signatureRoot: new HmacKey(root),
     receipt: new HmacKey(expand(root, "doorbuster/receipt/v1")),
     eventTicket: new HmacKey(expand(root, "doorbuster/event-ticket/v1")),

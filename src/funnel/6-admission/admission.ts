@@ -31,7 +31,10 @@ export function checkEligibility(entry: CatalogueSale, session: Session, nowMs: 
   return null;
 }
 
-/** The whole stage: eligibility, then risk, then the challenge that the risk asks for. */
+/**
+ * The whole stage: eligibility, then risk, then the challenge that the risk asks for. Of a pass only eligibility is left
+ * to ask: risk and challenge were judged when it was made.
+ */
 export class Admission {
   readonly #gate: ChallengeGate;
   readonly #assessor: RiskAssessor;
@@ -41,10 +44,17 @@ export class Admission {
     this.#assessor = parts.assessor;
   }
 
-  check(attempt: { entry: CatalogueSale; session: Session; request: HotRequest; nowMs: number }): Refusal | null {
+  check(attempt: {
+    entry: CatalogueSale;
+    session: Session;
+    request: HotRequest;
+    nowMs: number;
+    /** The session is that of a genuine pass. */
+    hasPass: boolean;
+  }): Refusal | null {
     const { entry, session, request } = attempt;
     const refusal = checkEligibility(entry, session, attempt.nowMs);
-    if (refusal !== null) return refusal;
+    if (refusal !== null || attempt.hasPass) return refusal;
     return this.#gate.check({ sale: entry.sale, session, risk: this.#assessor.assess({ session, request }) });
   }
 }

@@ -16,6 +16,7 @@ import type { Place } from "../2-window/catalogue.ts";
 import { notOpenRefusal } from "../2-window/window.ts";
 import { compareDigest } from "../3-identity/content-digest.ts";
 import type { Keys } from "../3-identity/keys.ts";
+import type { Pass } from "../3-identity/pass.ts";
 import type { Session } from "../3-identity/session-token.ts";
 import type { Lane } from "../5-sold-out/lane.ts";
 import { ledgerRefusal, malformed, plainRefusal, prepareClosingRefusal } from "../refusal-answers.ts";
@@ -40,6 +41,8 @@ export interface AdmittedAttempt {
   readonly place: Place;
   readonly lane: Lane;
   readonly session: Session;
+  /** Null when the session itself was shown. */
+  readonly pass: Pass | null;
 }
 
 /** How the attempt ended. */
@@ -94,6 +97,7 @@ export async function reserve(attempt: AdmittedAttempt, services: ReserveService
   const { sale } = place.entry;
   const quantity = await readQuantity(attempt, services);
   if (typeof quantity !== "number") return refused(quantity);
+  if (attempt.pass !== null && attempt.pass.quantity !== quantity) return refused(plainRefusal("pass_invalid"));
 
   const idempotencyKey = request.header("idempotency-key") ?? "";
   const rid = deriveRid({ buyerId: session.buyerId, saleId: sale.id, idempotencyKey });

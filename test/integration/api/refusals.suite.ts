@@ -77,6 +77,11 @@ const PROVOCATIONS: Record<Exclude<Reason, ProvokedElsewhere>, Provocation> = {
       return await (await deployment.guest()).reserve(sale);
     },
   },
+  pass_invalid: {
+    retryAfter: false,
+    provoke: async (deployment) =>
+      await attempt(deployment, { headers: { "x-pass": "p1.forged", Authorization: null, "X-Signature": null } }),
+  },
   session_missing: {
     retryAfter: false,
     provoke: async (deployment) => await attempt(deployment, { headers: { Authorization: null } }),
