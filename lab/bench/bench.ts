@@ -160,7 +160,7 @@ async function firstNumber(child: ChildProcess): Promise<number> {
 
 async function withNode(runtime: Runtime, cluster: PostgresCluster | null, work: (target: Target) => Promise<void>) {
   const databaseUrl = cluster === null ? null : await cluster.createDatabase();
-  const env = { RATE_IP_PER_S: "1000000", LOG_LEVEL: "warn" };
+  const env = { RATE_IP_PER_S: "1000000", RATE_NETWORK_PER_S: "0", LOG_LEVEL: "warn" };
   const node = await NodeProcess.start({ runtime, databaseUrl, env });
   const database = cluster?.pid ?? null;
   const own = { pid: node.pid, children: false };

@@ -40,7 +40,7 @@ export function createBuyerSide(
   const { config, clock, random, log, keys, stores, feed, catalogue } = parts;
   const edge = parts.edge?.state ?? null;
   const authenticator = createAuthenticator({ keys, clock, random, edge });
-  const limits = { buyerPerS: config.rateBuyerPerS, buyerPerMin: config.rateBuyerPerMin, ipPerS: config.rateIpPerS };
+  const limits = limitsOf(config);
   const { trustedProxies } = config;
   const funnel = createFunnel({
     ledger: parts.ledger,
@@ -57,6 +57,7 @@ export function createBuyerSide(
     trustedProxies,
     rampMs: config.ledgerRampMs,
     durability: parts.durability ?? "always",
+    asns: parts.asns,
   });
   const hub = createEventHub({
     eventLog: stores.events,
@@ -96,21 +97,26 @@ export function createBuyerSide(
 }
 
 /** Limits of the routes beside the hot one, shared between nodes like those of the funnel. */
-function createRouteThrottles(parts: ProcessParts, limits: ThrottleLimits): { [Name in RouteThrottles]: Throttle } {
-  const { config, catalogue, clock, random, edge } = parts;
-  const common = { trustedProxies: config.trustedProxies, clock, random };
+function createRouteThrottles(
+  parts: ProcessParts,
+  limits: Required<ThrottleLimits>,
+): { [Name in RouteThrottles]: Throttle } {
+  const { config, catalogue, clock, random, edge, asns } = parts;
+  const common = { trustedProxies: config.trustedProxies, asns, clock, random };
   const shared = (name: SharedThrottle["name"]) => (edge === null ? null : { exchange: edge.exchange, name });
   return {
-    sessionThrottle: new Throttle({ ...common, bans: catalogue, limits, shared: shared("sessions") }),
+    // Nobody has a name yet, so there is nothing to remember of buyers.
+    sessionThrottle: new Throttle({
+      ...common,
+      bans: catalogue,
+      limits: { ...limits, buyerPerS: 0, buyerPerMin: 0, devicePerS: 0, salePerS: 0 },
+      shared: shared("sessions"),
+    }),
     // A ban keeps a buyer from attempting, not from seeing, paying or giving back what he already won.
     readThrottle: new Throttle({
       ...common,
       bans: { isBanned: () => false },
-      limits: {
-        buyerPerS: limits.buyerPerS * READS_PER_ATTEMPT,
-        buyerPerMin: limits.buyerPerMin * READS_PER_ATTEMPT,
-        ipPerS: limits.ipPerS * READS_PER_ATTEMPT,
-      },
+      limits: { ...timesOf(limits, READS_PER_ATTEMPT), salePerS: 0 },
       shared: shared("reads"),
     }),
   };

@@ -10,6 +10,7 @@ import { PostgresChangeFeed } from "../adapters/postgres/postgres-change-feed.ts
 import type { Config } from "../config/load.ts";
 import { Catalogue } from "../funnel/2-window/catalogue.ts";
 import { deriveKeys, type Keys } from "../funnel/3-identity/keys.ts";
+import type { AsnTable } from "../funnel/4-throttle/asn-table.ts";
 import type { Durability } from "../ledger/ledger-view.ts";
 import { RelayingOrderStore } from "../ledger/relaying-order-store.ts";
 import { RelayingSaleStore } from "../ledger/relaying-sale-store.ts";
@@ -21,6 +22,7 @@ import type { OrderStore } from "../ports/order-store.ts";
 import type { Random } from "../ports/random.ts";
 import type { SaleStore } from "../ports/sale-store.ts";
 import type { FunnelTelemetry } from "../ports/telemetry.ts";
+import { readAsns } from "./asn-file.ts";
 import { createEdgeSide, type EdgeSide } from "./edge-side.ts";
 import { createRedisSide, type RedisSide } from "./redis-side.ts";
 import { createStores, type OpenDatabase, openDatabase, prepareSchema, type Stores } from "./storage.ts";
@@ -46,6 +48,8 @@ export interface ProcessParts {
   readonly durability: Durability | null;
   /** Null where EDGE_REDIS_URL is not set. */
   readonly edge: EdgeSide | null;
+  /** Null where ASN_FILE is not set. */
+  readonly asns: AsnTable | null;
   readonly feed: PostgresChangeFeed;
   readonly catalogue: Catalogue;
   /** Publishes the counters. `backlog` is what waits for the ledger in this process. */
@@ -58,6 +62,7 @@ export interface ProcessParts {
 export async function openProcessParts(config: Config): Promise<ProcessParts> {
   const clock = createSystemClock();
   const random = createSystemRandom();
+  const asns = readAsns(config.asnFile);
   const log = createLog({ level: config.logLevel });
   const database = await openDatabase(config, log);
   try {
@@ -98,6 +103,7 @@ export async function openProcessParts(config: Config): Promise<ProcessParts> {
       redis,
       durability: redis === null ? null : config.ledgerDurability,
       edge,
+      asns,
       feed,
       catalogue,
       createReporter: (backlog) =>

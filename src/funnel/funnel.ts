@@ -23,6 +23,7 @@ import { judgeWindow } from "./2-window/window.ts";
 import { type Authenticator, isRefusal } from "./3-identity/authenticate.ts";
 import type { Keys } from "./3-identity/keys.ts";
 import { readPass } from "./3-identity/pass.ts";
+import type { AsnLookup } from "./4-throttle/asn-table.ts";
 import { type SharedThrottle, Throttle, type ThrottleLimits } from "./4-throttle/throttle.ts";
 import { Lanes } from "./5-sold-out/lane.ts";
 import { LatchKeeper } from "./5-sold-out/latch-keeper.ts";
@@ -48,6 +49,8 @@ export interface FunnelDependencies {
   readonly limits: ThrottleLimits;
   /** Where nodes enforce the limits together; absent or null = each its own. Started by whoever made it. */
   readonly limitExchange?: SharedThrottle["exchange"] | null;
+  /** Which system an address belongs to; absent or null = no list. */
+  readonly asns?: AsnLookup | null;
   /** Address ranges (CIDR) whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[];
   readonly challengeGate?: ChallengeGate;
@@ -102,7 +105,8 @@ class SevenStages implements Funnel {
     this.#shed = new Shed({ limit: this.#limit, loopDelay: this.#loopDelay, ramp: this.#ramp });
     const exchange = parts.limitExchange ?? null;
     const shared = exchange === null ? null : { exchange, name: "attempts" as const };
-    this.#throttle = new Throttle({ limits, trustedProxies, bans: catalogue, clock, random, shared });
+    const asns = parts.asns ?? null;
+    this.#throttle = new Throttle({ limits, trustedProxies, bans: catalogue, asns, clock, random, shared });
     this.#lanes = new Lanes({
       ledger,
       catalogue,
@@ -154,7 +158,7 @@ class SevenStages implements Funnel {
     if (isRefusal(session)) return this.#refuse(pending ?? session, sale.id, arrivedAtMs);
 
     // 4 throttle
-    const throttled = this.#throttle.admit(request, session.buyerId);
+    const throttled = this.#throttle.admit(request, session, sale.id);
     if (throttled !== null) return this.#refuse(pending ?? throttled, sale.id, arrivedAtMs);
 
     // 5 sold-out

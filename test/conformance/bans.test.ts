@@ -32,7 +32,8 @@ async function openNode(url: string) {
   return {
     store,
     reasonFor: (buyerId: string, remoteAddress: string) =>
-      throttle.admit({ remoteAddress, header: () => null }, buyerId as BuyerId)?.reason ?? "admitted",
+      throttle.admit({ remoteAddress, header: () => null }, { buyerId: buyerId as BuyerId, device: "" }, null)
+        ?.reason ?? "admitted",
     async close() {
       await catalogue.stop();
       await feed.stop();

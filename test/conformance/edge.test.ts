@@ -242,7 +242,10 @@ describe("edge: three nodes and one greedy buyer", () => {
     exchange.start();
     return {
       edge,
-      ask: () => throttle.admit({ remoteAddress: "203.0.113.7", header: () => null }, "greedy" as BuyerId) === null,
+      ask() {
+        const session = { buyerId: "greedy" as BuyerId, device: "" };
+        return throttle.admit({ remoteAddress: "203.0.113.7", header: () => null }, session, null) === null;
+      },
       async close() {
         await exchange.stop();
         await edge.stop();

@@ -32,7 +32,13 @@ beforeAll(async () => {
     databaseUrl: await cluster.createDatabase(),
     secret: "s".repeat(43),
     adminToken: "t".repeat(32),
-    env: { EDGE_REDIS_URL: edge.url, RATE_BUYER_PER_S: `${PER_S}`, RATE_BUYER_PER_MIN: "0", RATE_IP_PER_S: "0" },
+    env: {
+      EDGE_REDIS_URL: edge.url,
+      RATE_BUYER_PER_S: `${PER_S}`,
+      RATE_BUYER_PER_MIN: "0",
+      RATE_IP_PER_S: "0",
+      RATE_NETWORK_PER_S: "0",
+    },
   };
   // The first brings the schema up to date; one of the others runs on Node.
   nodes = await startNodes([{ ...common, runtime: "bun" }]);

@@ -27,7 +27,7 @@ class Model {
   ask(key: string, nowMs: number): boolean {
     const arrivals = this.#arrivals.get(key) ?? this.#limits.map(() => Number.NEGATIVE_INFINITY);
     const conforms = this.#limits.every(({ count, periodMs }, index) => {
-      return nowMs >= (arrivals[index] ?? 0) - (periodMs - periodMs / count);
+      return nowMs + 0.001 >= (arrivals[index] ?? 0) - (periodMs - periodMs / count);
     });
     if (conforms) {
       const next = this.#limits.map(({ count, periodMs }, index) => {
@@ -69,6 +69,14 @@ describe("GCRA table", () => {
     expect(waitMs).toBe(200);
     expect(ask(table, "a", 100 + waitMs - 1)).toBe(false);
     expect(ask(table, "a", 100 + waitMs)).toBe(true);
+  });
+
+  test("a limit that does not divide its period lets through exactly as many as it says", () => {
+    for (const count of [3, 7, 300, 999, 12_345]) {
+      const table = new GcraTable({ hash: hash(), limits: [{ count, periodMs: 1_000 }], entriesMax: 64 });
+      const passed = Array.from({ length: count + 5 }, () => ask(table, "a", 7_654_321.125)).filter(Boolean);
+      expect(passed).toHaveLength(count);
+    }
   });
 
   test("a refused request takes nothing, however often it is made", () => {

@@ -20,6 +20,9 @@ const WAYS = 8;
 /** One retry wait is never longer than this, whatever the limit. */
 export const WAIT_MS_MAX = 60_000;
 
+/** What sums of fractions may be off: far below what anybody waits, far above what they are off. */
+const ROUNDING_MS = 0.001;
+
 /** See the head of this file. Times are monotonic milliseconds. */
 export class GcraTable {
   readonly #hash: KeyedHash;
@@ -43,14 +46,16 @@ export class GcraTable {
     recordsUses?: boolean;
   }) {
     const limits = options.limits.filter((limit) => limit.count > 0);
-    const sets = 2 ** Math.ceil(Math.log2(Math.max(1, options.entriesMax / WAYS)));
+    const entriesMax = limits.length === 0 ? 0 : options.entriesMax;
+    const sets = 2 ** Math.ceil(Math.log2(Math.max(1, entriesMax / WAYS)));
     this.#hash = options.hash;
     this.#setMask = sets - 1;
     this.#limitCount = limits.length;
     this.#costMs = Float64Array.from(limits, (limit) => limit.periodMs / limit.count);
     this.#aheadMs = Float64Array.from(limits, (limit) => limit.periodMs - limit.periodMs / limit.count);
-    this.#keys = new Uint32Array(sets * WAYS * 2);
-    this.#arrivalMs = new Float64Array(sets * WAYS * limits.length);
+    // Written to now, so that the system gives the memory now: no flood makes the process any bigger.
+    this.#keys = new Uint32Array(sets * WAYS * 2).fill(0);
+    this.#arrivalMs = new Float64Array(sets * WAYS * limits.length).fill(Number.NEGATIVE_INFINITY);
     this.#uses = options.recordsUses === true && limits.length > 0 ? new UseRecord(sets * WAYS) : null;
   }
 
@@ -91,7 +96,7 @@ export class GcraTable {
       const arrivalMs = this.#arrivalMs[slot * this.#limitCount + limit] ?? 0;
       waitMs = Math.max(waitMs, arrivalMs - (this.#aheadMs[limit] ?? 0) - nowMs);
     }
-    return Math.min(waitMs, WAIT_MS_MAX);
+    return waitMs <= ROUNDING_MS ? 0 : Math.min(waitMs, WAIT_MS_MAX);
   }
 
   /** Charges one request to the slot. */

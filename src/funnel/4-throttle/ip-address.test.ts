@@ -3,7 +3,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { ipKeyOf, isInRange, parseIpAddress, parseIpRange } from "./ip-address.ts";
+import { ipKeyOf, isInRange, parseIpAddress, parseIpRange, wideNetworkOf } from "./ip-address.ts";
 
 describe("IP address", () => {
   test.each([
@@ -66,6 +66,19 @@ describe("IP address", () => {
       }),
       { numRuns: 3_000 },
     );
+  });
+
+  test.each([
+    ["203.0.113.7", "203.0.113"],
+    ["2001:db8:0:1::5", "2001:db8:0"],
+    ["::1", "0:0:0"],
+    ["2001:db8:0:1::/64", "2001:db8:0"],
+  ])("%p lies in the wider network %p", (text, network) => {
+    expect(wideNetworkOf(ipKeyOf(text) ?? "")).toBe(network);
+  });
+
+  test("what has no address has no wider network either", () => {
+    expect(wideNetworkOf("unknown")).toBe("unknown");
   });
 
   test("a key is its own key", () => {

@@ -88,6 +88,24 @@ export function ipKeyOf(text: string): string | null {
   return `${network.join(":")}::/64`;
 }
 
+/** Dots of an IPv4 /24, colons of an IPv6 /48. */
+const WIDE_PARTS = 3;
+
+/**
+ * The wider network of a key that ipKeyOf made: `203.0.113` (/24), `2001:db8:0` (/48). Whoever has one address of such a
+ * network often has all of it.
+ */
+export function wideNetworkOf(ipKey: string): string {
+  const separator = ipKey.includes(":") ? ":" : ".";
+  let end = -1;
+  for (let part = 0; part < WIDE_PARTS; part += 1) {
+    const next = ipKey.indexOf(separator, end + 1);
+    if (next === -1) return ipKey;
+    end = next;
+  }
+  return ipKey.slice(0, end);
+}
+
 /** A range of addresses. */
 export interface IpRange {
   readonly base: IpAddress;

@@ -5,12 +5,13 @@ import { describe, expect, test } from "bun:test";
 import { ManualClock, settle } from "../../../test/support/manual-clock.ts";
 import { MemoryEdge } from "../../../test/support/memory-edge.ts";
 import { evenRandom, RecordingLog } from "../../../test/support/recording-log.ts";
-import type { BuyerId } from "../../domain/ids.ts";
+import type { BuyerId, SaleId } from "../../domain/ids.ts";
 import { LIMIT_USES_MAX } from "../../ports/edge-state.ts";
 import { GcraTable } from "./gcra-table.ts";
 import { EXCHANGE_INTERVAL_MS, LimitExchange } from "./limit-exchange.ts";
 import { Throttle, type ThrottleLimits } from "./throttle.ts";
 
+const SALE = "demo" as SaleId;
 const HASH_KEY = { word0: 7, word1: 8 };
 const NO_LIMITS: ThrottleLimits = { buyerPerS: 0, buyerPerMin: 0, ipPerS: 0 };
 
@@ -31,7 +32,7 @@ function deployment(nodeCount: number, limits: Partial<ThrottleLimits>) {
     });
     exchange.start();
     const ask = (buyerId: string, remoteAddress = "203.0.113.7") =>
-      throttle.admit({ remoteAddress, header: () => null }, buyerId as BuyerId) === null;
+      throttle.admit({ remoteAddress, header: () => null }, { buyerId: buyerId as BuyerId, device: "" }, SALE) === null;
     return { exchange, ask };
   });
   /** Asks every node each `everyMs`; answers how many passed. */
@@ -60,6 +61,22 @@ describe("limit exchange", () => {
     const passed = await hammer(5_000, 5, (atMs) => `buyer-${atMs}`);
     expect(passed).toBeGreaterThanOrEqual(240);
     expect(passed).toBeLessThanOrEqual(380);
+  });
+
+  test("the limit of a sale is one over all nodes, although every buyer of it is another", async () => {
+    const { nodes, clock } = deployment(3, { salePerS: 1_000 });
+    let passed = 0;
+    for (let atMs = 0; atMs < 5_000; atMs += 10) {
+      nodes.forEach((node, index) => {
+        for (let count = 0; count < 10; count += 1) {
+          if (node.ask(`buyer-${atMs}-${index}-${count}`, `10.${index}.${count}.1`)) passed += 1;
+        }
+      });
+      await clock.advance(10);
+    }
+    // A second's worth at once, five seconds' worth after it, and what fits into an interval on three nodes.
+    expect(passed).toBeGreaterThanOrEqual(5_500);
+    expect(passed).toBeLessThanOrEqual(6_800);
   });
 
   test("what one node let through is known on another within two intervals", async () => {

@@ -49,6 +49,15 @@ describe("use record", () => {
     expect(record.takeBiggest(9).slots).toEqual([]);
   });
 
+  test("what everybody shares is told in full, however much it is, and counts as big beside others", () => {
+    const record = new UseRecord(8);
+    for (let count = 0; count < 3_000; count += 1) record.note(3, 0);
+    for (let count = 0; count < 256; count += 1) record.note(4, 0);
+    record.note(5, 0);
+    expect(record.takeBiggest(2)).toMatchObject({ slots: [3, 4], counts: [3_000, 256] });
+    expect(record.takeBiggest(2)).toMatchObject({ slots: [5], counts: [1] });
+  });
+
   test("a crowd beyond the list is left out, and the list serves again once it is empty", () => {
     const record = new UseRecord(SLOTS_LISTED_MAX + 10);
     for (let slot = 0; slot < SLOTS_LISTED_MAX + 10; slot += 1) record.note(slot, 0);

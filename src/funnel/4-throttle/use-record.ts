@@ -9,7 +9,9 @@
 /** Slots that wait at most. */
 export const SLOTS_LISTED_MAX = 16_384;
 /** Counts above this are equally big. */
-const COUNT_MAX = 255;
+const COUNT_COMPARED_MAX = 255;
+/** More than a process lets through between two exchanges, so that a sale's uses, too, are told in full. */
+const COUNT_MAX = 65_535;
 
 /** Parallel arrays, an element a slot. */
 export interface SlotUses {
@@ -23,14 +25,14 @@ const NONE: SlotUses = { slots: [], counts: [], sinceMs: [] };
 
 /** See the head of this file. */
 export class UseRecord {
-  readonly #counts: Uint8Array;
+  readonly #counts: Uint16Array;
   readonly #listed = new Uint32Array(SLOTS_LISTED_MAX);
   readonly #sinceMs = new Float64Array(SLOTS_LISTED_MAX);
-  readonly #slotsByCount = new Uint32Array(COUNT_MAX + 1);
+  readonly #slotsByCount = new Uint32Array(COUNT_COMPARED_MAX + 1);
   #length = 0;
 
   constructor(slotCount: number) {
-    this.#counts = new Uint8Array(slotCount);
+    this.#counts = new Uint16Array(slotCount);
   }
 
   note(slot: number, nowMs: number): void {
@@ -71,8 +73,9 @@ export class UseRecord {
       const slot = this.#listed[index] ?? 0;
       const count = this.#counts[slot] ?? 0;
       if (count === 0) continue;
-      const isBig = count > limit.count;
-      if (isBig || (count === limit.count && limit.room > 0)) {
+      const compared = Math.min(count, COUNT_COMPARED_MAX);
+      const isBig = compared > limit.count;
+      if (isBig || (compared === limit.count && limit.room > 0)) {
         if (!isBig) limit.room -= 1;
         slots.push(slot);
         counts.push(count);
@@ -92,10 +95,10 @@ export class UseRecord {
   #countThatFits(slotsMax: number): { count: number; room: number } {
     const byCount = this.#slotsByCount.fill(0);
     for (let index = 0; index < this.#length; index += 1) {
-      const count = this.#counts[this.#listed[index] ?? 0] ?? 0;
+      const count = Math.min(this.#counts[this.#listed[index] ?? 0] ?? 0, COUNT_COMPARED_MAX);
       byCount[count] = (byCount[count] ?? 0) + 1;
     }
-    let count = COUNT_MAX;
+    let count = COUNT_COMPARED_MAX;
     let room = slotsMax;
     while (count > 1 && (byCount[count] ?? 0) <= room) {
       room -= byCount[count] ?? 0;

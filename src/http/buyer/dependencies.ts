@@ -4,12 +4,13 @@
  *
  * Nothing here may be looked up globally: a handler that wants the time, an id or a store gets it from this record.
  */
-import type { BuyerId } from "../../domain/ids.ts";
+import type { SaleId } from "../../domain/ids.ts";
 import type { Refusal } from "../../domain/refusals.ts";
 import type { Sale } from "../../domain/sale.ts";
 import type { Authenticator } from "../../funnel/3-identity/authenticate.ts";
 import type { Keys } from "../../funnel/3-identity/keys.ts";
 import type { ShopLoginVerifier } from "../../funnel/3-identity/shop-login.ts";
+import type { ThrottledSession } from "../../funnel/4-throttle/throttle.ts";
 import type { CheckoutService } from "../../orders/checkout.ts";
 import type { SettlementService } from "../../orders/settlement.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -37,8 +38,8 @@ export interface ThrottledRequest {
 
 /** The part of the throttle that routes outside the funnel use; bans included. */
 export interface RouteThrottle {
-  /** Null when the request may go on. `buyerId` null = there is no session yet: the address alone counts. */
-  admit(request: ThrottledRequest, buyerId: BuyerId | null): Refusal | null;
+  /** Null when the request may go on. `session` null = there is none yet: the address alone counts. */
+  admit(request: ThrottledRequest, session: ThrottledSession | null, saleId: SaleId | null): Refusal | null;
 }
 
 /** Why the node takes no work now, or null when it does. */

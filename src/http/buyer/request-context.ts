@@ -61,7 +61,7 @@ export function requireSession(
   const request = authenticatedRequest(context);
   const answer = dependencies.authenticator.authenticate(request, { signature: "optional", replay });
   if (isRefusal(answer)) return refuse(answer);
-  const limited = dependencies.readThrottle.admit(throttledRequest(context), answer.buyerId);
+  const limited = dependencies.readThrottle.admit(throttledRequest(context), answer, null);
   return limited === null ? answer : refuse(limited);
 }
 

@@ -25,7 +25,7 @@ export function createSessionHandlers(dependencies: BuyerAppDependencies): Recor
   const { sessionThrottle } = dependencies;
   return {
     async createSession(context) {
-      const limited = sessionThrottle.admit(throttledRequest(context), null);
+      const limited = sessionThrottle.admit(throttledRequest(context), null, null);
       if (limited !== null) return refuse(limited);
       const body = await readBody(context, dependencies, { schema: SessionRequestSchema });
       if (body instanceof Response) return body;

@@ -41,7 +41,7 @@ async function startSolo(
   dataFolder: string,
   secrets: { secret?: string; adminToken?: string } = {},
 ): Promise<NodeProcess> {
-  const env = { RATE_BUYER_PER_S: "0", RATE_BUYER_PER_MIN: "0", RATE_IP_PER_S: "0" };
+  const env = { RATE_BUYER_PER_S: "0", RATE_BUYER_PER_MIN: "0", RATE_IP_PER_S: "0", RATE_NETWORK_PER_S: "0" };
   const node = await NodeProcess.start({ runtime, databaseUrl: null, dataFolder, env, ...secrets });
   cleanUps.push(async () => await node.kill());
   return node;

@@ -18,7 +18,7 @@ setDefaultTimeout(300_000);
 
 const SECRET = "a-secret-that-outlives-the-process-0123456789";
 const ADMIN_TOKEN = "an-operator-token-that-outlives-it";
-const OPEN_LIMITS = { RATE_BUYER_PER_S: "0", RATE_BUYER_PER_MIN: "0", RATE_IP_PER_S: "0" };
+const OPEN_LIMITS = { RATE_BUYER_PER_S: "0", RATE_BUYER_PER_MIN: "0", RATE_IP_PER_S: "0", RATE_NETWORK_PER_S: "0" };
 const CONCURRENCY = 48;
 /** A different moment of the rush in each round: from its first answers to its full flow. */
 const ACCEPTED_BEFORE_KILL = [1, 5, 20, 60, 150, 40, 10, 300, 80, 2];

@@ -18,7 +18,7 @@ const PATIENCE_MS = 45_000;
 const NORMAL_WITHIN_MS = 2_000;
 /** Half of what a node may take by default: idle and unused connections must not keep it. */
 const ENDS_WITHIN_MS = 5_000;
-const OPEN_LIMITS = { RATE_BUYER_PER_S: "0", RATE_BUYER_PER_MIN: "0", RATE_IP_PER_S: "0" };
+const OPEN_LIMITS = { RATE_BUYER_PER_S: "0", RATE_BUYER_PER_MIN: "0", RATE_IP_PER_S: "0", RATE_NETWORK_PER_S: "0" };
 
 let cluster: PostgresCluster;
 
