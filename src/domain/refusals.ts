@@ -109,14 +109,23 @@ export const REFUSALS = {
 
 export type RefusalReason = keyof typeof REFUSALS;
 
+/** A value of a problem document: what JSON can carry. */
+export type RefusalFact =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly RefusalFact[]
+  | { readonly [member: string]: RefusalFact };
+
 /** A refusal on its way to the buyer: the reason and the facts that only this request knows. */
 export interface Refusal {
   readonly reason: RefusalReason;
   /** Where the request ended, when that is not the table's stage ("sold_out" from the ledger itself). */
   readonly stage?: Stage;
   readonly retryAfterMs?: number;
-  /** Extra members of the problem document: `opensAt`, `serverNow`, `rule`, `detail`. */
-  readonly extra?: Readonly<Record<string, string | number>>;
+  /** Extra members of the problem document: `opensAt`, `serverNow`, `rule`, `detail`, `challenge`. */
+  readonly extra?: Readonly<Record<string, RefusalFact>>;
 }
 
 /** The row of a reason. */

@@ -28,7 +28,7 @@ import { type SharedThrottle, Throttle, type ThrottleLimits } from "./4-throttle
 import { Lanes } from "./5-sold-out/lane.ts";
 import { LatchKeeper } from "./5-sold-out/latch-keeper.ts";
 import { Admission } from "./6-admission/admission.ts";
-import { type ChallengeGate, noChallengeGate } from "./6-admission/challenge-gate.ts";
+import { type ChallengeGate, isDemand, noChallengeGate } from "./6-admission/challenge-gate.ts";
 import { type RiskAssessor, trustingAssessor } from "./6-admission/risk/risk.ts";
 import { type AdmittedAttempt, type ReserveServices, reserve } from "./7-reserve/reserve.ts";
 import { answerRefusal, plainRefusal } from "./refusal-answers.ts";
@@ -115,11 +115,13 @@ class SevenStages implements Funnel {
       onFlush: (report) => this.#learn(report),
     });
     this.#keeper = new LatchKeeper({ ledger, catalogue, lanes: this.#lanes, feed, clock, log });
+    const gate = parts.challengeGate ?? noChallengeGate;
     this.#admission = new Admission({
-      gate: parts.challengeGate ?? noChallengeGate,
+      gate,
       assessor: parts.riskAssessor ?? trustingAssessor,
     });
-    this.#services = { keys: parts.keys, clock, shed: this.#shed, durability: parts.durability ?? "always" };
+    const durability = parts.durability ?? "always";
+    this.#services = { keys: parts.keys, clock, shed: this.#shed, gate, durability };
   }
 
   decide(request: HotRequest): HotAnswer | Promise<HotAnswer> {
@@ -170,11 +172,13 @@ class SevenStages implements Funnel {
     if (gone !== null) return this.#refuse(pending ?? gone, sale.id, arrivedAtMs);
 
     // 6 admission
-    const excluded = this.#admission.check({ entry, session, request, nowMs, hasPass: pass !== null });
-    if (excluded !== null) return this.#refuse(pending ?? excluded, sale.id, arrivedAtMs);
+    const fullness = this.#shed.inFlight / this.#limit.limit;
+    const asked = this.#admission.check({ entry, session, request, nowMs, hasPass: pass !== null, fullness });
+    const demand = asked !== null && isDemand(asked) ? asked : null;
+    if (asked !== null && !isDemand(asked)) return this.#refuse(pending ?? asked, sale.id, arrivedAtMs);
 
     // 7 reserve
-    return this.#reserve({ request, place, lane, session, pass }, arrivedAtMs);
+    return this.#reserve({ request, place, lane, session, pass, demand }, arrivedAtMs);
   }
 
   async #reserve(attempt: AdmittedAttempt, arrivedAtMs: number): Promise<HotAnswer> {

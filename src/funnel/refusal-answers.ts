@@ -5,7 +5,7 @@
  * costs neither serialising nor allocating. Refusals with facts of their own (an opening time, a wait) are rendered
  * per request; waits are rounded up to steps so that those, too, mostly come from a small cache.
  */
-import { REFUSALS, type Refusal, type RefusalReason, refusalRow } from "../domain/refusals.ts";
+import { REFUSALS, type Refusal, type RefusalFact, type RefusalReason, refusalRow } from "../domain/refusals.ts";
 import type { HotAnswer } from "./request.ts";
 
 /** Where each reason is explained; the reason is the fragment. */
@@ -22,7 +22,7 @@ const CLOSING: ReadonlySet<RefusalReason> = new Set(["payload_too_large", "drain
 const CLOSE = { connection: "close" };
 
 /** Members of the problem document, in the order in which they are written. */
-export function problemOf(refusal: Refusal): Record<string, string | number> {
+export function problemOf(refusal: Refusal): Record<string, RefusalFact> {
   const row = refusalRow(refusal.reason);
   const stage = refusal.stage ?? row.stage;
   const retryAfterMs = refusal.retryAfterMs ?? row.retryAfterMs;

@@ -17,6 +17,10 @@ export interface Keys {
   readonly session: HmacKey;
   /** Signs passes, made before a sale opens. */
   readonly pass: HmacKey;
+  /** Signs the tokens of challenges. */
+  readonly challenge: HmacKey;
+  /** Signs what a solved challenge is worth. */
+  readonly clearance: HmacKey;
   /** The root of all per-session signing keys; see {@link signingKeyOf}. */
   readonly signatureRoot: HmacKey;
   /** Signs the receipts of accepted attempts. */
@@ -43,6 +47,8 @@ export function deriveKeys(secret: string): Keys {
   return {
     session: new HmacKey(expand(root, "doorbuster/session/v1")),
     pass: new HmacKey(expand(root, "doorbuster/pass/v1")),
+    challenge: new HmacKey(expand(root, "doorbuster/challenge/v1")),
+    clearance: new HmacKey(expand(root, "doorbuster/clearance/v1")),
     signatureRoot: new HmacKey(root),
     receipt: new HmacKey(expand(root, "doorbuster/receipt/v1")),
     eventTicket: new HmacKey(expand(root, "doorbuster/event-ticket/v1")),

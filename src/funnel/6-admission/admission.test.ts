@@ -2,13 +2,14 @@
  * Each rule of a sale excludes exactly whom it names, and the refusal names the rule.
  */
 import { describe, expect, test } from "bun:test";
-import { saleAt } from "../../../test/support/funnel-fixture.ts";
+import { SALE_ID, saleAt } from "../../../test/support/funnel-fixture.ts";
 import type { BuyerId, SessionId } from "../../domain/ids.ts";
 import type { Eligibility } from "../../domain/sale.ts";
 import type { CatalogueSale } from "../2-window/catalogue.ts";
 import type { Session } from "../3-identity/session-token.ts";
 import { checkEligibility } from "./admission.ts";
 import { noChallengeGate } from "./challenge-gate.ts";
+import { UNSUSPECTED } from "./risk/risk.ts";
 
 const NOW_MS = 1_800_000_000_000;
 const DAY_MS = 86_400_000;
@@ -67,12 +68,21 @@ describe("admission", () => {
     expect(rule(aged, session())).toBe("account_age");
   });
 
-  test("a sale that demands a challenge is closed to everybody while no challenge exists", () => {
-    const risk = { score: 0, causes: [] };
+  test("a sale that demands a challenge is closed to everybody where no gate is composed", async () => {
+    const attempt = {
+      session: session(),
+      risk: UNSUSPECTED,
+      request: { header: () => null },
+      fullness: 0,
+      nowMs: NOW_MS,
+    };
     const ask = (challenge: "none" | "adaptive" | "always") =>
-      noChallengeGate.check({ sale: saleAt(NOW_MS, { challenge }), session: session(), risk })?.reason ?? null;
+      noChallengeGate.check({ ...attempt, sale: saleAt(NOW_MS, { challenge }) });
     expect(ask("none")).toBeNull();
-    expect(ask("adaptive")).toBe("challenge_required");
-    expect(ask("always")).toBe("challenge_required");
+    expect(ask("adaptive")).toMatchObject({ reason: "challenge_required" });
+    expect(ask("always")).toMatchObject({ reason: "challenge_required" });
+    const demand = { saleId: SALE_ID, sessionId: session().sessionId, strengthMin: 1, difficulty: 1 };
+    const handedIn = { solution: { token: "t", solution: "s" }, purpose: "", nowMs: NOW_MS };
+    expect(await noChallengeGate.settle(demand, handedIn)).toMatchObject({ reason: "challenge_required" });
   });
 });

@@ -10,7 +10,7 @@ import type { CatalogueSale } from "../2-window/catalogue.ts";
 import type { Session } from "../3-identity/session-token.ts";
 import { prepareRefusal } from "../refusal-answers.ts";
 import type { HotRequest } from "../request.ts";
-import type { ChallengeGate } from "./challenge-gate.ts";
+import type { ChallengeDemand, ChallengeGate } from "./challenge-gate.ts";
 import type { RiskAssessor } from "./risk/risk.ts";
 
 const BLOCKED = prepareRefusal({ reason: "not_eligible", extra: { rule: "blocklist" } });
@@ -51,10 +51,13 @@ export class Admission {
     nowMs: number;
     /** The session is that of a genuine pass. */
     hasPass: boolean;
-  }): Refusal | null {
-    const { entry, session, request } = attempt;
-    const refusal = checkEligibility(entry, session, attempt.nowMs);
+    /** Attempts on their way to the ledger, as a part of the most there may be. */
+    fullness: number;
+  }): Refusal | ChallengeDemand | null {
+    const { entry, session, request, nowMs, fullness } = attempt;
+    const refusal = checkEligibility(entry, session, nowMs);
     if (refusal !== null || attempt.hasPass) return refusal;
-    return this.#gate.check({ sale: entry.sale, session, risk: this.#assessor.assess({ session, request }) });
+    const risk = this.#assessor.assess({ session, request });
+    return this.#gate.check({ sale: entry.sale, session, risk, request, fullness, nowMs });
   }
 }

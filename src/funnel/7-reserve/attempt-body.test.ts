@@ -8,7 +8,7 @@ import { parseAttemptBody } from "./attempt-body.ts";
 function read(body: string | Uint8Array, perBuyerMax = 4): number | string {
   const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
   const result = parseAttemptBody(bytes, perBuyerMax);
-  return typeof result === "number" ? result : result.reason;
+  return "reason" in result ? result.reason : result.quantity;
 }
 
 describe("attempt body", () => {
@@ -19,8 +19,8 @@ describe("attempt body", () => {
     ['{"quantity":2.0}', 2],
     ['{"quantity":2e0}', 2],
     ['{"quant\\u0069ty":3}', 3],
-    ['{"quantity":1,"challenge":{"id":"x"}}', 1],
-    ['{"challenge":{},"quantity":1}', 1],
+    ['{"quantity":1,"challenge":{"token":"t","solution":"s"}}', 1],
+    ['{"challenge":{"solution":"","token":""},"quantity":1}', 1],
   ])("%p asks for %p", (body, quantity) => {
     expect(read(body)).toBe(quantity);
   });
@@ -64,6 +64,9 @@ describe("attempt body", () => {
     ["constructor", '{"quantity":1,"constructor":{"prototype":{}}}'],
     ["a challenge that is no object", '{"quantity":1,"challenge":"x"}'],
     ["a challenge that is null", '{"quantity":1,"challenge":null}'],
+    ["a challenge without a solution", '{"quantity":1,"challenge":{"token":"t"}}'],
+    ["a solution that is a number", '{"quantity":1,"challenge":{"token":"t","solution":1}}'],
+    ["a challenge with one member more", '{"quantity":1,"challenge":{"token":"t","solution":"s","kind":"pow"}}'],
     ["a byte order mark", '\ufeff{"quantity":1}'],
     ["something after the object", '{"quantity":1}x'],
     ["a comment", '{"quantity":1/**/}'],
@@ -73,6 +76,16 @@ describe("attempt body", () => {
   ])("%s is malformed", (_name, body) => {
     expect(read(body)).toBe("malformed");
     expect(({} as { admin?: boolean }).admin).toBeUndefined();
+  });
+
+  test("a solution is handed on as it was sent, and none is null", () => {
+    const parse = (text: string) => parseAttemptBody(new TextEncoder().encode(text), 4);
+    expect(parse('{"quantity":2,"challenge":{"token":"c1.x","solution":"1.2"}}')).toEqual({
+      quantity: 2,
+      challenge: { token: "c1.x", solution: "1.2" },
+    });
+    expect(parse('{"quantity":2}')).toEqual({ quantity: 2, challenge: null });
+    expect(parse('{ "quantity":2}')).toEqual({ quantity: 2, challenge: null });
   });
 
   test("invalid UTF-8 is malformed", () => {

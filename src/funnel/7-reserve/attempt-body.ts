@@ -1,5 +1,5 @@
 /**
- * The body of an attempt: `{ "quantity": 1, "challenge"?: { … } }`, read strictly or not at all.
+ * The body of an attempt: `{ "quantity": 1, "challenge"?: { "token", "solution" } }`, read strictly or not at all.
  *
  * A body that two readers could read differently is `malformed` (strict-json.ts), and so is a member we do not know: a
  * client that sends `price` believes in something we do not do. A number that is no possible quantity is
@@ -8,6 +8,7 @@
 
 import type { Refusal } from "../../domain/refusals.ts";
 import { parseStrictJson } from "../../domain/strict-json.ts";
+import type { ChallengeSolution } from "../6-admission/challenge-gate.ts";
 import { malformed, plainRefusal, prepareRefusal } from "../refusal-answers.ts";
 
 const NOT_UTF8 = prepareRefusal(malformed("The body is not UTF-8."));
@@ -16,7 +17,15 @@ const UNKNOWN_MEMBER = prepareRefusal(
   malformed("The body has a member that is not known; known are quantity, challenge."),
 );
 const NO_NUMBER = prepareRefusal(malformed("The member quantity must be a number."));
-const NO_CHALLENGE_OBJECT = prepareRefusal(malformed("The member challenge must be an object."));
+const NO_SOLUTION = prepareRefusal(
+  malformed("The member challenge must be an object with the strings token and solution and nothing else."),
+);
+
+/** What an attempt asks for. */
+export interface AttemptBody {
+  readonly quantity: number;
+  readonly challenge: ChallengeSolution | null;
+}
 
 /** Keeps a byte order mark, so that it is refused like any other character before the value. */
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -37,12 +46,12 @@ function decode(bytes: Uint8Array): string | null {
   }
 }
 
-/** The quantity asked for, or the refusal. */
-export function parseAttemptBody(bytes: Uint8Array, perBuyerMax: number): number | Refusal {
+/** What is asked for, or the refusal. */
+export function parseAttemptBody(bytes: Uint8Array, perBuyerMax: number): AttemptBody | Refusal {
   const text = decode(bytes);
   if (text === null) return NOT_UTF8;
   const usual = USUAL_BODY.exec(text);
-  if (usual !== null) return checkQuantity(Number(usual[1]), perBuyerMax);
+  if (usual !== null) return checkQuantity({ quantity: Number(usual[1]), challenge: null }, perBuyerMax);
 
   const json = parseStrictJson(text);
   if (json.kind === "bad") return malformed(json.detail);
@@ -52,11 +61,18 @@ export function parseAttemptBody(bytes: Uint8Array, perBuyerMax: number): number
   }
   const { quantity, challenge } = json.value as { quantity?: unknown; challenge?: unknown };
   if (typeof quantity !== "number") return NO_NUMBER;
-  if (challenge !== undefined && !isObject(challenge)) return NO_CHALLENGE_OBJECT;
-  return checkQuantity(quantity, perBuyerMax);
+  if (challenge !== undefined && !isSolution(challenge)) return NO_SOLUTION;
+  return checkQuantity({ quantity, challenge: challenge ?? null }, perBuyerMax);
 }
 
-function checkQuantity(quantity: number, perBuyerMax: number): number | Refusal {
+function isSolution(value: unknown): value is ChallengeSolution {
+  if (!isObject(value) || Object.keys(value).length !== 2) return false;
+  const { token, solution } = value as { token?: unknown; solution?: unknown };
+  return typeof token === "string" && typeof solution === "string";
+}
+
+function checkQuantity(body: AttemptBody, perBuyerMax: number): AttemptBody | Refusal {
+  const { quantity } = body;
   const isPossible = Number.isInteger(quantity) && quantity >= 1 && quantity <= perBuyerMax;
-  return isPossible ? quantity : plainRefusal("bad_quantity");
+  return isPossible ? body : plainRefusal("bad_quantity");
 }

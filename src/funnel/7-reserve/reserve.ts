@@ -8,7 +8,7 @@
 import { isFault } from "../../domain/faults.ts";
 import { deriveRid } from "../../domain/ids.ts";
 import type { Refusal } from "../../domain/refusals.ts";
-import type { Sale } from "../../domain/sale.ts";
+import { firstOpensAt, type Sale } from "../../domain/sale.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { AttemptOutcome, Confirmation } from "../../ports/ledger.ts";
 import { HOT_BODY_BYTES_MAX, type Shed } from "../1-shed/shed.ts";
@@ -19,9 +19,10 @@ import type { Keys } from "../3-identity/keys.ts";
 import type { Pass } from "../3-identity/pass.ts";
 import type { Session } from "../3-identity/session-token.ts";
 import type { Lane } from "../5-sold-out/lane.ts";
+import type { ChallengeDemand, ChallengeGate } from "../6-admission/challenge-gate.ts";
 import { ledgerRefusal, malformed, plainRefusal, prepareClosingRefusal } from "../refusal-answers.ts";
 import type { BodyFailure, HotAnswer, HotRequest } from "../request.ts";
-import { parseAttemptBody } from "./attempt-body.ts";
+import { type AttemptBody, parseAttemptBody } from "./attempt-body.ts";
 import { signReceipt } from "./receipt.ts";
 
 /** The body of an attempt fits into one packet; who needs longer than this for it is stalling. */
@@ -43,6 +44,8 @@ export interface AdmittedAttempt {
   readonly session: Session;
   /** Null when the session itself was shown. */
   readonly pass: Pass | null;
+  /** What stage 6 could not see in the headers; null when nothing is demanded. */
+  readonly demand: ChallengeDemand | null;
 }
 
 /** How the attempt ended. */
@@ -59,6 +62,7 @@ export interface ReserveServices {
   readonly keys: Keys;
   readonly clock: Clock;
   readonly shed: Pick<Shed, "beginRead" | "endRead" | "enter" | "leave" | "beginConfirm" | "endConfirm">;
+  readonly gate: Pick<ChallengeGate, "settle">;
   /** What a 202 is worth: with "everysec" it says so. */
   readonly durability: "always" | "everysec";
 }
@@ -76,8 +80,8 @@ async function readBodyInTime(request: HotRequest, services: ReserveServices): P
   }
 }
 
-/** Reads and checks the body: the quantity, or the refusal. */
-async function readQuantity(attempt: AdmittedAttempt, services: ReserveServices): Promise<number | Refusal> {
+/** Reads and checks the body, or gives the refusal. */
+async function readAttempt(attempt: AdmittedAttempt, services: ReserveServices): Promise<AttemptBody | Refusal> {
   const { request, place } = attempt;
   const body = await readBodyInTime(request, services);
   if (body === "too_large") return plainRefusal("payload_too_large");
@@ -91,13 +95,29 @@ async function readQuantity(attempt: AdmittedAttempt, services: ReserveServices)
   return parseAttemptBody(body, place.item.perBuyerMax);
 }
 
+/** What the body asks for, once everything else that is demanded of it is there; or the refusal. */
+async function readQuantity(attempt: AdmittedAttempt, services: ReserveServices): Promise<number | Refusal> {
+  const { request, demand, pass } = attempt;
+  const body = await readAttempt(attempt, services);
+  if ("reason" in body) return body;
+  if (pass !== null && pass.quantity !== body.quantity) return plainRefusal("pass_invalid");
+  if (demand === null) return body.quantity;
+  const purpose = request.header("idempotency-key") ?? "";
+  const handedIn = { solution: body.challenge, purpose, nowMs: services.clock.nowMs() };
+  services.shed.beginRead();
+  try {
+    return (await services.gate.settle(demand, handedIn)) ?? body.quantity;
+  } finally {
+    services.shed.endRead();
+  }
+}
+
 /** Runs the stage. Throws only for bugs. */
 export async function reserve(attempt: AdmittedAttempt, services: ReserveServices): Promise<ReserveOutcome> {
   const { request, place, lane, session } = attempt;
   const { sale } = place.entry;
   const quantity = await readQuantity(attempt, services);
   if (typeof quantity !== "number") return refused(quantity);
-  if (attempt.pass !== null && attempt.pass.quantity !== quantity) return refused(plainRefusal("pass_invalid"));
 
   const idempotencyKey = request.header("idempotency-key") ?? "";
   const rid = deriveRid({ buyerId: session.buyerId, saleId: sale.id, idempotencyKey });
@@ -149,5 +169,5 @@ function refusalOfLedger(
   sale: Sale,
   clock: Clock,
 ): Refusal {
-  return reason === "not_open" ? notOpenRefusal(sale, clock.nowMs()) : ledgerRefusal(reason);
+  return reason === "not_open" ? notOpenRefusal(firstOpensAt(sale), clock.nowMs()) : ledgerRefusal(reason);
 }
