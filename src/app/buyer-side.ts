@@ -54,10 +54,10 @@ export function createBuyerSide(
     keys,
     limits,
     limitExchange: parts.edge?.exchange ?? null,
+    asns: parts.asns,
     trustedProxies,
     rampMs: config.ledgerRampMs,
     durability: parts.durability ?? "always",
-    asns: parts.asns,
   });
   const hub = createEventHub({
     eventLog: stores.events,
@@ -94,6 +94,32 @@ export function createBuyerSide(
     },
   });
   return { funnel, hub, app: withSandbox(buyerApp, outside.payments.pages) };
+}
+
+function limitsOf(config: ProcessParts["config"]): Required<ThrottleLimits> {
+  return {
+    buyerPerS: config.rateBuyerPerS,
+    buyerPerMin: config.rateBuyerPerMin,
+    devicePerS: config.rateDevicePerS,
+    ipPerS: config.rateIpPerS,
+    networkPerS: config.rateNetworkPerS,
+    asnPerS: config.rateAsnPerS,
+    salePerS: config.rateSalePerS,
+    totalPerS: config.rateTotalPerS,
+  };
+}
+
+function timesOf(limits: Required<ThrottleLimits>, factor: number): Required<ThrottleLimits> {
+  return {
+    buyerPerS: limits.buyerPerS * factor,
+    buyerPerMin: limits.buyerPerMin * factor,
+    devicePerS: limits.devicePerS * factor,
+    ipPerS: limits.ipPerS * factor,
+    networkPerS: limits.networkPerS * factor,
+    asnPerS: limits.asnPerS * factor,
+    salePerS: limits.salePerS * factor,
+    totalPerS: limits.totalPerS * factor,
+  };
 }
 
 /** Limits of the routes beside the hot one, shared between nodes like those of the funnel. */

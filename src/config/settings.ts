@@ -134,9 +134,6 @@ export const SETTINGS = {
     unit: "requests per second",
     text: "Attempts from one IPv4 address or IPv6 /64 network. 0 switches the limit off.",
   }),
-  ACK_WAIT_MS: integer({
-    min: 0,
-    max: 10_000,
   RATE_DEVICE_PER_S: integer({
     min: 0,
     max: 1_000_000,
@@ -176,6 +173,9 @@ export const SETTINGS = {
     byDefault: null,
     text: "A list of prefixes and the numbers of their autonomous systems, one pair a line, read at the start. Without it systems are not limited.",
   }),
+  ACK_WAIT_MS: integer({
+    min: 0,
+    max: 10_000,
     byDefault: 250,
     unit: "ms",
     text: "How long an answer of the redis ledger waits for the commit before it is a 202. The postgres ledger always commits first.",
