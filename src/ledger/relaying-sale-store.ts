@@ -50,6 +50,11 @@ export class RelayingSaleStore implements SaleStore {
     }
   }
 
+  /** Buckets know no prices. */
+  changePrice(request: Parameters<SaleStore["changePrice"]>[0]): Promise<Sale | null> {
+    return this.#store.changePrice(request);
+  }
+
   createSale(sale: NewSale): Promise<Sale> {
     return this.#store.createSale(sale);
   }

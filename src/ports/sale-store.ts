@@ -76,6 +76,11 @@ export interface SaleStore {
   commandSale(saleId: SaleId, command: SaleCommand): Promise<Sale | null>;
   /** Adds to (or, negative, takes from) the free units. Null when there is no such item. Records the reason. */
   adjustStock(request: { saleId: SaleId; sku: Sku; delta: number; reason: string }): Promise<Stock | null>;
+  /**
+   * Another amount in the item's currency. Null when there is no such item. Throws SALE_CONFLICT once anybody may have been
+   * promised the old one: after the first order, and in an opened sale that Redis decides about.
+   */
+  changePrice(request: { saleId: SaleId; sku: Sku; amount: number }): Promise<Sale | null>;
 
   /** Replaces the allowlist in one transaction; answers how many buyers it holds. Null when there is no such sale. */
   replaceAllowlist(saleId: SaleId, buyerIds: readonly BuyerId[]): Promise<number | null>;

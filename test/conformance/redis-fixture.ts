@@ -265,6 +265,7 @@ function settlingSales(sales: SaleStore, settle: () => Promise<void>, createSale
     patchSale: (saleId, patch) => after(sales.patchSale(saleId, patch)),
     commandSale: (saleId, command) => after(sales.commandSale(saleId, command)),
     adjustStock: (request) => after(sales.adjustStock(request)),
+    changePrice: (request) => after(sales.changePrice(request)),
     replaceAllowlist: (saleId, buyerIds) => sales.replaceAllowlist(saleId, buyerIds),
     readAllowlist: (saleId) => sales.readAllowlist(saleId),
     createBan: (ban) => sales.createBan(ban),

@@ -163,6 +163,13 @@ function saleStoreOf(state: Staged): OperatorDependencies["saleStore"] {
       state.stock.set(item.itemId, adjusted);
       return adjusted;
     },
+    changePrice: async ({ saleId, sku, amount }) =>
+      state.sales.get(saleId)?.items.some((item) => item.sku === sku) === true
+        ? change(saleId, (sale) => ({
+            ...sale,
+            items: sale.items.map((item) => (item.sku === sku ? { ...item, price: { ...item.price, amount } } : item)),
+          }))
+        : null,
     replaceAllowlist: async (saleId, buyerIds) => {
       if (!state.sales.has(saleId)) return null;
       state.allowlists.set(saleId, buyerIds);

@@ -41,6 +41,11 @@ const UPDATE_SALE = {
 };
 const RAISE_ITEM_LIMITS = { text: "UPDATE item SET per_buyer_max = $2 WHERE sale_id = $1 AND per_buyer_max = $3" };
 const ADJUST = { text: "SELECT adjust_stock($1, $2, $3, $4) AS item_id" };
+const CHANGE_PRICE = { text: "SELECT change_price($1, $2, $3) AS verdict" };
+const PRICE_CONFLICTS: Readonly<Record<string, string>> = {
+  has_orders: "there are orders at the old price",
+  in_redis: "the sale has opened and Redis decides about it: acceptances at the old price may be on their way",
+};
 const INSERT_BAN = {
   text: `INSERT INTO ban (id, kind, subject, reason, expires_at) VALUES ($1, $2, $3, $4, $5)
          RETURNING id, kind, subject, reason, created_at, expires_at`,
@@ -136,6 +141,14 @@ export class PostgresSaleStore implements SaleStore {
       }
       throw error;
     }
+  }
+
+  async changePrice(request: { saleId: SaleId; sku: Sku; amount: number }): Promise<Sale | null> {
+    const { saleId, sku, amount } = request;
+    const [row] = await this.#database.query<{ verdict: string }>(CHANGE_PRICE, [saleId, sku, amount]);
+    const rule = PRICE_CONFLICTS[row?.verdict ?? ""];
+    if (rule !== undefined) throw conflict(rule);
+    return row?.verdict === "changed" ? this.findSale(saleId) : null;
   }
 
   async replaceAllowlist(saleId: SaleId, buyerIds: readonly BuyerId[]): Promise<number | null> {
