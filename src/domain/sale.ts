@@ -23,8 +23,25 @@ export type ChallengeRule = "none" | "adaptive" | "always";
 /** More buckets than this would leave too little stock in each. The column's CHECK says the same. */
 export const BUCKETS_MAX = 64;
 
+/**
+ * Buyers who may come before the sale opens to everybody: whom the allowlist names for the tier, and whoever satisfies
+ * all of the tier's rules where it has any. Of several tiers a buyer belongs to, the earliest counts.
+ */
+export interface Tier {
+  readonly name: string;
+  /** Earlier than the sale's own. Milliseconds since the epoch. */
+  readonly opensAt: number;
+  readonly levelMin?: number | undefined;
+  readonly accountAgeMsMin?: number | undefined;
+}
+
+/** More tiers than this are no tiers but a queue. */
+export const TIERS_MAX = 8;
+
 /** Who may buy. Every rule present must hold; absent rules admit everyone. */
 export interface Eligibility {
+  /** Who may buy before the others. Does not admit anybody whom another rule excludes. */
+  readonly tiers?: readonly Tier[] | undefined;
   /** Only buyers on the sale's allowlist. */
   readonly allowlist?: boolean | undefined;
   /** Minimum age of the shop account when the attempt arrives. Guests never satisfy it. */
@@ -70,11 +87,25 @@ export interface Sale {
   readonly items: readonly Item[];
 }
 
-/** The state that follows from the operator's decision and the clock alone. */
-export function saleStateAt(sale: Sale, nowMs: number): "scheduled" | "open" | "paused" | "closed" {
+/** When the first buyers may buy: those of the earliest tier, or everybody. */
+export function firstOpensAt(sale: Pick<Sale, "opensAt" | "eligibility">): number {
+  let opensAt = sale.opensAt;
+  for (const tier of sale.eligibility.tiers ?? []) if (tier.opensAt < opensAt) opensAt = tier.opensAt;
+  return opensAt;
+}
+
+/**
+ * The state that follows from the operator's decision and the clock alone. `opensAt` is the sale's, for everybody, or
+ * {@link firstOpensAt} for whoever must be ready for the first buyer.
+ */
+export function saleStateAt(
+  sale: Sale,
+  nowMs: number,
+  opensAt: number = sale.opensAt,
+): "scheduled" | "open" | "paused" | "closed" {
   if (sale.phase === "closed" || nowMs >= sale.closesAt) return "closed";
   if (sale.phase === "paused") return "paused";
-  return nowMs < sale.opensAt ? "scheduled" : "open";
+  return nowMs < opensAt ? "scheduled" : "open";
 }
 
 const FEW_FRACTION_MAX = 0.05;

@@ -7,7 +7,7 @@
  * audit of each kind runs at a time. Repairs nothing.
  */
 import type { SaleId } from "../domain/ids.ts";
-import { type Sale, saleStateAt } from "../domain/sale.ts";
+import { firstOpensAt, type Sale, saleStateAt } from "../domain/sale.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { SaleStore } from "../ports/sale-store.ts";
 import type { Log } from "../ports/telemetry.ts";
@@ -201,13 +201,13 @@ function forgetOthers(kept: Map<SaleId, unknown>, sales: readonly Sale[]): void 
 
 /** Buyers may be buying, or could until a moment ago. */
 function isRunning(sale: Sale, nowMs: number): boolean {
-  const state = saleStateAt(sale, nowMs);
+  const state = saleStateAt(sale, nowMs, firstOpensAt(sale));
   return state === "open" || state === "paused" || sale.mode === "redis" || sale.mode === "draining";
 }
 
 /** Sales that have opened, and those that ended until one audit after they settled. */
 function needsAudit(sale: Sale, nowMs: number, last: AuditReport | undefined): boolean {
-  const state = saleStateAt(sale, nowMs);
+  const state = saleStateAt(sale, nowMs, firstOpensAt(sale));
   if (state === "scheduled") return false;
   if (state !== "closed") return true;
   const settledAt = (sale.closedAt ?? sale.closesAt) + SETTLED_AFTER_MS;

@@ -4,7 +4,7 @@
  * A bucket checks these by its own clock in the same step in which it takes units, so a pause or a closing holds even on
  * a node whose catalogue is old. The revision keeps an older change from replacing a newer one.
  */
-import type { Item, Sale } from "../domain/sale.ts";
+import { firstOpensAt, type Item, type Sale } from "../domain/sale.ts";
 import type { BucketSettings } from "../ports/bucket-store.ts";
 
 /** The settings of the item's buckets that follow from the sale as it is now. */
@@ -12,7 +12,7 @@ export function bucketSettingsOf(sale: Sale, item: Pick<Item, "perBuyerMax">): B
   const closedAt = sale.phase === "closed" ? (sale.closedAt ?? sale.opensAt) : sale.closesAt;
   return {
     revision: sale.revision,
-    opensAt: sale.opensAt,
+    opensAt: firstOpensAt(sale),
     closesAt: Math.min(sale.closesAt, closedAt),
     isPaused: sale.phase === "paused",
     perBuyerMax: item.perBuyerMax,

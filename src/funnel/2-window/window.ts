@@ -3,10 +3,11 @@
  *
  * "paused" and "closed" are not final here: whoever holds units of the item may be repeating an accepted attempt, and
  * its answer is owed whatever the operator did since. So they are remembered, and the funnel gives them at the next
- * place where the attempt would end. The ledger checks the window once more, by the database's clock.
+ * place where the attempt would end. A sale with tiers is open here from its first tier on; stage 6, which knows the
+ * buyer, holds everybody else back. The ledger checks the window once more, by the database's clock.
  */
 import type { Refusal } from "../../domain/refusals.ts";
-import { type Sale, saleStateAt } from "../../domain/sale.ts";
+import { firstOpensAt, type Sale, saleStateAt } from "../../domain/sale.ts";
 import { plainRefusal } from "../refusal-answers.ts";
 
 /** After this, a repeat of an accepted attempt is told "closed" as well; the order itself stays readable. */
@@ -33,24 +34,24 @@ const lastNotOpen: { opensAt: number; nowMs: number; state: WindowState } = {
 };
 
 /** `not_open`, with what a countdown needs. */
-export function notOpenRefusal(sale: Sale, nowMs: number): Refusal {
+export function notOpenRefusal(opensAt: number, nowMs: number): Refusal {
   return {
     reason: "not_open",
-    retryAfterMs: Math.max(1, sale.opensAt - nowMs),
-    extra: { opensAt: sale.opensAt, serverNow: nowMs },
+    retryAfterMs: Math.max(1, opensAt - nowMs),
+    extra: { opensAt, serverNow: nowMs },
   };
 }
 
 /** Judges the sale's window at an instant of the server's wall clock. */
 export function judgeWindow(sale: Sale, nowMs: number): WindowState {
-  switch (saleStateAt(sale, nowMs)) {
+  switch (saleStateAt(sale, nowMs, firstOpensAt(sale))) {
     case "open":
       return OPEN;
     case "scheduled":
       if (lastNotOpen.nowMs !== nowMs || lastNotOpen.opensAt !== sale.opensAt) {
         lastNotOpen.nowMs = nowMs;
         lastNotOpen.opensAt = sale.opensAt;
-        lastNotOpen.state = { kind: "ended", refusal: notOpenRefusal(sale, nowMs) };
+        lastNotOpen.state = { kind: "ended", refusal: notOpenRefusal(sale.opensAt, nowMs) };
       }
       return lastNotOpen.state;
     case "paused":

@@ -7,7 +7,7 @@
  * changes nothing: unconfirmed latches let attempts through by themselves.
  */
 import { isFault } from "../../domain/faults.ts";
-import { saleStateAt } from "../../domain/sale.ts";
+import { firstOpensAt, saleStateAt } from "../../domain/sale.ts";
 import type { ChangeFeed } from "../../ports/change-feed.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Ledger } from "../../ports/ledger.ts";
@@ -177,8 +177,9 @@ export class LatchKeeper {
     const { catalogue, lanes, clock } = this.#parts;
     const nowMs = clock.nowMs();
     for (const entry of catalogue.entries()) {
-      const state = saleStateAt(entry.sale, nowMs);
-      const isNear = state === "open" || state === "paused" || entry.sale.opensAt - nowMs < WARM_BEFORE_OPEN_MS;
+      const opensAt = firstOpensAt(entry.sale);
+      const state = saleStateAt(entry.sale, nowMs, opensAt);
+      const isNear = state === "open" || state === "paused" || opensAt - nowMs < WARM_BEFORE_OPEN_MS;
       for (const place of entry.places.values()) {
         const lane = isNear && state !== "closed" ? lanes.laneOf(place) : lanes.find(place.item.itemId);
         if (lane !== null && (state === "open" || state === "scheduled")) lane.hasFinalHolders = false;
