@@ -26,6 +26,7 @@ const RINGS = [
   { name: "conformance on Bun", files: CONFORMANCE, minutesMax: 6, flags: ["--parallel=2"] },
   { name: "conformance on Node", files: CONFORMANCE, minutesMax: 6, runtime: "node", flags: ["--test-concurrency=2"] },
   { name: "API", files: /^test\/integration\/api-/, minutesMax: 6, flags: ["--parallel=2"] },
+  { name: "security", files: /^test\/security\//, minutesMax: 6 },
   { name: "processes and faults", files: /^test\/integration\/(?!api-)/, minutesMax: 8 },
   { name: "browser", files: /^test\/e2e\//, minutesMax: 4 },
 ];

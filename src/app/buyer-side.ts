@@ -9,7 +9,8 @@ import { createShopLoginVerifier, type ShopLoginVerifier } from "../funnel/3-ide
 import { type SharedThrottle, Throttle, type ThrottleLimits } from "../funnel/4-throttle/throttle.ts";
 import { createFunnel, type Funnel } from "../funnel/funnel.ts";
 import { createBuyerApp } from "../http/buyer/app.ts";
-import type { FetchApp } from "../http/listen/listener.ts";
+import { createCrossOriginPolicy, readableAcrossOrigins } from "../http/cross-origin.ts";
+import type { FetchApp, HotRoute } from "../http/listen/listener.ts";
 import { missingLedger } from "../http/ops/ledger-check.ts";
 import { loadPages, type Pages } from "../http/pages.ts";
 import { createEventHub, type EventHub } from "../push/hub.ts";
@@ -23,6 +24,8 @@ type RouteThrottles = "sessionThrottle" | "readThrottle";
 
 export interface BuyerSide {
   readonly funnel: Funnel;
+  /** The funnel as the listener asks it. */
+  readonly hotRoute: HotRoute;
   readonly hub: EventHub;
   readonly app: FetchApp;
 }
@@ -68,6 +71,10 @@ export function createBuyerSide(
     log,
     cursorKey: keys.eventCursor,
   });
+  const crossOrigin = createCrossOriginPolicy({
+    allowedOrigins: config.corsOrigins,
+    ownOrigin: () => new URL(outside.publicUrl()).origin,
+  });
   const buyerApp = createBuyerApp({
     clock,
     random,
@@ -84,6 +91,7 @@ export function createBuyerSide(
     ...createRouteThrottles(parts, limits),
     readiness: () => funnel.readiness() ?? (missingLedger({ ...parts, sales: catalogue }) === null ? null : "busy"),
     pages: outside.pages,
+    crossOrigin,
     shopLogin: createShopLogin(parts),
     settings: {
       guestsAllowed: config.sessionGuests === "on",
@@ -93,7 +101,12 @@ export function createBuyerSide(
       version: outside.version,
     },
   });
-  return { funnel, hub, app: withSandbox(buyerApp, outside.payments.pages) };
+  return {
+    funnel,
+    hotRoute: readableAcrossOrigins(funnel, crossOrigin),
+    hub,
+    app: withSandbox(buyerApp, outside.payments.pages),
+  };
 }
 
 function limitsOf(config: ProcessParts["config"]): Required<ThrottleLimits> {

@@ -110,7 +110,7 @@ class Node implements RunningNode {
       hostname: config.host,
       port: config.port,
       reusePort: false,
-      funnel: buyers.funnel,
+      funnel: buyers.hotRoute,
       app: buyers.app,
       requestBytesMax: BUYER_REQUEST_BYTES_MAX,
       clock: this.#parts.clock,

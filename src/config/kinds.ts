@@ -146,6 +146,30 @@ export function networks(options: { readonly text: string }): Setting<readonly s
   };
 }
 
+/** Origins as browsers write them, comma-separated: scheme, host and port, and nothing behind them. */
+export function origins(options: { readonly text: string }): Setting<readonly string[]> {
+  return {
+    schema: z
+      .string()
+      .transform((value) =>
+        value
+          .split(",")
+          .map((part) => part.trim())
+          .filter((part) => part !== ""),
+      )
+      .refine((parts) => parts.every(isOrigin)),
+    accepted: "origins, comma-separated, such as https://shop.example,https://www.shop.example:8443",
+    byDefault: "",
+    unit: null,
+    text: options.text,
+    secret: "no",
+  };
+}
+
+function isOrigin(value: string): boolean {
+  return isUrl(value, ["https:", "http:"]) && new URL(value).origin === value;
+}
+
 function isNetwork(value: string): boolean {
   const [address = "", prefix, ...rest] = value.split("/");
   const version = isIP(address);

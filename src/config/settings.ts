@@ -5,7 +5,7 @@
  * store. docs/configuration.md is generated from this table and a tidy test holds them equal. Rules between two settings
  * are in check.ts.
  */
-import { integer, networks, oneOf, pattern, type Setting, secret, url, urls } from "./kinds.ts";
+import { integer, networks, oneOf, origins, pattern, type Setting, secret, url, urls } from "./kinds.ts";
 
 const HOST_PATTERN = /^[A-Za-z0-9.:_-]{1,253}$/;
 const HOST_ACCEPTED = "an IP address or a host name";
@@ -37,6 +37,9 @@ export const SETTINGS = {
   PUBLIC_URL: url(["https:", "http:"], {
     secret: "no",
     text: "How buyers reach PORT from outside, for links to the checkout. Without it, links go to the loopback address.",
+  }),
+  CORS_ORIGINS: origins({
+    text: "Whose pages may use the buyer API besides our own: the shops that embed it. Empty: nobody's.",
   }),
   ADMIN_TOKEN: secret({
     bytesMin: 16,

@@ -10,6 +10,7 @@ import { answerRefusal, ERROR_DOCS_URL } from "../funnel/refusal-answers.ts";
 /** Reasons that only routes outside the funnel give. */
 export const ROUTE_PROBLEMS = {
   unauthorized: { status: 401, title: "The operator token is missing or wrong." },
+  cross_site: { status: 403, title: "Requests from other sites' pages are not taken here." },
   not_found: { status: 404, title: "There is nothing here." },
   method_not_allowed: { status: 405, title: "That cannot be done here." },
   conflict: { status: 409, title: "The change would break a promise already made." },

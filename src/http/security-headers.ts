@@ -26,6 +26,7 @@ const ALWAYS = {
   "referrer-policy": "no-referrer",
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-resource-policy": "same-origin",
+  "permissions-policy": "camera=(), geolocation=(), microphone=(), usb=()",
   // For the browsers that do not know frame-ancestors.
   "x-frame-options": "DENY",
 };
@@ -35,8 +36,12 @@ const UNLESS_SET = {
   "cache-control": "no-store",
 };
 
-/** Adds the headers to a finished answer. */
-export function secureHeaders(headers: Headers): void {
+/** Told over HTTPS: never come by plain HTTP again, for a year. Over HTTP browsers ignore it, and so it is not said. */
+const HTTPS_ONLY = "max-age=31536000";
+
+/** Adds the headers to a finished answer. `isHttps`: buyers reach this port over HTTPS, whoever ends that. */
+export function secureHeaders(headers: Headers, { isHttps = false }: { readonly isHttps?: boolean } = {}): void {
+  if (isHttps) headers.set("strict-transport-security", HTTPS_ONLY);
   for (const [name, value] of Object.entries(ALWAYS)) headers.set(name, value);
   for (const [name, value] of Object.entries(UNLESS_SET)) if (!headers.has(name)) headers.set(name, value);
 }

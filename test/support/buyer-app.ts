@@ -14,6 +14,7 @@ import { deriveKeys, signingKeyOf } from "../../src/funnel/3-identity/keys.ts";
 import { mintSessionToken } from "../../src/funnel/3-identity/session-token.ts";
 import { createBuyerApp } from "../../src/http/buyer/app.ts";
 import type { BuyerAppDependencies } from "../../src/http/buyer/dependencies.ts";
+import { createCrossOriginPolicy } from "../../src/http/cross-origin.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import type { QueuedReservation, Stock } from "../../src/ports/ledger.ts";
 import type { Order } from "../../src/ports/order-store.ts";
@@ -278,6 +279,7 @@ export function makeBuyerApp(
         new Response(`<!doctype html><title>${name}</title>`, { headers: { "content-type": "text/html" } }),
       asset: (name) => new Response(name),
     },
+    crossOrigin: createCrossOriginPolicy({ allowedOrigins: [], ownOrigin: () => ORIGIN }),
     shopLogin: null,
     settings: {
       guestsAllowed: true,

@@ -28,16 +28,31 @@ const CONTRACT_HEADERS = { "content-type": "application/json", "cache-control": 
 /** Builds the app. Mount it on PORT; the listener hands the hot path to the funnel before this app sees it. */
 export function createBuyerApp(dependencies: BuyerAppDependencies): Hono<BuyerEnv> {
   const app = new Hono<BuyerEnv>();
-  app.use(async (context, next) => {
-    await next();
-    secureHeaders(context.res.headers);
-  });
+  guardOrigins(app, dependencies);
   registerRoutes(app, createHandlers(dependencies));
   registerPages(app, dependencies);
   app.notFound(() => problemResponse("not_found"));
   const quietLog = new QuietLog(dependencies);
   app.onError((error, context) => answerFailure(error, context, { ...dependencies, quietLog }));
   return app;
+}
+
+/** Around every route: foreign pages are turned away or let read, and every answer gets the headers that all have. */
+function guardOrigins(app: Hono<BuyerEnv>, { crossOrigin, settings }: BuyerAppDependencies): void {
+  app.use(async (context, next) => {
+    const { headers } = context.req.raw;
+    const request = { method: context.req.method, header: (name: string) => headers.get(name) };
+    const preflight = crossOrigin.preflight(request);
+    if (preflight !== null) context.res = preflight;
+    else if (crossOrigin.isForeign(request)) context.res = problemResponse("cross_site");
+    else await next();
+    secureHeaders(context.res.headers, { isHttps: settings.publicUrl().startsWith("https:") });
+    if (crossOrigin.isClosed) return;
+    // What a cache keeps for one origin is not what another one may read.
+    context.res.headers.append("vary", "origin");
+    const readable = crossOrigin.headersFor(headers.get("origin")) ?? {};
+    for (const [name, value] of Object.entries(readable)) context.res.headers.set(name, value);
+  });
 }
 
 function createHandlers(dependencies: BuyerAppDependencies): Record<BuyerRouteName, BuyerHandler> {

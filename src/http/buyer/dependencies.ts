@@ -20,6 +20,7 @@ import type { OrderStore } from "../../ports/order-store.ts";
 import type { Random } from "../../ports/random.ts";
 import type { Log } from "../../ports/telemetry.ts";
 import type { EventHub } from "../../push/hub.ts";
+import type { CrossOriginPolicy } from "../cross-origin.ts";
 import type { Pages } from "../pages.ts";
 
 /** The node's own copy of the sales; never asks the store. */
@@ -68,6 +69,8 @@ export interface BuyerAppDependencies {
   readonly readThrottle: RouteThrottle;
   readonly readiness: Readiness;
   readonly pages: Pages;
+  /** Which other sites' pages may use the API. */
+  readonly crossOrigin: CrossOriginPolicy;
   /** Null where the shop's own login is not configured. */
   readonly shopLogin: ShopLoginVerifier | null;
   readonly settings: BuyerAppSettings;
