@@ -73,7 +73,7 @@ export async function openProcessParts(config: Config): Promise<ProcessParts> {
     await feed.start(database.general);
     const counters = createFunnelCounters();
     const catalogue = new Catalogue({ saleStore: stores.sales, feed, clock, random, log });
-    const keys = deriveKeys(config.secret);
+    const keys = deriveKeys(config.secret, config.secretPrevious);
     const edge = await createEdgeSide({ config, keys, database: database.general, clock, random, log });
     const redis = await createRedisSide({
       config,

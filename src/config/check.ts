@@ -25,6 +25,14 @@ export function checkTogether(values: SettingValues): readonly string[] {
   if (values.secret !== null && values.secret === values.adminToken) {
     problems.push("ADMIN_TOKEN is the same as SECRET; accepted: two different secrets, since operators see the token.");
   }
+  if (values.secretPrevious !== null && values.secretPrevious === values.secret) {
+    problems.push("SECRET_PREVIOUS is the same as SECRET; accepted: the secret from before, or not set.");
+  }
+  if (values.challengeBits > values.challengeBitsMax) {
+    problems.push(
+      `CHALLENGE_BITS is ${values.challengeBits}, more than CHALLENGE_BITS_MAX; accepted: at most ${values.challengeBitsMax}.`,
+    );
+  }
   if (values.port === values.adminPort && values.port !== 0) {
     problems.push(`ADMIN_PORT is ${values.adminPort}, the same as PORT; accepted: two different ports.`);
   }

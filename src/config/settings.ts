@@ -49,6 +49,10 @@ export const SETTINGS = {
     bytesMin: 32,
     text: "Root of every key. Equal on all nodes; changing it ends all sessions. Made in solo mode; required otherwise.",
   }),
+  SECRET_PREVIOUS: secret({
+    bytesMin: 32,
+    text: "What SECRET was before, while it is being changed: sessions, passes and receipts it signed stay good. See docs/operating/operators.md.",
+  }),
   DATA_DIR: pattern(/^[^\0]{1,1024}$/, "a path", {
     byDefault: ".doorbuster",
     text: "Solo mode: the folder of the embedded database and the secrets. One process at a time.",

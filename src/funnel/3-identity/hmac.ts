@@ -44,10 +44,13 @@ export class HmacKey {
   readonly #inner = Buffer.alloc(BLOCK_BYTES);
   readonly #outer = Buffer.alloc(BLOCK_BYTES);
   readonly #key: Uint8Array;
+  readonly #previous: HmacKey | null;
 
-  constructor(key: Uint8Array) {
+  /** `previous`: a key whose codes are accepted as well, and never made any more. */
+  constructor(key: Uint8Array, previous: HmacKey | null = null) {
     if (key.byteLength > BLOCK_BYTES) throw new RangeError("A key longer than a block must be hashed first.");
     this.#key = key;
+    this.#previous = previous;
     for (let index = 0; index < BLOCK_BYTES; index += 1) {
       this.#inner[index] = (key[index] ?? 0) ^ INNER_PAD;
       this.#outer[index] = (key[index] ?? 0) ^ OUTER_PAD;
@@ -73,7 +76,8 @@ export class HmacKey {
 
   /** Whether the code belongs to the message; takes the same time wherever it differs. */
   verify(message: string, mac: string): boolean {
-    return isSameMac(this.#digest(message, "base64url"), mac);
+    if (isSameMac(this.#digest(message, "base64url"), mac)) return true;
+    return this.#previous?.verify(message, mac) ?? false;
   }
 }
 
