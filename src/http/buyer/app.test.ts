@@ -83,9 +83,9 @@ describe("routes and roles", () => {
     expect(response.status).toBeLessThan(300);
   });
 
-  test("an attempt that reaches the app instead of the funnel is asked to come again", async () => {
-    const response = await makeBuyerApp().fetch("/v1/sales/a/items/b/reservations", { method: "POST" });
-    expect(await reasonOf(response)).toBe("busy");
+  test("an attempt whose path is spelled in another way than the funnel knows leads nowhere", async () => {
+    const response = await makeBuyerApp().fetch("/v1/s%61les/a/items/b/reservations", { method: "POST" });
+    expect(await reasonOf(response)).toBe("not_found");
   });
 });
 
@@ -150,7 +150,7 @@ describe("when something breaks", () => {
       app.world.failure = new Fault(code, { internal: "password=hunter2" });
       const response = await read(app);
       expect(response.status).toBe(503);
-      expect(response.headers.get("retry-after")).toBe("1");
+      expect(response.headers.get("retry-after")).toMatch(/^[12]$/);
       const text = await response.text();
       expect(JSON.parse(text).reason).toBe("unavailable");
       expect(text).not.toContain("hunter2");

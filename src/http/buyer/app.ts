@@ -63,8 +63,8 @@ function createHandlers(dependencies: BuyerAppDependencies): Record<BuyerRouteNa
     ...createReservationHandlers(dependencies),
     ...createWebhookHandlers(dependencies),
     ...createEventHandlers(dependencies),
-    // Only a listener without a funnel lets an attempt come here.
-    reserve: () => refuse({ reason: "busy" }),
+    // The funnel has what is spelled as the contract says; another spelling of it is no second door.
+    reserve: () => problemResponse("not_found"),
     readContract: () => new Response(contract, { headers: CONTRACT_HEADERS }),
     readHealth: () => Response.json({ status: "ok" }),
     readReadiness() {

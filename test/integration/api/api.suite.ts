@@ -10,6 +10,7 @@ import { describeEvents, watchHeartbeat } from "./events.suite.ts";
 import { describeIdempotency } from "./idempotency.suite.ts";
 import { describeIdentity } from "./identity.suite.ts";
 import { describeOperator } from "./operator.suite.ts";
+import { describePaths } from "./paths.suite.ts";
 import { describePayments } from "./payments.suite.ts";
 import { describeRefusals } from "./refusals.suite.ts";
 import { describeReservations } from "./reservations.suite.ts";
@@ -55,9 +56,11 @@ export function describeApi(target: Target): void {
     }, START_WITHIN_MS);
     afterAll(async () => await deployment?.stop(), START_WITHIN_MS);
 
-    describeThrottle(() => {
+    const get = (): Deployment => {
       if (deployment === undefined) throw new Error("the deployment did not start; see the first failure");
       return deployment;
-    });
+    };
+    describeThrottle(get);
+    describe("paths", () => describePaths(get));
   });
 }
