@@ -3,8 +3,9 @@
  *
  * A batch may hold one attempt per buyer (and so per rid), therefore at most one attempt of a buyer is ready; his others
  * are parked behind it. The identical attempt is not queued twice: it joins the one that is already there, also while
- * that is in flight; but a refusal that was decided before somebody joined is not his, and he is asked for anew. All
- * steps take constant time, so one buyer with thousands of attempts slows nobody down.
+ * that is in flight; but a refusal that was decided before somebody joined is not his, and he is asked for anew. No step
+ * takes longer for one buyer's thousands of attempts. Whether the oldest or the newest go first is the batcher's choice;
+ * a buyer's own attempts keep their order either way.
  */
 import type { Attempt, AttemptOutcome } from "../ports/ledger.ts";
 
@@ -24,10 +25,16 @@ export interface PendingAttempt {
   readonly callers: Caller[];
 }
 
+/** Which attempts {@link AttemptQueue.take} takes. */
+export interface TakeBounds {
+  readonly attemptsMax: number;
+  readonly notBeforeMs: number;
+  readonly newestFirst: boolean;
+}
+
 /** See the head of this file. Bounded by its owner, who looks at {@link pendingCount}. */
 export class AttemptQueue {
   #ready: PendingAttempt[] = [];
-  #readyStart = 0;
   readonly #readyBuyers = new Set<string>();
   readonly #parked = new Map<string, PendingAttempt[]>();
   readonly #byRid = new Map<string, PendingAttempt>();
@@ -46,12 +53,12 @@ export class AttemptQueue {
 
   /** Attempts that could be sent now. */
   get readyCount(): number {
-    return this.#ready.length - this.#readyStart;
+    return this.#ready.length;
   }
 
   /** When the first of the ready ones arrived; only with {@link readyCount} above zero. */
   get oldestReadyAtMs(): number {
-    return this.#ready[this.#readyStart]?.arrivedAtMs ?? Number.POSITIVE_INFINITY;
+    return this.#ready[0]?.arrivedAtMs ?? Number.POSITIVE_INFINITY;
   }
 
   /** Queues an attempt, or joins the identical one. */
@@ -74,22 +81,28 @@ export class AttemptQueue {
     else this.#makeReady(pending);
   }
 
-  /** Takes the next attempts, oldest first; those that arrived before `notBeforeMs` come back as expired. */
-  take(bounds: { attemptsMax: number; notBeforeMs: number }): { batch: PendingAttempt[]; expired: PendingAttempt[] } {
+  /**
+   * Takes the next attempts, in order of arrival: the oldest ones, or with `newestFirst` the newest. Those that arrived
+   * before `notBeforeMs` come back as expired.
+   */
+  take(bounds: TakeBounds): { batch: PendingAttempt[]; expired: PendingAttempt[] } {
+    const expired = this.#takeExpired(bounds.notBeforeMs);
+    const count = Math.min(bounds.attemptsMax, this.#ready.length);
+    const start = bounds.newestFirst ? this.#ready.length - count : 0;
     const batch: PendingAttempt[] = [];
-    const expired: PendingAttempt[] = [];
-    const end = this.#ready.length;
-    while (this.#readyStart < end && batch.length < bounds.attemptsMax) {
-      const pending = this.#ready[this.#readyStart];
-      if (pending === undefined) break;
-      this.#readyStart += 1;
+    for (const pending of this.#ready.splice(start, count)) {
+      // One that was parked for long may stand behind younger ones.
       (pending.arrivedAtMs < bounds.notBeforeMs ? expired : batch).push(pending);
-      // The buyer's next one goes behind `end`: into a later batch.
-      this.#unpark(pending.attempt.buyerId);
     }
-    this.#ready = this.#ready.slice(this.#readyStart);
-    this.#readyStart = 0;
+    // Each buyer's next one is ready only now: it goes into a later batch.
+    for (const pending of expired) this.#unpark(pending.attempt.buyerId);
+    for (const pending of batch) this.#unpark(pending.attempt.buyerId);
     return { batch, expired };
+  }
+
+  #takeExpired(notBeforeMs: number): PendingAttempt[] {
+    const firstInTime = this.#ready.findIndex((pending) => pending.arrivedAtMs >= notBeforeMs);
+    return this.#ready.splice(0, firstInTime === -1 ? this.#ready.length : firstInTime);
   }
 
   /**

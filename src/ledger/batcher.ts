@@ -5,13 +5,19 @@
  * that is not known is never guessed. A flush without an answer is sent again with the same rids; when that does not
  * help either, its attempts end as LEDGER_UNAVAILABLE and nothing is compensated, because the ledger may have them. A
  * refusal is one only when no earlier call for the attempt is still open: that call might accept it afterwards. An
- * attempt that ends as LEDGER_OVERLOADED was never sent. Fairness is arrival order; stock and limits are the ledger's.
+ * attempt that ends as LEDGER_OVERLOADED was never sent. Stock and limits are the ledger's.
+ *
+ * Fairness is arrival order, as long as the queue moves. When its oldest attempt has waited too long (the ledger stalled),
+ * the newest go first: serving everybody in order would answer everybody too late, and the newest are still there. Who
+ * waits longer than the deadline is told so, whether or not a flight is free to notice. Retries have a budget: while the
+ * ledger answers nobody, sending everything three times would keep it down.
  *
  *   submit → ready ──take ≤ 256──► flight ──answer──► settled
  *      └──► parked (same buyer) ──┘   └─ no answer: same rids again, ≤ 2 times ─► LEDGER_UNAVAILABLE
  */
 import { Fault, isFault } from "../domain/faults.ts";
 import type { SaleId } from "../domain/ids.ts";
+import { RetryBudget } from "../domain/retry-budget.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Attempt, AttemptOutcome, BatchOutcome, Ledger } from "../ports/ledger.ts";
 import type { Random } from "../ports/random.ts";
@@ -27,6 +33,8 @@ export const GATHER_MS = 1;
 export const PENDING_MAX = 16_384;
 /** An attempt that waited longer than this for its flush is not sent any more. */
 export const QUEUE_WAIT_MS_MAX = 3_000;
+/** A queue whose oldest attempt has waited longer than this is behind: the newest go first until it has caught up. */
+export const BEHIND_MS = 300;
 /** One call of the ledger without an answer after this counts as unknown. */
 export const CALL_DEADLINE_MS = 2_000;
 /** Calls for the same rids: the first, and two more. */
@@ -37,6 +45,9 @@ export const FLIGHT_MS_MAX = 4_000;
 export const CALLS_OPEN_MAX = 8;
 /** Units that are waited for although the ledger stalls and nothing is certain: somebody must find out that it is back. */
 export const STALLED_UNITS_MIN = 8;
+
+/** Retries of calls without an answer: one in ten, one more a second, and some for a short failure under load. */
+export const RETRY_BUDGET = { perTry: 0.1, perS: 1, savedMax: 20 };
 
 const RETRY_DELAY_MS = 50;
 
@@ -55,6 +66,8 @@ export interface FlushReport {
   readonly askedAtMs: number;
   /** From the arrival of the oldest attempt until now. */
   readonly latencyMs: number;
+  /** How long the oldest attempt that is still in the queue has waited; 0 when there is none. */
+  readonly oldestWaitingMs: number;
 }
 
 export interface BatcherParts {
@@ -75,9 +88,11 @@ export interface BatcherParts {
 export class Batcher {
   readonly #parts: BatcherParts;
   readonly #queue = new AttemptQueue();
+  readonly #retries = new RetryBudget(RETRY_BUDGET);
   #flightCount = 0;
   #callCount = 0;
   #cancelGather: (() => void) | null = null;
+  #cancelDeadline: (() => void) | null = null;
 
   constructor(parts: BatcherParts) {
     this.#parts = parts;
@@ -110,7 +125,11 @@ export class Batcher {
 
   /** Flushes at once when a batch is full or has waited long enough, else when the gathering time is over. */
   #schedule(): void {
-    if (this.#flightCount >= FLIGHTS_MAX || this.#queue.readyCount === 0) return;
+    if (this.#queue.readyCount === 0) return;
+    if (this.#flightCount >= FLIGHTS_MAX) {
+      this.#watchDeadline();
+      return;
+    }
     const waitedMs = this.#parts.clock.monotonicMs() - this.#queue.oldestReadyAtMs;
     if (this.#queue.readyCount >= BATCH_ATTEMPTS_MAX || waitedMs >= GATHER_MS) {
       this.#flush();
@@ -122,14 +141,25 @@ export class Batcher {
     });
   }
 
+  /** While no flight is free, somebody has to tell those whose time is over. */
+  #watchDeadline(): void {
+    if (this.#cancelDeadline !== null) return;
+    const { clock } = this.#parts;
+    const inMs = this.#queue.oldestReadyAtMs + QUEUE_WAIT_MS_MAX - clock.monotonicMs();
+    this.#cancelDeadline = clock.setTimer(Math.max(GATHER_MS, inMs + GATHER_MS), () => {
+      this.#cancelDeadline = null;
+      this.#take({ attemptsMax: 0, newestFirst: false });
+      this.#schedule();
+    });
+  }
+
   #flush(): void {
     this.#cancelGather?.();
     this.#cancelGather = null;
-    const notBeforeMs = this.#parts.clock.monotonicMs() - QUEUE_WAIT_MS_MAX;
-    const { batch, expired } = this.#queue.take({ attemptsMax: BATCH_ATTEMPTS_MAX, notBeforeMs });
-    for (const pending of expired) {
-      this.#queue.fail(pending, new Fault("LEDGER_OVERLOADED", { internal: "waited too long for a flush" }));
-    }
+    this.#cancelDeadline?.();
+    this.#cancelDeadline = null;
+    const waitedMs = this.#parts.clock.monotonicMs() - this.#queue.oldestReadyAtMs;
+    const batch = this.#take({ attemptsMax: BATCH_ATTEMPTS_MAX, newestFirst: waitedMs > BEHIND_MS });
     if (batch.length === 0) {
       this.#schedule();
       return;
@@ -142,12 +172,23 @@ export class Batcher {
     this.#schedule();
   }
 
+  /** The next batch. Those whose time is over are told on the way. */
+  #take(which: { readonly attemptsMax: number; readonly newestFirst: boolean }): PendingAttempt[] {
+    const notBeforeMs = this.#parts.clock.monotonicMs() - QUEUE_WAIT_MS_MAX;
+    const { batch, expired } = this.#queue.take({ ...which, notBeforeMs });
+    for (const pending of expired) {
+      this.#queue.fail(pending, new Fault("LEDGER_OVERLOADED", { internal: "waited too long for a flush" }));
+    }
+    return batch;
+  }
+
   /** Takes a batch to its end: every attempt of it is settled or failed when this resolves. Never rejects. */
   async #fly(batch: readonly PendingAttempt[]): Promise<void> {
     const endsAtMs = this.#parts.clock.monotonicMs() + FLIGHT_MS_MAX;
     const flight: Flight = { openCalls: 0 };
     let waiting = batch;
     let failure: unknown = null;
+    this.#retries.earn();
     for (let tries = 1; tries <= TRIES_MAX; tries += 1) {
       const askedAtMs = this.#parts.clock.monotonicMs();
       if (tries > 1 && askedAtMs >= endsAtMs) break;
@@ -161,6 +202,7 @@ export class Batcher {
         failure = error;
       }
       if (!isFault(failure) || !failure.retryable) break;
+      if (tries < TRIES_MAX && !this.#maySendAgain(failure)) break;
       if (tries < TRIES_MAX) await this.#prepareNextTry(failure);
     }
     await this.#abandon(waiting, failure);
@@ -190,6 +232,11 @@ export class Batcher {
           this.#callCount -= 1;
         });
     });
+  }
+
+  /** A fenced call cost the ledger nothing and is answered at once by the next one: no budget is needed for it. */
+  #maySendAgain(fault: Fault): boolean {
+    return fault.code === "LEDGER_FENCED" || this.#retries.spend(this.#parts.clock.monotonicMs());
   }
 
   /** Fenced: nothing happened, the epoch is read again. Otherwise: a short, spread wait. */
@@ -251,6 +298,7 @@ export class Batcher {
     const nowMs = this.#parts.clock.monotonicMs();
     const oldestAtMs = batch.reduce((oldest, pending) => Math.min(oldest, pending.arrivedAtMs), nowMs);
     const attempts = batch.map((pending) => pending.attempt);
-    this.#parts.onFlush({ attempts, answer, askedAtMs, latencyMs: nowMs - oldestAtMs });
+    const oldestWaitingMs = this.#queue.readyCount === 0 ? 0 : nowMs - this.#queue.oldestReadyAtMs;
+    this.#parts.onFlush({ attempts, answer, askedAtMs, latencyMs: nowMs - oldestAtMs, oldestWaitingMs });
   }
 }

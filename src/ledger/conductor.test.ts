@@ -1,9 +1,11 @@
 import { expect, test } from "bun:test";
 import { attemptOf, BucketWorld, type BucketWorldOptions, ITEM_ID, wordsOf } from "../../test/support/bucket-world.ts";
+import type { SaleId } from "../domain/ids.ts";
 import { CommitWorker } from "../orders/commit-worker.ts";
 import { ROLLED_BACK } from "../orders/stream-recovery.ts";
 import type { Books } from "../ports/books.ts";
 import type { BucketStore } from "../ports/bucket-store.ts";
+import type { SaleDirectory } from "../ports/sale-directory.ts";
 import { AWAY_MS_MAX, Conductor, FLIPS_MAX } from "./conductor.ts";
 import { REMOVE_AFTER_MS } from "./mode-changes.ts";
 import { Relay } from "./relay.ts";
@@ -30,8 +32,9 @@ class Stage {
     return new CommitWorker({ store, books, commits: feed, sales, consumerId: "w", clock, random, log });
   }
 
-  newConductor(over: { store?: BucketStore; books?: Books } = {}): Conductor {
-    const { sales, clock, random, log } = this.world;
+  newConductor(over: { store?: BucketStore; books?: Books; sales?: SaleDirectory } = {}): Conductor {
+    const { clock, random, log } = this.world;
+    const sales = over.sales ?? this.world.sales;
     const store = over.store ?? this.world.store;
     const books = over.books ?? this.world.books;
     const stage = this;
@@ -117,6 +120,32 @@ test("a new sale is in redis mode within a second, and its gate opens only when 
   expect([stage.state.mode, stage.state.epoch, stage.audit().isOpen]).toEqual(["redis", 2, true]);
   expect(stage.stock.granted).toBe(7);
   expect(await stage.reserve("x")).toEqual(["queued"]);
+});
+
+test("however many sales there are, the last of them gets its turn", async () => {
+  const stage = new Stage();
+  const { sales, books, sale } = stage.world;
+  const others = Array.from({ length: 100 }, (_, index) => ({ ...sale, id: `other-${index}` as SaleId }));
+  const directory = new Proxy(sales, {
+    get: (of, name) => (name === "listSales" ? () => [...others, ...sales.listSales()] : Reflect.get(of, name, of)),
+  });
+  const crowded = new Proxy(books, {
+    get: (of, name) => {
+      if (name !== "readLedgerStates") {
+        const member = Reflect.get(of, name, of) as unknown;
+        return typeof member === "function" ? member.bind(of) : member;
+      }
+      return async (saleIds: readonly SaleId[]) => {
+        const [own] = await books.readLedgerStates([sale.id]);
+        return own === undefined
+          ? []
+          : saleIds.map((saleId) => ({ ...own, saleId, epoch: saleId === sale.id ? own.epoch : 9, flips: 3 }));
+      };
+    },
+  });
+  stage.conductor = stage.newConductor({ sales: directory, books: crowded });
+  await stage.pass(3_000);
+  expect(stage.state.mode).toBe("redis");
 });
 
 test("whoever does not lead does nothing", async () => {

@@ -48,6 +48,13 @@ const REMIND_AFTER_MS = 10_000;
 /** How often the reason why a sale stays in postgres mode may change. */
 const EXPLAIN_INTERVAL_MS = 5_000;
 
+/** A sale to be conducted, as it was found last. */
+interface Turn {
+  readonly sale: Sale;
+  readonly state: LedgerState;
+  readonly view: RedisView;
+}
+
 export interface ConductorParts {
   readonly store: BucketStore;
   readonly books: Books;
@@ -71,6 +78,8 @@ export class Conductor {
   readonly #marks: CommittedMarks;
   readonly #changes: ModeChanges;
   readonly #busy = new Map<SaleId, Promise<void>>();
+  /** Sales whose turn has not come, first come first served: however many there are, each of them is conducted. */
+  readonly #queue = new Map<SaleId, Turn>();
   readonly #checkedAtMs = new Map<SaleId, number>();
   readonly #remindedAtMs = new Map<SaleId, number>();
   #cancelTimer: (() => void) | null = null;
@@ -100,13 +109,14 @@ export class Conductor {
     this.#cancelTimer?.();
     this.#changes.stop();
     await this.#passing;
+    this.#queue.clear();
     await Promise.all(this.#busy.values());
   }
 
   /** One pass over all sales, to its end. Throws what the books throw when they cannot be read. */
   async runOnce(): Promise<void> {
     await this.#pass();
-    await Promise.all(this.#busy.values());
+    while (this.#busy.size > 0) await Promise.all(this.#busy.values());
   }
 
   #schedule(): void {
@@ -134,11 +144,25 @@ export class Conductor {
     if (idle.length === 0) return;
     const view = await this.#watch.look();
     const states = await books.readLedgerStates(idle.map((sale) => sale.id));
+    const byId = new Map(idle.map((sale) => [sale.id, sale]));
     for (const state of states) {
-      const sale = idle.find((candidate) => candidate.id === state.saleId);
-      if (sale === undefined || this.#busy.has(sale.id) || this.#busy.size >= SALES_AT_ONCE_MAX) continue;
-      const work = this.#conductQuietly(inState(sale, state), state, view).finally(() => this.#busy.delete(sale.id));
-      this.#busy.set(sale.id, work);
+      const sale = byId.get(state.saleId);
+      // Who waits already keeps his place, with what is known now.
+      if (sale !== undefined) this.#queue.set(sale.id, { sale: inState(sale, state), state, view });
+    }
+    this.#startNext();
+  }
+
+  #startNext(): void {
+    for (const [saleId, { sale, state, view }] of this.#queue) {
+      if (this.#busy.size >= SALES_AT_ONCE_MAX) return;
+      this.#queue.delete(saleId);
+      if (this.#busy.has(saleId) || !this.#parts.leadership.isHeld) continue;
+      const work = this.#conductQuietly(sale, state, view).finally(() => {
+        this.#busy.delete(saleId);
+        this.#startNext();
+      });
+      this.#busy.set(saleId, work);
     }
   }
 

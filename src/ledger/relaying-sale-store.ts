@@ -67,14 +67,6 @@ export class RelayingSaleStore implements SaleStore {
     return this.#store.listSales(request);
   }
 
-  replaceAllowlist(...args: Parameters<SaleStore["replaceAllowlist"]>): Promise<number | null> {
-    return this.#store.replaceAllowlist(...args);
-  }
-
-  readAllowlist(saleId: SaleId): Promise<readonly string[]> {
-    return this.#store.readAllowlist(saleId);
-  }
-
   createBan(ban: Omit<Ban, "createdAt">): Promise<Ban> {
     return this.#store.createBan(ban);
   }
