@@ -103,6 +103,16 @@ class Stage {
   }
 }
 
+/** The object with some of its methods replaced. */
+function bound<Whole extends object>(whole: Whole, over: Partial<Whole>): Whole {
+  return new Proxy(whole, {
+    get: (of, name) => {
+      const member: unknown = Reflect.get(name in over ? over : of, name, of);
+      return typeof member === "function" ? member.bind(of) : member;
+    },
+  });
+}
+
 async function inRedis(options: BucketWorldOptions = {}): Promise<Stage> {
   const stage = new Stage(options);
   await stage.pass(1_000);
@@ -126,21 +136,16 @@ test("however many sales there are, the last of them gets its turn", async () =>
   const stage = new Stage();
   const { sales, books, sale } = stage.world;
   const others = Array.from({ length: 100 }, (_, index) => ({ ...sale, id: `other-${index}` as SaleId }));
-  const directory = new Proxy(sales, {
-    get: (of, name) => (name === "listSales" ? () => [...others, ...sales.listSales()] : Reflect.get(of, name, of)),
-  });
-  const crowded = new Proxy(books, {
-    get: (of, name) => {
-      if (name !== "readLedgerStates") {
-        const member = Reflect.get(of, name, of) as unknown;
-        return typeof member === "function" ? member.bind(of) : member;
-      }
-      return async (saleIds: readonly SaleId[]) => {
-        const [own] = await books.readLedgerStates([sale.id]);
-        return own === undefined
-          ? []
-          : saleIds.map((saleId) => ({ ...own, saleId, epoch: saleId === sale.id ? own.epoch : 9, flips: 3 }));
-      };
+  const directory: SaleDirectory = {
+    findSale: (saleId) => sales.findSale(saleId),
+    listSales: () => [...others, ...sales.listSales()],
+    onRefresh: (listener) => sales.onRefresh(listener),
+    refresh: () => sales.refresh(),
+  };
+  const crowded = bound(books, {
+    readLedgerStates: async () => {
+      const states = await books.readLedgerStates([sale.id]);
+      return states.flatMap((own) => [...others.map(({ id }) => ({ ...own, saleId: id, epoch: 9, flips: 3 })), own]);
     },
   });
   stage.conductor = stage.newConductor({ sales: directory, books: crowded });
