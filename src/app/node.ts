@@ -8,6 +8,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../config/load.ts";
 import type { Listener, ListenOptions } from "../http/listen/listener.ts";
+import { ALLOWLIST_BYTES_MAX } from "../http/operator/allowlist-upload.ts";
 import { createOutboxTrimmer } from "../orders/outbox-trimmer.ts";
 import { type BuyerSide, createBuyerSide, readPages } from "./buyer-side.ts";
 import { createOperatorSide, type OperatorSide } from "./operator-side.ts";
@@ -28,8 +29,6 @@ export interface RunningNode {
 
 /** The buyer API's bodies are small; a provider's notification may not be. The hot route demands less. */
 const BUYER_REQUEST_BYTES_MAX = 64 * 1024;
-/** An allowlist of a hundred thousand accounts. */
-const OPERATOR_REQUEST_BYTES_MAX = 16 * 1024 * 1024;
 /** How often a node that goes down looks whether its attempts have their answers. */
 const FINISH_LOOK_INTERVAL_MS = 20;
 
@@ -131,7 +130,7 @@ class Node implements RunningNode {
       reusePort: false,
       funnel: null,
       app: operators.app,
-      requestBytesMax: OPERATOR_REQUEST_BYTES_MAX,
+      requestBytesMax: ALLOWLIST_BYTES_MAX,
       clock: this.#parts.clock,
     });
     if (this.#has("admin")) {

@@ -56,6 +56,7 @@ export function createOperatorSide(
     adminToken: config.adminToken,
     saleStore: parts.sales,
     orderStore: stores.orders,
+    allowlists: stores.allowlists,
     ledger: shownStock,
     ledgerView,
     statsStore: stores.stats,

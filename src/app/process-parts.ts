@@ -72,7 +72,8 @@ export async function openProcessParts(config: Config): Promise<ProcessParts> {
     const feed = new PostgresChangeFeed();
     await feed.start(database.general);
     const counters = createFunnelCounters();
-    const catalogue = new Catalogue({ saleStore: stores.sales, feed, clock, random, log });
+    const { sales, allowlists } = stores;
+    const catalogue = new Catalogue({ saleStore: sales, allowlists, feed, clock, random, log });
     const keys = deriveKeys(config.secret, config.secretPrevious);
     const edge = await createEdgeSide({ config, keys, database: database.general, clock, random, log });
     const redis = await createRedisSide({

@@ -8,6 +8,7 @@ import { prepareSandbox } from "../adapters/payment-sandbox/prepare.ts";
 import { openPgliteDatabase } from "../adapters/pglite/pglite-database.ts";
 import { createPostgresDatabase } from "../adapters/postgres/database.ts";
 import { migrate, pendingMigrations, readMigrations } from "../adapters/postgres/migrate.ts";
+import { PostgresAllowlistStore } from "../adapters/postgres/postgres-allowlist-store.ts";
 import { createPostgresAuditStore } from "../adapters/postgres/postgres-audit-store.ts";
 import { PostgresEventLog } from "../adapters/postgres/postgres-event-log.ts";
 import { PostgresLedger } from "../adapters/postgres/postgres-ledger.ts";
@@ -15,6 +16,7 @@ import { PostgresOrderStore } from "../adapters/postgres/postgres-order-store.ts
 import { PostgresSaleStore } from "../adapters/postgres/postgres-sale-store.ts";
 import { createPostgresStatsStore } from "../adapters/postgres/postgres-stats-store.ts";
 import type { Settings } from "../config/load.ts";
+import type { AllowlistStore } from "../ports/allowlist-store.ts";
 import type { AuditStore } from "../ports/audit-store.ts";
 import type { Database } from "../ports/database.ts";
 import type { EventLog } from "../ports/event-log.ts";
@@ -43,6 +45,7 @@ export interface OpenDatabase {
 export interface Stores {
   readonly postgres: PostgresLedger;
   readonly sales: SaleStore;
+  readonly allowlists: AllowlistStore;
   readonly orders: OrderStore;
   readonly events: EventLog;
   readonly stats: StatsStore;
@@ -99,6 +102,7 @@ export function createStores(database: OpenDatabase): Stores {
   return {
     postgres: new PostgresLedger(database.ledger),
     sales: new PostgresSaleStore(database.general),
+    allowlists: new PostgresAllowlistStore(database.general),
     orders: new PostgresOrderStore(database.general),
     events: new PostgresEventLog(database.general),
     stats: createPostgresStatsStore(database.general),

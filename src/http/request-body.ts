@@ -21,7 +21,7 @@ export type RequestBody =
       readonly detail: string;
     };
 
-function tooLarge(bytesMax: number): RequestBody {
+function tooLarge(bytesMax: number): RequestBody & { kind: "refused" } {
   return { kind: "refused", reason: "payload_too_large", detail: `The body may have at most ${bytesMax} bytes.` };
 }
 
@@ -61,6 +61,51 @@ export async function readRequestBody(
   } catch (error) {
     const name = error instanceof Error ? error.name : "unknown";
     return { ...CUT_OFF, detail: `${CUT_OFF.detail} (${name})` };
+  } finally {
+    cancelTimer();
+  }
+}
+
+/**
+ * Hands a body over piece by piece, as fast as it is taken: for what is too long to be held. Each piece must arrive in time;
+ * `take` may wait, and ends the reading by answering false. Null when the body was read to its end or to where it was ended.
+ */
+export async function streamRequestBody(
+  request: Request,
+  options: { clock: Clock; bytesMax: number; take: (piece: Uint8Array) => Promise<boolean> },
+): Promise<(RequestBody & { kind: "refused" }) | null> {
+  const { clock, bytesMax, take } = options;
+  const announced = request.headers.get("content-length");
+  if (announced !== null && Number(announced) > bytesMax) return tooLarge(bytesMax);
+  if (request.body === null) return null;
+  const reader: ByteReader = request.body.getReader();
+  for (let lengthBytes = 0; ; ) {
+    const piece = await readPiece(reader, clock);
+    if (piece === "cut_off") return CUT_OFF;
+    if (piece === null) return null;
+    lengthBytes += piece.length;
+    const isTooLong = lengthBytes > bytesMax;
+    if (isTooLong || !(await take(piece))) {
+      abandon(reader);
+      return isTooLong ? tooLarge(bytesMax) : null;
+    }
+  }
+}
+
+/** The next bytes; null at the end. */
+async function readPiece(reader: ByteReader, clock: Clock): Promise<Uint8Array | null | "cut_off"> {
+  let isLate = false;
+  const cancelTimer = clock.setTimer(BODY_READ_MS_MAX, () => {
+    isLate = true;
+    abandon(reader);
+  });
+  try {
+    const { done, value } = await reader.read();
+    if (isLate) return "cut_off";
+    return done ? null : (value ?? null);
+  } catch (error) {
+    if (error instanceof Error) return "cut_off";
+    throw error;
   } finally {
     cancelTimer();
   }

@@ -6,7 +6,7 @@
  * what is held and sold, opening moved after it passed) throws SALE_CONFLICT with `internal` naming the rule, and
  * changes nothing. Does not cache, does not check permissions, does not decide refusals.
  */
-import type { BuyerId, SaleId, Sku } from "../domain/ids.ts";
+import type { SaleId, Sku } from "../domain/ids.ts";
 import type { Money } from "../domain/money.ts";
 import type { ChallengeRule, Eligibility, Sale, SignatureRule } from "../domain/sale.ts";
 import type { Stock } from "./ledger.ts";
@@ -45,6 +45,7 @@ export interface SalePatch {
   readonly closesAt?: number | undefined;
   readonly holdMs?: number | undefined;
   readonly perBuyerMax?: number | undefined;
+  readonly challenge?: ChallengeRule | undefined;
   readonly signature?: SignatureRule | undefined;
   readonly eligibility?: Eligibility | undefined;
 }
@@ -81,10 +82,6 @@ export interface SaleStore {
    * promised the old one: after the first order, and in an opened sale that Redis decides about.
    */
   changePrice(request: { saleId: SaleId; sku: Sku; amount: number }): Promise<Sale | null>;
-
-  /** Replaces the allowlist in one transaction; answers how many buyers it holds. Null when there is no such sale. */
-  replaceAllowlist(saleId: SaleId, buyerIds: readonly BuyerId[]): Promise<number | null>;
-  readAllowlist(saleId: SaleId): Promise<readonly string[]>;
 
   createBan(ban: Omit<Ban, "createdAt">): Promise<Ban>;
   /** Bans in force, newest first. */

@@ -10,6 +10,7 @@ import { deriveKeys, signingKeyOf } from "../../src/funnel/3-identity/keys.ts";
 import { mintSessionToken } from "../../src/funnel/3-identity/session-token.ts";
 import { createFunnel, type Funnel, type FunnelDependencies } from "../../src/funnel/funnel.ts";
 import type { BodyFailure, HotAnswer, HotRequest } from "../../src/funnel/request.ts";
+import type { AllowlistEntry, PublishedAllowlist } from "../../src/ports/allowlist-store.ts";
 import type { ChangeFeed, ChangeHint } from "../../src/ports/change-feed.ts";
 import type { Ban } from "../../src/ports/sale-store.ts";
 import type { Decision } from "../../src/ports/telemetry.ts";
@@ -76,7 +77,10 @@ export class ManualFeed implements ChangeFeed {
 export class MemorySaleStore {
   sales: Sale[] = [];
   bans: Ban[] = [];
+  /** Lines: a buyer's id, or that and the name of a tier. */
   allowlist: string[] = [];
+  #listed: string[] | null = null;
+  #listId = 0;
   listCount = 0;
   fail: Error | null = null;
   gate: Promise<void> | null = null;
@@ -93,8 +97,21 @@ export class MemorySaleStore {
     return [...this.bans];
   }
 
-  async readAllowlist(): Promise<readonly string[]> {
-    return [...this.allowlist];
+  /** One list in one part; it is a new list whenever the array is another one. */
+  async findPublished(): Promise<PublishedAllowlist | null> {
+    if (this.#listed !== this.allowlist) {
+      this.#listed = this.allowlist;
+      this.#listId += 1;
+    }
+    return { listId: this.#listId, buyers: this.allowlist.length, parts: 1 };
+  }
+
+  async readPart({ listId }: { listId: number }): Promise<readonly AllowlistEntry[] | null> {
+    if (listId !== this.#listId) return null;
+    return this.allowlist.map((line) => {
+      const [buyerId = "", tier = null] = line.split(",");
+      return { buyerId: buyerId as BuyerId, tier };
+    });
   }
 
   /** Replaces the sale by a newer revision of itself. */
@@ -142,7 +159,8 @@ export class FunnelFixture {
     const { clock, random, ledger, feed, log, keys } = this;
     this.store.sales = [saleAt(clock.nowMs(), options.sale)];
     for (const { itemId } of this.store.sales[0]?.items ?? []) ledger.addItem(itemId, 10);
-    this.catalogue = new Catalogue({ saleStore: this.store, feed, clock, random: evenRandom(), log });
+    const stores = { saleStore: this.store, allowlists: this.store };
+    this.catalogue = new Catalogue({ ...stores, feed, clock, random: evenRandom(), log });
     this.funnel = createFunnel({
       ledger,
       catalogue: this.catalogue,

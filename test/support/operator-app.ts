@@ -27,6 +27,8 @@ export interface Staged {
   readonly orders: Order[];
   readonly bans: Map<string, Ban>;
   readonly allowlists: Map<string, readonly string[]>;
+  allowlistsBegun: number;
+  allowlistsDiscarded: number;
   totals: SaleTotals;
   /** How every sale's ledger stands. */
   standing: LedgerStanding | null;
@@ -41,7 +43,7 @@ export interface Staged {
 
 export interface RequestOptions {
   readonly json?: unknown;
-  readonly body?: string | Uint8Array<ArrayBuffer>;
+  readonly body?: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>;
   readonly headers?: Record<string, string>;
   readonly token?: string | null;
   readonly signal?: AbortSignal;
@@ -57,6 +59,8 @@ export function stageOperatorApp(): Staged {
     orders: [],
     bans: new Map(),
     allowlists: new Map(),
+    allowlistsBegun: 0,
+    allowlistsDiscarded: 0,
     totals: {
       saleId: "drop",
       decisions: {},
@@ -115,6 +119,7 @@ function dependenciesOf(state: Staged): OperatorDependencies {
     log,
     auditor: auditorOf(state),
     saleStore: saleStoreOf(state),
+    allowlists: allowlistsOf(state),
     orderStore: orderStoreOf(state),
     ledger: { readStock: async (itemIds) => itemIds.flatMap((id) => state.stock.get(id) ?? []) },
     statsStore: { publish: async () => undefined, read: async () => readTotals(state) },
@@ -138,6 +143,32 @@ function readTotals(state: Staged): SaleTotals {
 function guard<Value>(state: Staged, value: Value): Value {
   if (state.fault !== null) throw state.fault;
   return value;
+}
+
+/** Lists by number while they are written, by their sale once they are published: as lines. */
+function allowlistsOf(state: Staged): OperatorDependencies["allowlists"] {
+  const drafts = new Map<number, string[]>();
+  return {
+    begin: async (saleId) => {
+      if (!state.sales.has(saleId)) return null;
+      const listId = state.allowlistsBegun;
+      state.allowlistsBegun += 1;
+      drafts.set(listId, []);
+      return listId;
+    },
+    addPart: async ({ listId, entries }) => {
+      drafts.get(listId)?.push(...entries.map(({ buyerId, tier }) => (tier === null ? buyerId : `${buyerId},${tier}`)));
+    },
+    publish: async ({ saleId, listId }) => {
+      state.allowlists.set(saleId, drafts.get(listId) ?? []);
+      drafts.delete(listId);
+      return true;
+    },
+    discard: async (listId) => {
+      drafts.delete(listId);
+      state.allowlistsDiscarded += 1;
+    },
+  };
 }
 
 function saleStoreOf(state: Staged): OperatorDependencies["saleStore"] {
@@ -170,12 +201,6 @@ function saleStoreOf(state: Staged): OperatorDependencies["saleStore"] {
             items: sale.items.map((item) => (item.sku === sku ? { ...item, price: { ...item.price, amount } } : item)),
           }))
         : null,
-    replaceAllowlist: async (saleId, buyerIds) => {
-      if (!state.sales.has(saleId)) return null;
-      state.allowlists.set(saleId, buyerIds);
-      return buyerIds.length;
-    },
-    readAllowlist: async (saleId) => state.allowlists.get(saleId) ?? [],
     createBan: async (ban) => {
       const made = { ...ban, createdAt: state.clock.nowMs() };
       state.bans.set(ban.id, made);

@@ -5,8 +5,8 @@
  * cannot break together what neither could alone.
  */
 import { Fault } from "../../domain/faults.ts";
-import type { BuyerId, SaleId, Sku } from "../../domain/ids.ts";
-import type { Item, Sale } from "../../domain/sale.ts";
+import type { SaleId, Sku } from "../../domain/ids.ts";
+import { firstOpensAt, type Item, type Sale } from "../../domain/sale.ts";
 import type { Database, SqlConnection } from "../../ports/database.ts";
 import type { Stock } from "../../ports/ledger.ts";
 import type { Ban, NewSale, SaleCommand, SalePatch, SaleStore } from "../../ports/sale-store.ts";
@@ -25,8 +25,8 @@ const ANNOUNCE = { text: "SELECT announce('catalogue')" };
 
 const INSERT_SALE = {
   text: `INSERT INTO sale (id, name, description, image_url, opens_at, closes_at, hold_ms, per_buyer_max, challenge,
-           signature, eligibility, buckets)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, $12)`,
+           signature, eligibility, buckets, opens_to_all_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, $12, nullif($13::bigint, $5))`,
 };
 const INSERT_ITEM = {
   text: `WITH made AS (
@@ -36,8 +36,8 @@ const INSERT_ITEM = {
 };
 const UPDATE_SALE = {
   text: `UPDATE sale SET name = $2, description = $3, image_url = $4, opens_at = $5, closes_at = $6, hold_ms = $7,
-           per_buyer_max = $8, signature = $9, eligibility = $10::jsonb, phase = $11, closed_at = $12,
-           revision = revision + 1 WHERE id = $1`,
+           per_buyer_max = $8, signature = $9, eligibility = $10::jsonb, phase = $11, closed_at = $12, challenge = $13,
+           opens_to_all_at = nullif($14::bigint, $5), revision = revision + 1 WHERE id = $1`,
 };
 const RAISE_ITEM_LIMITS = { text: "UPDATE item SET per_buyer_max = $2 WHERE sale_id = $1 AND per_buyer_max = $3" };
 const ADJUST = { text: "SELECT adjust_stock($1, $2, $3, $4) AS item_id" };
@@ -62,7 +62,10 @@ interface SaleRow {
   readonly description: string | null;
   readonly image_url: string | null;
   readonly phase: Sale["phase"];
+  /** When the ledger lets the first buyers in. */
   readonly opens_at: number;
+  /** When everybody may buy; null = at the same instant. */
+  readonly opens_to_all_at: number | null;
   readonly closes_at: number;
   readonly closed_at: number | null;
   readonly hold_ms: number;
@@ -151,33 +154,6 @@ export class PostgresSaleStore implements SaleStore {
     return row?.verdict === "changed" ? this.findSale(saleId) : null;
   }
 
-  async replaceAllowlist(saleId: SaleId, buyerIds: readonly BuyerId[]): Promise<number | null> {
-    return this.#database.transaction(async (connection) => {
-      const found = await connection.query({ text: "SELECT id FROM sale WHERE id = $1 FOR UPDATE" }, [saleId]);
-      if (found.length === 0) return null;
-      await connection.query({ text: "DELETE FROM allowlist WHERE sale_id = $1" }, [saleId]);
-      const inserted = await connection.query<{ count: number }>(
-        {
-          text: `WITH made AS (INSERT INTO allowlist (sale_id, buyer_id)
-                   SELECT DISTINCT $1, b FROM unnest($2::text[]) b RETURNING 1)
-                 SELECT count(*) AS count FROM made`,
-        },
-        [saleId, buyerIds],
-      );
-      await connection.query({ text: "UPDATE sale SET revision = revision + 1 WHERE id = $1" }, [saleId]);
-      await connection.query(ANNOUNCE);
-      return inserted[0]?.count ?? 0;
-    });
-  }
-
-  async readAllowlist(saleId: SaleId): Promise<readonly string[]> {
-    const rows = await this.#database.query<{ buyer_id: string }>(
-      { name: "read_allowlist", text: "SELECT buyer_id FROM allowlist WHERE sale_id = $1" },
-      [saleId],
-    );
-    return rows.map((row) => row.buyer_id);
-  }
-
   async createBan(ban: Omit<Ban, "createdAt">): Promise<Ban> {
     return this.#database.transaction(async (connection) => {
       const values = [ban.id, ban.kind, ban.subject, ban.reason, ban.expiresAt];
@@ -223,7 +199,7 @@ async function insertSale(connection: SqlConnection, sale: NewSale): Promise<voi
     sale.name,
     sale.description,
     sale.imageUrl,
-    sale.opensAt,
+    firstOpensAt(sale),
     sale.closesAt,
     sale.holdMs,
     sale.perBuyerMax,
@@ -231,6 +207,7 @@ async function insertSale(connection: SqlConnection, sale: NewSale): Promise<voi
     sale.signature,
     JSON.stringify(sale.eligibility),
     sale.buckets,
+    sale.opensAt,
   ]);
   for (const [position, item] of sale.items.entries()) {
     await connection.query(INSERT_ITEM, [
@@ -252,7 +229,7 @@ async function updateSale(connection: SqlConnection, before: Sale, after: Sale):
     after.name,
     after.description,
     after.imageUrl,
-    after.opensAt,
+    firstOpensAt(after),
     after.closesAt,
     after.holdMs,
     after.perBuyerMax,
@@ -260,6 +237,8 @@ async function updateSale(connection: SqlConnection, before: Sale, after: Sale):
     JSON.stringify(after.eligibility),
     after.phase,
     after.closedAt,
+    after.challenge,
+    after.opensAt,
   ]);
   if (after.perBuyerMax !== before.perBuyerMax) {
     await connection.query(RAISE_ITEM_LIMITS, [after.id, after.perBuyerMax, before.perBuyerMax]);
@@ -269,8 +248,8 @@ async function updateSale(connection: SqlConnection, before: Sale, after: Sale):
 /** Refuses what buyers were already promised otherwise. */
 function checkPatch(sale: Sale, patch: SalePatch, nowMs: number): void {
   if (sale.phase === "closed" || nowMs >= sale.closesAt) throw conflict("the sale is over");
-  const opened = nowMs >= sale.opensAt;
-  if (opened && patch.opensAt !== undefined && patch.opensAt !== sale.opensAt) {
+  const opened = nowMs >= firstOpensAt(sale);
+  if (nowMs >= sale.opensAt && patch.opensAt !== undefined && patch.opensAt !== sale.opensAt) {
     throw conflict("the sale has opened; its opening time is history");
   }
   if (opened && patch.perBuyerMax !== undefined && patch.perBuyerMax < sale.perBuyerMax) {
@@ -282,7 +261,16 @@ function checkPatch(sale: Sale, patch: SalePatch, nowMs: number): void {
   const opensAt = patch.opensAt ?? sale.opensAt;
   const closesAt = patch.closesAt ?? sale.closesAt;
   if (opensAt >= closesAt) throw conflict("opensAt must be before closesAt");
+  checkTiers(sale, patch, opensAt);
   if (patch.closesAt !== undefined && patch.closesAt <= nowMs) throw conflict("closesAt is in the past; use close");
+}
+
+/** A tier that opens with the sale or after it would be none. A sale that was opened by hand before its tiers may be. */
+function checkTiers(sale: Sale, patch: SalePatch, opensAt: number): void {
+  if (patch.opensAt === undefined && patch.eligibility === undefined) return;
+  const tiers = (patch.eligibility ?? sale.eligibility).tiers ?? [];
+  const late = tiers.find((tier) => tier.opensAt >= opensAt);
+  if (late !== undefined) throw conflict(`the tier ${late.name} must open before the sale does`);
 }
 
 function afterCommand(sale: Sale, command: SaleCommand, nowMs: number): Sale {
@@ -309,7 +297,7 @@ function toSale(row: SaleRow): Sale {
     description: row.description,
     imageUrl: row.image_url,
     phase: row.phase,
-    opensAt: row.opens_at,
+    opensAt: row.opens_to_all_at ?? row.opens_at,
     closesAt: row.closes_at,
     closedAt: row.closed_at,
     holdMs: row.hold_ms,

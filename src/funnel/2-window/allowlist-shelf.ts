@@ -64,9 +64,13 @@ export class AllowlistShelf {
     return list.reading;
   }
 
-  /** Forgets the lists of all other sales. */
+  /** Forgets the lists of all other sales; nobody is on them any more. */
   keepOnly(saleIds: ReadonlySet<SaleId>): void {
-    for (const saleId of this.#lists.keys()) if (!saleIds.has(saleId)) this.#lists.delete(saleId);
+    for (const [saleId, list] of this.#lists) {
+      if (saleIds.has(saleId)) continue;
+      list.table = null;
+      this.#lists.delete(saleId);
+    }
   }
 
   #shelved(saleId: SaleId): ShelvedList {

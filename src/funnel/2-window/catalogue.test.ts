@@ -13,7 +13,8 @@ function setting(random = evenRandom()) {
   const feed = new ManualFeed();
   const log = new RecordingLog();
   store.sales = [saleAt(clock.nowMs())];
-  return { clock, store, feed, log, catalogue: new Catalogue({ saleStore: store, feed, clock, random, log }) };
+  const catalogue = new Catalogue({ saleStore: store, allowlists: store, feed, clock, random, log });
+  return { clock, store, feed, log, catalogue };
 }
 
 describe("catalogue", () => {
@@ -139,7 +140,46 @@ describe("catalogue", () => {
     store.change(SALE_ID, {});
     feed.tell({ topic: "catalogue" });
     await settle();
-    expect([...(catalogue.find(SALE_ID)?.allowlist ?? [])]).toEqual(["bob"]);
+    expect(catalogue.find(SALE_ID)?.allowlist?.has("bob")).toBe(true);
+    expect(catalogue.find(SALE_ID)?.allowlist?.has("ann")).toBe(false);
+  });
+
+  test("nobody is on a list that is not there yet, and the old one counts while a newer one is read", async () => {
+    const { clock, store, feed, catalogue } = setting();
+    store.change(SALE_ID, { eligibility: { allowlist: true } });
+    store.allowlist = ["ann"];
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const readPart = store.readPart.bind(store);
+    store.readPart = async (part) => {
+      await held;
+      return readPart(part);
+    };
+    const started = catalogue.start();
+    await clock.advance(500);
+    expect(catalogue.find(SALE_ID)?.allowlist?.has("ann")).toBe(false);
+    // The rest of the catalogue does not wait for the list.
+    store.change(SALE_ID, { phase: "paused" });
+    feed.tell({ topic: "catalogue" });
+    await clock.advance(500);
+    expect(catalogue.findSale(SALE_ID)?.phase).toBe("paused");
+    release();
+    await started;
+    expect(catalogue.find(SALE_ID)?.allowlist?.has("ann")).toBe(true);
+
+    store.readPart = async () => {
+      throw new Error("the database is away");
+    };
+    store.allowlist = ["bob"];
+    store.change(SALE_ID, {});
+    await clock.advance(POLL_INTERVAL_MS);
+    expect(catalogue.find(SALE_ID)?.allowlist?.has("ann")).toBe(true);
+    store.readPart = readPart;
+    await clock.advance(POLL_INTERVAL_MS);
+    expect(catalogue.find(SALE_ID)?.allowlist?.has("ann")).toBe(false);
+    expect(catalogue.find(SALE_ID)?.allowlist?.has("bob")).toBe(true);
   });
 
   test("knows bans of buyers and of networks until they end", async () => {

@@ -2,18 +2,22 @@
  * The catalogue: this process's own copy of every sale that matters, so that no attempt asks the store about one.
  *
  * Refreshed when the change feed hints and about once a second in any case, never twice at the same time; polls are
- * jittered, so that nodes which started together do not ask together. When the store does not answer, the last copy stays in force: the ledger checks epoch, window and limits again in its own transaction, so
- * an old copy can refuse late but never sell wrongly.
+ * jittered, so that nodes which started together do not ask together. When the store does not answer, the last copy stays
+ * in force: the ledger checks epoch, window and limits again in its own transaction, so an old copy can refuse late but
+ * never sell wrongly. Allowlists are read beside it (allowlist-shelf.ts), because a long one takes seconds.
  */
 import { Fault } from "../../domain/faults.ts";
-import type { SaleId } from "../../domain/ids.ts";
 import type { Item, Sale } from "../../domain/sale.ts";
+import type { AllowlistStore } from "../../ports/allowlist-store.ts";
 import type { ChangeFeed } from "../../ports/change-feed.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Random } from "../../ports/random.ts";
 import type { Ban, SaleStore } from "../../ports/sale-store.ts";
 import type { Log } from "../../ports/telemetry.ts";
 import { ipKeyOf } from "../4-throttle/ip-address.ts";
+import { AllowlistShelf } from "./allowlist-shelf.ts";
+import type { Allowlist } from "./allowlist-table.ts";
+import { isOverAt } from "./window.ts";
 
 /** A poll finds what a lost hint did not tell. */
 export const POLL_INTERVAL_MS = 1_000;
@@ -23,13 +27,15 @@ export const POLL_JITTER_FRACTION = 0.2;
 export const SALES_MAX = 1_000;
 /** A refresh that takes longer is given up; the next one starts anew. */
 const REFRESH_DEADLINE_MS = 5_000;
+/** A refresh waits this long for allowlists; those that take longer are read on beside it. */
+const ALLOWLISTS_WAIT_MS = 500;
 
 /** A sale with what stage 6 asks about it. */
 export interface CatalogueSale {
   readonly sale: Sale;
   readonly places: ReadonlyMap<string, Place>;
-  /** Null where the sale has no allowlist rule. */
-  readonly allowlist: ReadonlySet<string> | null;
+  /** Null where the sale needs none: it has neither the rule nor tiers. */
+  readonly allowlist: Allowlist | null;
   readonly blocklist: ReadonlySet<string>;
 }
 
@@ -40,7 +46,8 @@ export interface Place {
 }
 
 export interface CatalogueParts {
-  readonly saleStore: Pick<SaleStore, "listSales" | "listBans" | "readAllowlist">;
+  readonly saleStore: Pick<SaleStore, "listSales" | "listBans">;
+  readonly allowlists: Pick<AllowlistStore, "findPublished" | "readPart">;
   readonly feed: ChangeFeed;
   readonly clock: Clock;
   readonly random: Random;
@@ -50,6 +57,7 @@ export interface CatalogueParts {
 /** See the head of this file. Start it before the node reports ready. */
 export class Catalogue {
   readonly #parts: CatalogueParts;
+  readonly #shelf: AllowlistShelf;
   readonly #listeners = new Set<() => void>();
   #entries: ReadonlyMap<string, CatalogueSale> = new Map();
   #bannedBuyers: ReadonlyMap<string, number> = new Map();
@@ -63,6 +71,7 @@ export class Catalogue {
 
   constructor(parts: CatalogueParts) {
     this.#parts = parts;
+    this.#shelf = new AllowlistShelf({ store: parts.allowlists, random: parts.random, log: parts.log });
   }
 
   /**
@@ -70,7 +79,10 @@ export class Catalogue {
    * Whoever needs the catalogue may start it; only the first start counts.
    */
   async start(): Promise<void> {
-    if (!this.#isStopped) return this.refresh();
+    if (!this.#isStopped) {
+      await this.refresh();
+      return this.#followAllowlists();
+    }
     this.#isStopped = false;
     this.#unsubscribe ??= this.#parts.feed.subscribe((hint) => {
       if (hint.topic === "catalogue") void this.#refreshQuietly();
@@ -82,6 +94,7 @@ export class Catalogue {
       throw error;
     }
     this.#schedulePoll();
+    await this.#followAllowlists();
   }
 
   /** Resolves when no refresh runs any more. */
@@ -163,19 +176,38 @@ export class Catalogue {
     const startedAtMs = clock.monotonicMs();
     const [sales, bans] = await Promise.all([saleStore.listSales({ rowsMax: SALES_MAX }), saleStore.listBans()]);
     const entries = new Map<string, CatalogueSale>();
-    for (const sale of sales) entries.set(sale.id, await this.#entryOf(sale));
+    for (const sale of sales) entries.set(sale.id, this.#entryOf(sale));
     if (startedAtMs < this.#refreshedAtMs) return;
     this.#entries = entries;
     this.#takeBans(bans);
     this.#refreshedAtMs = startedAtMs;
+    await this.#waitShortly(this.#followAllowlists());
     for (const listener of this.#listeners) listener();
   }
 
-  async #entryOf(sale: Sale): Promise<CatalogueSale> {
+  /** Resolves when every list is that of its sale, as far as the store gives them. Sales that are over need none. */
+  async #followAllowlists(): Promise<void> {
+    const nowMs = this.#parts.clock.nowMs();
+    const sales: Sale[] = [];
+    for (const { sale, allowlist } of this.#entries.values()) {
+      if (allowlist !== null && !isOverAt(sale, nowMs)) sales.push(sale);
+    }
+    this.#shelf.keepOnly(new Set(sales.map((sale) => sale.id)));
+    await Promise.all(sales.map((sale) => this.#shelf.follow(sale)));
+  }
+
+  #waitShortly(work: Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const cancel = this.#parts.clock.setTimer(ALLOWLISTS_WAIT_MS, resolve);
+      work.then(resolve, reject).finally(cancel);
+    });
+  }
+
+  #entryOf(sale: Sale): CatalogueSale {
     const known = this.#entries.get(sale.id);
     if (known !== undefined && known.sale.revision >= sale.revision && known.sale.epoch >= sale.epoch) return known;
-    const hasAllowlist = sale.eligibility.allowlist === true;
-    const allowlist = hasAllowlist ? new Set(await this.#parts.saleStore.readAllowlist(sale.id as SaleId)) : null;
+    const needsAllowlist = sale.eligibility.allowlist === true || (sale.eligibility.tiers ?? []).length > 0;
+    const allowlist = needsAllowlist ? this.#shelf.listOf(sale.id) : null;
     const places = new Map<string, Place>();
     const entry = { sale, places, allowlist, blocklist: new Set(sale.eligibility.blocklist) };
     for (const item of sale.items) places.set(item.sku, { entry, item });

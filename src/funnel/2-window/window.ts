@@ -57,11 +57,12 @@ export function judgeWindow(sale: Sale, nowMs: number): WindowState {
     case "paused":
       return PAUSED_PENDING;
     case "closed":
-      return nowMs - closedAtOf(sale) < REPEATS_AFTER_CLOSE_MS ? CLOSED_PENDING : CLOSED;
+      return isOverAt(sale, nowMs) ? CLOSED : CLOSED_PENDING;
   }
 }
 
-/** When the sale ended or will end: by hand, or by its schedule. */
-function closedAtOf(sale: Sale): number {
-  return Math.min(sale.closedAt ?? Number.POSITIVE_INFINITY, sale.closesAt);
+/** True when the sale ended, by hand or by its schedule, so long ago that nobody is let past its window any more. */
+export function isOverAt(sale: Sale, nowMs: number): boolean {
+  const closedAtMs = Math.min(sale.closedAt ?? Number.POSITIVE_INFINITY, sale.closesAt);
+  return nowMs - closedAtMs >= REPEATS_AFTER_CLOSE_MS;
 }

@@ -3,10 +3,13 @@
  */
 import { describe, expect, test } from "bun:test";
 import { SALE_ID, saleAt } from "../../../test/support/funnel-fixture.ts";
+import { evenRandom } from "../../../test/support/recording-log.ts";
 import type { BuyerId, SessionId } from "../../domain/ids.ts";
 import type { Eligibility } from "../../domain/sale.ts";
+import { AllowlistTable } from "../2-window/allowlist-table.ts";
 import type { CatalogueSale } from "../2-window/catalogue.ts";
 import type { Session } from "../3-identity/session-token.ts";
+import { keyedHash } from "../keyed-hash.ts";
 import { checkEligibility } from "./admission.ts";
 import { noChallengeGate } from "./challenge-gate.ts";
 import { UNSUSPECTED } from "./risk/risk.ts";
@@ -18,9 +21,19 @@ function entry(eligibility: Eligibility, allowlist: string[] | null = null): Cat
   return {
     sale: saleAt(NOW_MS, { eligibility }),
     places: new Map(),
-    allowlist: allowlist === null ? null : new Set(allowlist),
+    allowlist: allowlist === null ? null : tableOf(allowlist),
     blocklist: new Set(eligibility.blocklist),
   };
+}
+
+/** Lines as in an upload: a buyer's id, or that and the name of a tier. */
+function tableOf(lines: readonly string[]): AllowlistTable {
+  const table = new AllowlistTable(keyedHash(evenRandom()));
+  for (const line of lines) {
+    const [buyerId = "", tier = null] = line.split(",");
+    table.add(buyerId, tier);
+  }
+  return table;
 }
 
 function session(changes: Partial<Session> = {}): Session {
@@ -66,6 +79,15 @@ describe("admission", () => {
     expect(rule(aged, session({ accountCreatedAt: NOW_MS - DAY_MS }))).toBeNull();
     expect(rule(aged, session({ accountCreatedAt: NOW_MS - DAY_MS + 1 }))).toBe("account_age");
     expect(rule(aged, session())).toBe("account_age");
+  });
+
+  test("a list that is not there yet admits nobody", () => {
+    expect(rule(entry({ allowlist: true }, null), session())).toBe("allowlist");
+  });
+
+  test("a list that only names tiers excludes nobody", () => {
+    const tiers = [{ name: "gold", opensAt: NOW_MS - 5_000 }];
+    expect(rule(entry({ tiers }, ["bob,gold"]), session())).toBeNull();
   });
 
   test("a sale that demands a challenge is closed to everybody where no gate is composed", async () => {

@@ -7,11 +7,13 @@
  */
 import type { Refusal } from "../../domain/refusals.ts";
 import type { CatalogueSale } from "../2-window/catalogue.ts";
+import { notOpenRefusal } from "../2-window/window.ts";
 import type { Session } from "../3-identity/session-token.ts";
 import { prepareRefusal } from "../refusal-answers.ts";
 import type { HotRequest } from "../request.ts";
 import type { ChallengeDemand, ChallengeGate } from "./challenge-gate.ts";
 import type { RiskAssessor } from "./risk/risk.ts";
+import { opensAtFor } from "./tiers.ts";
 
 const BLOCKED = prepareRefusal({ reason: "not_eligible", extra: { rule: "blocklist" } });
 const NOT_ALLOWED = prepareRefusal({ reason: "not_eligible", extra: { rule: "allowlist" } });
@@ -22,7 +24,8 @@ const ACCOUNT_TOO_YOUNG = prepareRefusal({ reason: "not_eligible", extra: { rule
 export function checkEligibility(entry: CatalogueSale, session: Session, nowMs: number): Refusal | null {
   const { eligibility } = entry.sale;
   if (entry.blocklist.has(session.buyerId)) return BLOCKED;
-  if (entry.allowlist !== null && !entry.allowlist.has(session.buyerId)) return NOT_ALLOWED;
+  // A list that is not there yet admits nobody.
+  if (eligibility.allowlist === true && entry.allowlist?.has(session.buyerId) !== true) return NOT_ALLOWED;
   if (eligibility.levelMin !== undefined && session.level < eligibility.levelMin) return LEVEL_TOO_LOW;
   if (eligibility.accountAgeMsMin !== undefined && eligibility.accountAgeMsMin > 0) {
     const { accountCreatedAt } = session;
@@ -32,8 +35,15 @@ export function checkEligibility(entry: CatalogueSale, session: Session, nowMs: 
 }
 
 /**
- * The whole stage: eligibility, then risk, then the challenge that the risk asks for. Of a pass only eligibility is left
- * to ask: risk and challenge were judged when it was made.
+/** Where tiers come first: whether it is this buyer's turn. The refusal says when it will be. */
+function checkTurn(entry: CatalogueSale, session: Session, nowMs: number): Refusal | null {
+  if (nowMs >= entry.sale.opensAt) return null;
+  const opensAt = opensAtFor(entry, session);
+  return nowMs < opensAt ? notOpenRefusal(opensAt, nowMs) : null;
+}
+
+ * The whole stage: eligibility and turn, then risk, then the challenge that the risk asks for. Of a pass only the first
+ * two are left to ask: risk and challenge were judged when it was made.
  */
 export class Admission {
   readonly #gate: ChallengeGate;
@@ -55,9 +65,21 @@ export class Admission {
     fullness: number;
   }): Refusal | ChallengeDemand | null {
     const { entry, session, request, nowMs, fullness } = attempt;
-    const refusal = checkEligibility(entry, session, nowMs);
+    const refusal = checkEligibility(entry, session, nowMs) ?? checkTurn(entry, session, nowMs);
     if (refusal !== null || attempt.hasPass) return refusal;
     const risk = this.#assessor.assess({ session, request });
     return this.#gate.check({ sale: entry.sale, session, risk, request, fullness, nowMs });
   }
 }
+    return this.weigh({ entry, session, request, nowMs, fullness });
+  }
+
+  /** Risk and challenge alone: what is asked of whoever is eligible. */
+  weigh(attempt: {
+    entry: CatalogueSale;
+    session: Session;
+    request: HotRequest;
+    nowMs: number;
+    fullness: number;
+  }): Refusal | ChallengeDemand | null {
+    const { entry, session, request, nowMs, fullness } = attempt;

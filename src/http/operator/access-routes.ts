@@ -5,8 +5,8 @@ import { Hono } from "hono";
 import { isId, parseSaleId } from "../../domain/ids.ts";
 import { ipKeyOf } from "../../funnel/4-throttle/ip-address.ts";
 import type { Ban } from "../../ports/sale-store.ts";
-import { ALLOWLIST_BYTES_MAX, parseAllowlistJson, parseAllowlistText } from "./allowlist.ts";
-import { readJson, readText } from "./body.ts";
+import { allowlistFormOf, uploadAllowlist } from "./allowlist-upload.ts";
+import { readJson } from "./body.ts";
 import type { OperatorApp, OperatorDependencies, OperatorEnv } from "./dependencies.ts";
 import { invalidFields, problemResponse } from "./problem.ts";
 import { BanSchema } from "./schemas.ts";
@@ -15,19 +15,18 @@ export function createAccessRoutes(deps: OperatorDependencies): OperatorApp {
   const app = new Hono<OperatorEnv>();
 
   app.put("/sales/:saleId/allowlist", async (context) => {
-    const parse = allowlistParser(context.req.header("content-type"));
-    if (parse === null) {
-      const detail = "Send the list as application/json or as text/plain with one buyer id a line.";
+    const form = allowlistFormOf(context.req.header("content-type"));
+    if (form === null) {
+      const detail = "Send the list as application/json, or as text/plain or text/csv with one buyer a line.";
       return problemResponse({ reason: "malformed", detail });
     }
-    const text = await readText(context.req.raw, deps.clock, ALLOWLIST_BYTES_MAX);
-    const list = text.kind === "problem" ? text : parse(text.value);
-    if (list.kind === "problem") return problemResponse(list.problem);
     const saleId = parseSaleId(context.req.param("saleId"));
-    const buyers = saleId === null ? null : await deps.saleStore.replaceAllowlist(saleId, list.value);
-    if (buyers === null) return problemResponse({ reason: "no_such_sale" });
-    deps.log.info({ saleId, buyers }, "allowlist replaced");
-    return context.json({ saleId, buyers });
+    const sale = saleId === null ? null : await deps.saleStore.findSale(saleId);
+    if (sale === null) return problemResponse({ reason: "no_such_sale" });
+    const list = await uploadAllowlist(context.req.raw, sale, { form, deps });
+    if (list.kind === "problem") return problemResponse(list.problem);
+    deps.log.info({ saleId, buyers: list.value }, "allowlist replaced");
+    return context.json({ saleId, buyers: list.value });
   });
 
   app.get("/bans", async (context) => context.json({ bans: await deps.saleStore.listBans() }));
@@ -66,12 +65,6 @@ const SUBJECT_TEXTS = {
   buyer: "must be a buyer id: 1 to 64 of A-Z a-z 0-9 _ -",
   ip: "must be an IPv4 or IPv6 address; an IPv6 address stands for its /64 network",
 } as const;
-
-function allowlistParser(contentType: string | undefined): typeof parseAllowlistJson | null {
-  const type = contentType?.split(";")[0]?.trim().toLowerCase();
-  if (type === undefined || type === "application/json") return parseAllowlistJson;
-  return type === "text/plain" ? parseAllowlistText : null;
-}
 
 function buyerSubject(text: string): string | null {
   return isId(text) ? text : null;

@@ -1,23 +1,25 @@
 /**
- * Reads an allowlist: JSON with buyer ids and shop logins, or plain text with one buyer id a line.
+ * Reads an allowlist: JSON with buyer ids and shop logins, or lines with a buyer id and perhaps a tier.
  *
- * The whole list is refused when one entry is wrong, and the errors name lines or indexes: a list that was loaded
- * in part would turn buyers away on sale day. Shop logins are turned into buyer ids here, so that an operator never
- * has to know how those are derived.
+ * Only the form is judged here, entry by entry; duplicates, tiers and the size of a list are its writer's
+ * (allowlist-upload.ts). Shop logins are turned into buyer ids, so that an operator never has to know how those are derived.
  */
 import { z } from "zod";
 import { type BuyerId, deriveBuyerId, isId } from "../../domain/ids.ts";
 import { parseStrictJson } from "../../domain/strict-json.ts";
+import type { AllowlistEntry } from "../../ports/allowlist-store.ts";
 import { type Checked, checkValue } from "./body.ts";
-import { type FieldError, invalidFields } from "./problem.ts";
 
-/** Entries of one list. */
-export const ALLOWLIST_MAX = 200_000;
-/** Bytes of one upload: 200,000 ids of 64 characters with JSON around them. The listener must let this much through. */
-export const ALLOWLIST_BYTES_MAX = 16 * 1_048_576;
+/** Entries of a list as JSON; longer lists come as lines. */
+export const JSON_ENTRIES_MAX = 200_000;
+/** Bytes of a list as JSON. */
+export const JSON_LIST_BYTES_MAX = 16 * 1_048_576;
 const CLAIM_LENGTH_MAX = 1_024;
+/** Two ids, a comma and quotes, with room for blanks. */
+const LINE_LENGTH_MAX = 256;
 
 const ID_TEXT = "must be a buyer id: 1 to 64 of A-Z a-z 0-9 _ -";
+const TIER_TEXT = "must name its tier after one comma: 1 to 64 of A-Z a-z 0-9 _ -";
 
 const claim = (name: string) => {
   const text = { error: `must be the login's ${name}, text of 1 to ${CLAIM_LENGTH_MAX} characters in one line` };
@@ -28,8 +30,8 @@ const claim = (name: string) => {
     .refine((value) => !value.includes("\n"), text);
 };
 const list = <Entry extends z.ZodType>(entry: Entry, what: string) => {
-  const text = { error: `must be a list of at most ${ALLOWLIST_MAX} ${what}` };
-  return z.array(entry, text).max(ALLOWLIST_MAX, text).default([]);
+  const text = { error: `must be a list of at most ${JSON_ENTRIES_MAX} ${what}; send longer lists as text/plain` };
+  return z.array(entry, text).max(JSON_ENTRIES_MAX, text).default([]);
 };
 const AllowlistSchema = z.strictObject(
   {
@@ -52,28 +54,67 @@ export function parseAllowlistJson(text: string): Checked<readonly BuyerId[]> {
   const checked = checkValue(AllowlistSchema, json.value);
   if (checked.kind === "problem") return checked;
   const { buyerIds, subjects } = checked.value;
-  return withinBound([...(buyerIds as BuyerId[]), ...subjects.map(deriveBuyerId)]);
+  return { kind: "value", value: [...(buyerIds as BuyerId[]), ...subjects.map(deriveBuyerId)] };
 }
 
-/** Reads the text form. Blank lines and lines that begin with # are skipped; a byte order mark is ignored. */
-export function parseAllowlistText(text: string): Checked<readonly BuyerId[]> {
-  const buyerIds: BuyerId[] = [];
-  const errors: FieldError[] = [];
-  for (const [index, line] of text
-    .replace(/^\ufeff/, "")
-    .split(/\r\n|\n|\r/)
-    .entries()) {
-    const entry = line.trim();
-    if (entry === "" || entry.startsWith("#")) continue;
-    if (isId(entry)) buyerIds.push(entry as BuyerId);
-    else errors.push({ field: `line ${index + 1}`, text: ID_TEXT });
+/** An entry with the number of its line, counted from 1; or what is wrong with the line. */
+export type ReadLine = { readonly line: number } & (AllowlistEntry | { readonly error: string });
+
+/**
+ * Cuts text that comes in pieces into lines and reads them. Blank lines and lines that begin with # are skipped, and so is
+ * the heading of a CSV file. Holds at most the piece and one unfinished line.
+ */
+export class AllowlistLines {
+  readonly #isCsv: boolean;
+  #unfinished = "";
+  #line = 0;
+  #mayBeHeading: boolean;
+
+  constructor({ isCsv }: { isCsv: boolean }) {
+    this.#isCsv = isCsv;
+    this.#mayBeHeading = isCsv;
   }
-  return errors.length > 0 ? { kind: "problem", problem: invalidFields(errors) } : withinBound(buyerIds);
+
+  /** What the lines say that end in this piece. */
+  read(piece: string): readonly ReadLine[] {
+    const text = this.#unfinished + piece;
+    // A carriage return at the end may be half of a line's end.
+    const end = text.endsWith("\r") ? text.length - 1 : text.length;
+    const lines = text.slice(0, end).split(/\r\n|\n|\r/);
+    this.#unfinished = (lines.pop() ?? "") + text.slice(end);
+    const read = lines.flatMap((line) => this.#readLine(line));
+    if (this.#unfinished.length <= LINE_LENGTH_MAX) return read;
+    // Nothing that follows could make it right, and holding it would cost without a bound.
+    const tooLong = this.#readLine(this.#unfinished.slice(0, LINE_LENGTH_MAX + 1));
+    this.#line -= 1;
+    this.#unfinished = "#";
+    return [...read, ...tooLong];
+  }
+
+  /** What the last line says, which may lack its end. */
+  end(): readonly ReadLine[] {
+    const last = this.#unfinished;
+    this.#unfinished = "";
+    return this.#readLine(last);
+  }
+
+  #readLine(text: string): readonly ReadLine[] {
+    this.#line += 1;
+    const trimmed = text.trim();
+    if (trimmed === "" || trimmed.startsWith("#")) return [];
+    const fields = trimmed.split(",").map((field) => (this.#isCsv ? unquoted(field.trim()) : field.trim()));
+    const [buyerId = "", tier] = fields;
+    const isHeading = this.#mayBeHeading && /^buyer[ _-]?id$/i.test(buyerId);
+    this.#mayBeHeading = false;
+    if (isHeading) return [];
+    const line = this.#line;
+    if (text.length > LINE_LENGTH_MAX || !isId(buyerId)) return [{ line, error: ID_TEXT }];
+    if (fields.length > 2 || (tier !== undefined && tier !== "" && !isId(tier))) return [{ line, error: TIER_TEXT }];
+    return [{ line, buyerId: buyerId as BuyerId, tier: tier === undefined || tier === "" ? null : tier }];
+  }
 }
 
-function withinBound(buyerIds: readonly BuyerId[]): Checked<readonly BuyerId[]> {
-  const unique = [...new Set(buyerIds)];
-  if (unique.length <= ALLOWLIST_MAX) return { kind: "value", value: unique };
-  const detail = `The list has ${unique.length} buyers; at most ${ALLOWLIST_MAX} are possible.`;
-  return { kind: "problem", problem: { reason: "payload_too_large", detail } };
+/** Ids and tiers contain no quotes, so quotes can only stand around them. */
+function unquoted(field: string): string {
+  return field.length >= 2 && field.startsWith('"') && field.endsWith('"') ? field.slice(1, -1) : field;
 }

@@ -5,6 +5,7 @@ import type { Hono } from "hono";
 import type { Auditor } from "../../ledger/auditor.ts";
 import type { LedgerView } from "../../ledger/ledger-view.ts";
 import type { StreamRecovery } from "../../orders/stream-recovery.ts";
+import type { AllowlistStore } from "../../ports/allowlist-store.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Ledger } from "../../ports/ledger.ts";
 import type { OrderStore } from "../../ports/order-store.ts";
@@ -40,6 +41,7 @@ export interface OperatorDependencies {
 }
 
 /** hono's view of the connection. */
+  readonly allowlists: Pick<AllowlistStore, "begin" | "addPart" | "publish" | "discard">;
 export interface OperatorEnv {
   Bindings: ConnectionContext;
 }

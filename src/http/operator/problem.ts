@@ -23,12 +23,12 @@ export interface OperatorProblem {
 }
 
 /** Field errors beyond this many are counted, not listed. */
-const ERRORS_LISTED_MAX = 20;
+export const ERRORS_LISTED_MAX = 20;
 
-/** A body that the schema refused: the first error in words, all of them as a list. */
-export function invalidFields(errors: readonly FieldError[]): OperatorProblem {
+/** A body that the schema refused: the first error in words, the first ones as a list. `count`: how many there are. */
+export function invalidFields(errors: readonly FieldError[], count: number = errors.length): OperatorProblem {
   const first = errors[0];
-  const rest = errors.length > 1 ? ` (and ${errors.length - 1} more)` : "";
+  const rest = count > 1 ? ` (and ${count - 1} more)` : "";
   const detail = first === undefined ? "The body is not valid." : `${first.field} ${first.text}${rest}`;
   return { reason: "malformed", detail, errors: errors.slice(0, ERRORS_LISTED_MAX) };
 }

@@ -8,7 +8,7 @@
 import { z } from "zod";
 import { isId } from "../../domain/ids.ts";
 import { PRICE_AMOUNT_MAX } from "../../domain/money.ts";
-import { BUCKETS_MAX } from "../../domain/sale.ts";
+import { BUCKETS_MAX, TIERS_MAX } from "../../domain/sale.ts";
 
 /** Holds shorter than this end before a buyer can pay; longer ones strand stock. */
 export const HOLD_MS_MIN = 1_000;
@@ -109,11 +109,26 @@ const item = members(
     stock: integer({ min: 1, max: STOCK_MAX }, "how many units are for sale"),
     perBuyerMax: perBuyerMax.optional(),
   },
+const tier = members(
+  {
+    name: id("a name"),
+    opensAt: instant,
+    levelMin: integer({ min: 0, max: LEVEL_MAX }, "a minimum level").optional(),
+    accountAgeMsMin: integer({ min: 0, max: DURATION_MS_MAX }, "a minimum account age in milliseconds").optional(),
+  },
+  "a tier",
+);
+const tiers = z
+  .array(tier, expected(`a list of at most ${TIERS_MAX} tiers`))
+  .max(TIERS_MAX, expected(`a list of at most ${TIERS_MAX} tiers`))
+  .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, expected("tiers with different names"));
+
   "an item",
 );
 
 const eligibility = members(
   {
+    tiers: tiers.optional(),
     allowlist: boolean().optional(),
     accountAgeMsMin: integer({ min: 0, max: DURATION_MS_MAX }, "a minimum account age in milliseconds").optional(),
     levelMin: integer({ min: 0, max: LEVEL_MAX }, "a minimum level").optional(),
@@ -149,6 +164,10 @@ export const NewSaleSchema = members(
   .transform((sale) => ({ ...sale, closesAt: sale.closesAt ?? sale.opensAt + SALE_MS_DEFAULT }))
   .superRefine((sale, context) => {
     const report = (path: (string | number)[], message: string): void => {
+    for (const [index, tier] of (sale.eligibility.tiers ?? []).entries()) {
+      const path = ["eligibility", "tiers", index, "opensAt"];
+      if (tier.opensAt >= sale.opensAt) report(path, "must be earlier than the sale's opensAt");
+    }
       context.addIssue({ code: "custom", path, message });
     };
     if (sale.opensAt >= sale.closesAt) report(["closesAt"], "must be later than opensAt");
