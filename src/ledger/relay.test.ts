@@ -76,6 +76,21 @@ describe("bringing units", () => {
     expect((leftIn(world, 0) ?? 0) + (leftIn(world, 1) ?? 0) + stockOf(world).free).toBe(4);
   });
 
+  test("units that came, were sold and only not settled do not count as brought", async () => {
+    const world = await BucketWorld.inRedis({ stock: 3, buckets: 2 });
+    world.link = (call) => (call === "credit" ? "lose-answer" : "answer");
+    await caught(topUp(world, 1, 0));
+    world.link = () => "answer";
+    const mine = Array.from({ length: 40 }, (_, index) => `buyer-${index}`).filter((name) => bucketOf(name, 2) === 0);
+    const address = { itemId: ITEM_ID, bucket: 0, epoch: world.sale.epoch };
+    const attempts = mine.slice(0, leftIn(world, 0) ?? 0).map((name) => attemptOf(name));
+    await world.store.reserve({ ...address, leaseId: null, attempts });
+    expect(leftIn(world, 0)).toBe(0);
+    expect(leftIn(world, 1) ?? 0).toBeGreaterThan(0);
+    await topUp(world, 1, 0);
+    expect(leftIn(world, 0)).toBe(1);
+  });
+
   test("recall brings units home from the fullest bucket first, as many as there are", async () => {
     const world = await BucketWorld.inRedis({ stock: 10, buckets: 2 });
     await topUp(world, 6, 1);

@@ -9,7 +9,7 @@
 import { Fault } from "../domain/faults.ts";
 import type { Sale } from "../domain/sale.ts";
 import type { BookedItem, Books, Grant, PendingNote } from "../ports/books.ts";
-import type { BucketStore } from "../ports/bucket-store.ts";
+import type { BucketAddress, BucketStore } from "../ports/bucket-store.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { Log } from "../ports/telemetry.ts";
@@ -58,7 +58,8 @@ export class Relay {
     // Another relay may be quicker with what came home, and bring it to another bucket: then it is asked back from there.
     for (let round = 0; round < TOP_UP_ROUNDS_MAX; round += 1) {
       const underway = await this.#resume(sale, itemId);
-      arrived += underway.get(`${itemId}.${bucket}`) ?? 0;
+      // What was carried out before and only not settled says so again, and may be sold since: the bucket knows better.
+      if (underway.has(`${itemId}.${bucket}`)) arrived = await this.#levelOf(sale, { itemId, bucket });
       if (arrived < units) arrived += await this.#grant({ ...request, units: units - arrived });
       if (arrived >= units) return arrived;
       const levels = await this.#levels(sale, itemId);
@@ -157,16 +158,18 @@ export class Relay {
   }
 
   async #levels(sale: Sale, itemId: number): Promise<BucketLevel[]> {
-    const { store } = this.#parts;
     const buckets = Array.from({ length: sale.buckets }, (_, bucket) => bucket);
     return Promise.all(
-      buckets.map(async (bucket) => {
-        const audit = await store.audit({ itemId, bucket });
-        if (audit === null) throw new Fault("LEDGER_BUCKET_MISSING", { internal: `item ${itemId}, bucket ${bucket}` });
-        if (audit.epoch !== sale.epoch) throw new Fault("LEDGER_FENCED", { internal: `bucket in ${audit.epoch}` });
-        return { bucket, left: audit.available + audit.leased };
-      }),
+      buckets.map(async (bucket) => ({ bucket, left: await this.#levelOf(sale, { itemId, bucket }) })),
     );
+  }
+
+  async #levelOf(sale: Sale, address: BucketAddress): Promise<number> {
+    const audit = await this.#parts.store.audit(address);
+    const { itemId, bucket } = address;
+    if (audit === null) throw new Fault("LEDGER_BUCKET_MISSING", { internal: `item ${itemId}, bucket ${bucket}` });
+    if (audit.epoch !== sale.epoch) throw new Fault("LEDGER_FENCED", { internal: `bucket in ${audit.epoch}` });
+    return audit.available + audit.leased;
   }
 
   /**
