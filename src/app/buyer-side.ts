@@ -14,6 +14,7 @@ import type { FetchApp, HotRoute } from "../http/listen/listener.ts";
 import { missingLedger } from "../http/ops/ledger-check.ts";
 import { loadPages, type Pages } from "../http/pages.ts";
 import { createEventHub, type EventHub } from "../push/hub.ts";
+import { createChallenges } from "./challenges.ts";
 import type { Payments } from "./payments.ts";
 import type { ProcessParts } from "./process-parts.ts";
 
@@ -45,6 +46,7 @@ export function createBuyerSide(
   const authenticator = createAuthenticator({ keys, clock, random, edge });
   const limits = limitsOf(config);
   const { trustedProxies } = config;
+  const challenges = createChallenges(parts);
   const funnel = createFunnel({
     ledger: parts.ledger,
     catalogue,
@@ -59,6 +61,7 @@ export function createBuyerSide(
     limitExchange: parts.edge?.exchange ?? null,
     asns: parts.asns,
     trustedProxies,
+    challengeGate: challenges,
     rampMs: config.ledgerRampMs,
     durability: parts.durability ?? "always",
   });
@@ -88,6 +91,7 @@ export function createBuyerSide(
     checkout: outside.payments.checkout,
     settlement: outside.payments.settlement,
     events: hub,
+    challenges,
     ...createRouteThrottles(parts, limits),
     readiness: () => funnel.readiness() ?? (missingLedger({ ...parts, sales: catalogue }) === null ? null : "busy"),
     pages: outside.pages,

@@ -17,7 +17,7 @@ export type Availability = "plenty" | "some" | "few" | "none";
 export type LedgerMode = "postgres" | "redis" | "draining" | "warming" | "closed";
 /** Whether a request must carry a signature; one that is sent is always checked. */
 export type SignatureRule = "required" | "optional";
-/** Which challenge guards the sale. Only "none" exists yet; others are refused when a sale is created. */
+/** Whether attempts need a solved challenge: never, under load or suspicion only, or always. */
 export type ChallengeRule = "none" | "adaptive" | "always";
 
 /** More buckets than this would leave too little stock in each. The column's CHECK says the same. */

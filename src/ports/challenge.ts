@@ -88,6 +88,8 @@ export interface ChallengeDocument {
   readonly expiresAt: number;
   /** Other kinds that may be asked for in its place: `GET /v1/challenges/new?saleId=…&kind=…`. */
   readonly alternatives: readonly ChallengeKindName[];
+  /** The strength of a clearance for it; the bits of a proof of work. */
+  readonly difficulty: number;
   /** The kind's own parameters. */
   readonly [parameter: string]: ChallengeParameter;
 }

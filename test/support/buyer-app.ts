@@ -18,6 +18,7 @@ import { createCrossOriginPolicy } from "../../src/http/cross-origin.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import type { QueuedReservation, Stock } from "../../src/ports/ledger.ts";
 import type { Order } from "../../src/ports/order-store.ts";
+import { createTestGate } from "./challenges.ts";
 
 export const NOW_MS = 1_800_000_000_000;
 export const ORIGIN = "http://shop.test";
@@ -271,6 +272,7 @@ export function makeBuyerApp(
         return { kind: "opened", stream: new Response("retry: 1000\n\n").body as ReadableStream<Uint8Array> };
       },
     },
+    challenges: createTestGate({ keys, clock: world.clock, random }),
     sessionThrottle: { admit: () => world.sessionRefusal },
     readThrottle: { admit: () => world.readRefusal },
     readiness: () => world.readiness,

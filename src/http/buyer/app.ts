@@ -14,6 +14,7 @@ import { createOpenApiDocument } from "../contract/openapi.ts";
 import { BUYER_PAGE_PATHS, BUYER_ROUTES, type BuyerRouteName, routingPath } from "../contract/routes.ts";
 import { internalResponse, problemResponse } from "../problem.ts";
 import { secureHeaders } from "../security-headers.ts";
+import { createChallengeHandlers } from "./challenges.ts";
 import type { BuyerAppDependencies } from "./dependencies.ts";
 import { createEventHandlers } from "./events.ts";
 import { QuietLog } from "./quiet-log.ts";
@@ -60,6 +61,7 @@ function createHandlers(dependencies: BuyerAppDependencies): Record<BuyerRouteNa
   return {
     ...createSaleHandlers(dependencies),
     ...createSessionHandlers(dependencies),
+    ...createChallengeHandlers(dependencies),
     ...createReservationHandlers(dependencies),
     ...createWebhookHandlers(dependencies),
     ...createEventHandlers(dependencies),

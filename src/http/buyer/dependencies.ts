@@ -11,6 +11,7 @@ import type { Authenticator } from "../../funnel/3-identity/authenticate.ts";
 import type { Keys } from "../../funnel/3-identity/keys.ts";
 import type { ShopLoginVerifier } from "../../funnel/3-identity/shop-login.ts";
 import type { ThrottledSession } from "../../funnel/4-throttle/throttle.ts";
+import type { DemandingGate } from "../../funnel/6-admission/challenge/demanding-gate.ts";
 import type { CheckoutService } from "../../orders/checkout.ts";
 import type { SettlementService } from "../../orders/settlement.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -60,6 +61,8 @@ export interface BuyerAppDependencies {
   readonly checkout: CheckoutService;
   readonly settlement: Pick<SettlementService, "notified">;
   readonly events: Pick<EventHub, "open">;
+  /** Gives challenges out and takes solutions in, ahead of the attempt. */
+  readonly challenges: Pick<DemandingGate, "giveAhead" | "clear" | "offers">;
   /** Guards `POST /v1/sessions`. */
   readonly sessionThrottle: RouteThrottle;
   /**

@@ -5,7 +5,7 @@ import { describe, expect, test } from "bun:test";
 import { makeBuyerApp, makeSale, makeStock, NOW_MS } from "../../../test/support/buyer-app.ts";
 import { Fault } from "../../domain/faults.ts";
 import type { SaleId } from "../../domain/ids.ts";
-import { ChallengeSchema, PublicSaleListSchema, PublicSaleSchema, TimeSchema } from "../contract/schemas.ts";
+import { PublicSaleListSchema, PublicSaleSchema, TimeSchema } from "../contract/schemas.ts";
 import { FRESH_MS } from "./stock-board.ts";
 
 async function readSale(app: ReturnType<typeof makeBuyerApp>) {
@@ -108,20 +108,5 @@ describe("the list of sales", () => {
     ];
     const { sales } = PublicSaleListSchema.parse(await (await app.fetch("/v1/sales")).json());
     expect(sales.map((sale) => sale.id)).toEqual(["spring-drop", "later"]);
-  });
-});
-
-describe("challenges", () => {
-  test("are said to be none where a sale asks for none", async () => {
-    const response = await makeBuyerApp().fetch("/v1/challenges/new?saleId=spring-drop");
-    expect(ChallengeSchema.parse(await response.json())).toEqual({ saleId: "spring-drop", challenge: "none" });
-  });
-
-  test.each([
-    ["", 400],
-    ["?saleId=a&saleId=b", 400],
-    ["?saleId=nothing", 404],
-  ])("need one known sale: %s", async (query, status) => {
-    expect((await makeBuyerApp().fetch(`/v1/challenges/new${query}`)).status).toBe(status);
   });
 });

@@ -1,5 +1,5 @@
 /**
- * What anybody may read: the clock, the list of sales, a sale, and whether it asks for a challenge.
+ * What anybody may read: the clock, the list of sales, and a sale.
  *
  * Sales come from the node's own copy and stock figures at most once a second from the ledger, so a crowd that stares at
  * a countdown costs the database nothing. Changing a sale is the operator API's.
@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import type { Sale } from "../../domain/sale.ts";
 import type { BuyerAppDependencies } from "./dependencies.ts";
 import { type PublicSale, toPublicSale } from "./public-sale.ts";
-import { type BuyerContext, type BuyerHandler, refuse, refuseMalformed } from "./request-context.ts";
+import { type BuyerContext, type BuyerHandler, refuse } from "./request-context.ts";
 import { SharedStock } from "./shared-stock.ts";
 import { StockBoard } from "./stock-board.ts";
 
@@ -24,7 +24,7 @@ const ETAG_LENGTH = 22;
 /** Handlers of the routes that need no session. */
 export function createSaleHandlers(
   dependencies: BuyerAppDependencies,
-): Record<"readTime" | "listSales" | "readSale" | "createChallenge", BuyerHandler> {
+): Record<"readTime" | "listSales" | "readSale", BuyerHandler> {
   const { clock, catalogue, settings } = dependencies;
   const board = createBoard(dependencies);
 
@@ -50,15 +50,6 @@ export function createSaleHandlers(
       if (sale === null) return refuse({ reason: "no_such_sale" });
       const document = await publicSale(sale);
       return answerCacheable(context, document, withoutClock(document));
-    },
-
-    createChallenge(context) {
-      const [saleId, second] = context.req.queries("saleId") ?? [];
-      if (saleId === undefined || second !== undefined) return refuseMalformed("One saleId is needed in the query.");
-      const sale = catalogue.findSale(saleId);
-      if (sale === null) return refuse({ reason: "no_such_sale" });
-      // "none" is the only rule a sale can have; createSale refuses the others.
-      return Response.json({ saleId: sale.id, challenge: "none" });
     },
   };
 }

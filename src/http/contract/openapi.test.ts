@@ -27,6 +27,7 @@ const CONTRACT = [
   "GET /v1/events",
   "POST /v1/events/tickets",
   "GET /v1/challenges/new",
+  "POST /v1/challenges",
   "GET /v1/openapi.json",
   "GET /healthz",
   "GET /readyz",

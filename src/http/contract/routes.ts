@@ -6,10 +6,13 @@
  * for the document only: the listener hands it to the funnel before any of this is asked.
  */
 import { createRoute, type RouteConfig, z } from "@hono/zod-openapi";
+import { CHALLENGE_KINDS } from "../../ports/challenge.ts";
 import {
   AcceptanceSchema,
-  ChallengeSchema,
+  ChallengeOfferSchema,
   CheckoutSchema,
+  ClearanceRequestSchema,
+  ClearanceSchema,
   EmptyBodySchema,
   EventTicketSchema,
   HealthSchema,
@@ -259,12 +262,33 @@ export const BUYER_ROUTES = {
     request: body(EmptyBodySchema, false),
     responses: { 201: json("For `GET /v1/events?ticket=`.", EventTicketSchema), ...MALFORMED, ...NO_SESSION },
   }),
-  createChallenge: route("none", {
+  createChallenge: route("session", {
     method: "get",
     path: "/v1/challenges/new",
     summary: "A challenge to solve ahead of time",
-    request: { query: z.object({ saleId: IdSchema }) },
-    responses: { 200: json("`none`: the sale asks for no challenge.", ChallengeSchema), ...MALFORMED, ...NO_SUCH_SALE },
+    request: { query: z.object({ saleId: IdSchema, kind: z.enum(CHALLENGE_KINDS).optional() }) },
+    responses: {
+      200: json("`none`: the sale never asks for a challenge.", ChallengeOfferSchema),
+      ...MALFORMED,
+      ...NO_SESSION,
+      ...NO_SUCH_SALE,
+      ...THROTTLED,
+    },
+  }),
+  solveChallenge: route("session", {
+    method: "post",
+    path: "/v1/challenges",
+    summary: "Turns a solution into a clearance for the attempts of this session",
+    request: body(ClearanceRequestSchema),
+    responses: {
+      201: json("Send it as `X-Clearance`.", ClearanceSchema),
+      403: problem("`challenge_failed`; carries `cause` and a fresh `challenge`."),
+      503: problem("`busy`: too many solutions at once; ask again."),
+      ...MALFORMED,
+      ...NO_SESSION,
+      ...NO_SUCH_SALE,
+      ...THROTTLED,
+    },
   }),
   readContract: route("none", {
     method: "get",

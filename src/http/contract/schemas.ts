@@ -9,9 +9,12 @@ import { z } from "@hono/zod-openapi";
 import { PRICE_AMOUNT_MAX } from "../../domain/money.ts";
 import { REFUSALS, type RefusalReason, STAGES } from "../../domain/refusals.ts";
 import { RESERVATION_STATUSES } from "../../domain/reservation.ts";
+import { CHALLENGE_KINDS, SOLUTION_LENGTH_MAX } from "../../ports/challenge.ts";
 
 /** The longest token of a shop's login we look at; real ones are 1–2 KB. */
 export const LOGIN_TOKEN_LENGTH_MAX = 8_192;
+/** A token with the longest ids and the longest sealed answer has 420 characters. */
+const CHALLENGE_TOKEN_LENGTH_MAX = 512;
 
 const ID_REGEX = /^[A-Za-z0-9_-]{1,64}$/;
 
@@ -103,7 +106,10 @@ export const SessionSchema = z
 export const ReserveRequestSchema = z
   .strictObject({
     quantity: z.number().int().min(1),
-    challenge: z.record(z.string(), z.unknown()).optional().openapi({ description: "The solved challenge, if asked." }),
+    challenge: z
+      .strictObject({ token: z.string(), solution: z.string() })
+      .optional()
+      .openapi({ description: "The solved challenge, if asked and not cleared ahead of time." }),
   })
   .openapi("ReserveRequest", { example: { quantity: 1 } });
 
@@ -156,8 +162,39 @@ export const EventTicketSchema = z
   .strictObject({ ticket: z.string(), expiresAt: instant("When the ticket stops opening streams.") })
   .openapi("EventTicket");
 
-/** `GET /v1/challenges/new`: "none" says that this sale asks for no challenge. */
-export const ChallengeSchema = z.strictObject({ saleId: IdSchema, challenge: z.literal("none") }).openapi("Challenge");
+/** A challenge; further members are its kind's own: `puzzles` of a proof of work, an image of a puzzle. */
+export const ChallengeSchema = z
+  .looseObject({
+    kind: z.enum(CHALLENGE_KINDS),
+    token: z.string().openapi({ description: "Goes back with the solution; good for one, in this session." }),
+    expiresAt: instant("When it cannot be solved any more."),
+    alternatives: z.array(z.enum(CHALLENGE_KINDS)).openapi({ description: "Kinds to ask for in its place." }),
+    difficulty: z.number().int().positive(),
+  })
+  .openapi("Challenge");
+
+/** `GET /v1/challenges/new`: "none" says that this sale never asks for a challenge. */
+export const ChallengeOfferSchema = z
+  .strictObject({ saleId: IdSchema, challenge: z.union([z.literal("none"), ChallengeSchema]) })
+  .openapi("ChallengeOffer");
+
+/** Body of `POST /v1/challenges`. */
+export const ClearanceRequestSchema = z
+  .strictObject({
+    saleId: IdSchema,
+    token: z.string().max(CHALLENGE_TOKEN_LENGTH_MAX),
+    solution: z.string().max(SOLUTION_LENGTH_MAX),
+  })
+  .openapi("ClearanceRequest");
+
+/** 201 of `POST /v1/challenges`. */
+export const ClearanceSchema = z
+  .strictObject({
+    saleId: IdSchema,
+    clearance: z.string().openapi({ description: "Send it as `X-Clearance` with attempts of this sale." }),
+    expiresAt: instant("When it clears nothing any more."),
+  })
+  .openapi("Clearance");
 
 /** `GET /healthz` and `GET /readyz`. */
 export const HealthSchema = z.strictObject({ status: z.literal("ok") }).openapi("Health");
@@ -178,6 +215,8 @@ export const ProblemSchema = z
     opensAt: z.number().int().optional(),
     serverNow: z.number().int().optional(),
     rule: z.string().optional(),
+    cause: z.string().optional().openapi({ description: "Why a solved challenge did not count." }),
+    challenge: ChallengeSchema.optional().openapi({ description: "A fresh challenge to solve." }),
     requestId: z.string().optional(),
   })
   .openapi("Problem");

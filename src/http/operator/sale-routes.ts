@@ -36,8 +36,8 @@ export function createSaleRoutes(deps: OperatorDependencies): OperatorApp {
   app.patch("/sales/:saleId", async (context) => {
     const body = await readJson(context.req.raw, deps.clock, SalePatchSchema);
     if (body.kind === "problem") return problemResponse(body.problem);
-    const { challenge: _onlyNone, ...patch } = body.value;
-    return withSale(context, deps, async (saleId) => deps.saleStore.patchSale(saleId, patch satisfies SalePatch));
+    const patch: SalePatch = body.value;
+    return withSale(context, deps, async (saleId) => deps.saleStore.patchSale(saleId, patch));
   });
   for (const command of COMMANDS) {
     app.post(`/sales/:saleId/${command}`, async (context) => {

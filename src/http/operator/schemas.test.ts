@@ -36,8 +36,7 @@ const WRONGS: readonly (readonly [string, Record<string, unknown>, string, strin
   ["a hold too short to pay", { holdMs: 999 }, "holdMs", "from 1000 to 86400000"],
   ["a hold that strands stock", { holdMs: 86_400_001 }, "holdMs", "from 1000 to 86400000"],
   ["no unit a buyer", { perBuyerMax: 0 }, "perBuyerMax", "from 1 to 1000"],
-  ["a challenge of a later version", { challenge: "adaptive" }, "challenge", "not available yet"],
-  ["a challenge always", { challenge: "always" }, "challenge", "not available yet"],
+  ["a challenge rule that is none", { challenge: "sometimes" }, "challenge", '"none", "adaptive" or "always"'],
   ["no bucket", { buckets: 0 }, "buckets", "from 1 to 64"],
   ["more buckets than there may be", { buckets: 65 }, "buckets", "from 1 to 64"],
   ["half a bucket", { buckets: 1.5 }, "buckets", "whole number"],
@@ -78,7 +77,7 @@ test("refuses a second currency in one sale", () => {
 test("accepts the bounds themselves and everything that may be left out", () => {
   expect(errorsOf({})).toEqual({});
   expect(
-    errorsOf({ holdMs: 1_000, perBuyerMax: 1_000, challenge: "none", buckets: 64, signature: "optional" }),
+    errorsOf({ holdMs: 1_000, perBuyerMax: 1_000, challenge: "always", buckets: 64, signature: "optional" }),
   ).toEqual({});
   expect(errorsOf({ description: null, imageUrl: "/assets/shoe.png" })).toEqual({});
   expect(errorsOf(withPrice({ amount: PRICE_AMOUNT_MAX, currency: "JPY" }))).toEqual({});

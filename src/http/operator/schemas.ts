@@ -2,8 +2,7 @@
  * What operators may send: strict schemas with bounds, defaults, and errors that say what is accepted.
  *
  * Rules between fields are checked here as far as one body can tell; rules against a sale that already made promises are
- * the store's (SALE_CONFLICT). Fields for things that do not exist yet (challenges) are known and refused, so that a
- * configuration written for a later version fails loudly instead of being weaker than it says.
+ * the store's (SALE_CONFLICT).
  */
 import { z } from "zod";
 import { isId } from "../../domain/ids.ts";
@@ -86,9 +85,7 @@ const description = z
 const imageText = expected("an https:// address or a path on this server that begins with /, or null");
 const imageUrl = z.string(imageText).max(URL_LENGTH_MAX, imageText).refine(isImageUrl, imageText).nullable();
 const signature = z.enum(["required", "optional"], expected('"required" or "optional"'));
-const challenge = z.literal("none", {
-  error: () => 'must be "none": challenges ("adaptive", "always") are not available yet',
-});
+const challenge = z.enum(["none", "adaptive", "always"], expected('"none", "adaptive" or "always"'));
 const buckets = integer({ min: 1, max: BUCKETS_MAX }, "into how many parts the redis ledger splits each item's stock");
 
 const price = members(

@@ -94,14 +94,18 @@ function describeCreation(deployment: GetDeployment): void {
     expect(created.json.id).toMatch(/^[A-Za-z0-9_-]{22,64}$/);
   });
 
-  test("refuses the defences that do not exist yet with a message that names what is accepted", async () => {
-    for (const challenge of ["adaptive", "always"]) {
-      const answer = await create({ challenge });
-      expectProblem(answer, 400, "malformed");
-      expect(answer.json.detail).toContain("challenge");
-      expect(answer.json.detail).toContain("none");
+  test("takes every rule for challenges and changes it at any time, and refuses what is none", async () => {
+    const answer = await create({ challenge: "sometimes" });
+    expectProblem(answer, 400, "malformed");
+    expect(answer.json.detail).toContain("adaptive");
+    for (const challenge of ["none", "adaptive", "always"]) {
+      const created = await create({ challenge });
+      expect(created.json).toMatchObject({ challenge });
+      const path = `/sales/${created.json.id}`;
+      expect(await deployment().operator.must("PATCH", path, { challenge: "always" })).toMatchObject({
+        challenge: "always",
+      });
     }
-    expect((await create({ challenge: "none" })).status).toBe(201);
   });
 
   test("refuses every sale that is not what the contract says, naming the field", async () => {

@@ -117,15 +117,9 @@ export function describeWindow(deployment: GetDeployment): void {
       "/v1/events",
       "/v1/events/tickets",
       "/v1/challenges/new",
+      "/v1/challenges",
     ]) {
       expect(Object.keys(paths)).toContain(path);
     }
-  });
-
-  test("refuses a challenge for a sale that is not there and says which one a sale asks for", async () => {
-    const { saleId } = await deployment().sale();
-    expectRefusal(await call(`${deployment().buyerUrl}/v1/challenges/new?saleId=nowhere`), "no_such_sale");
-    const answer = await call(`${deployment().buyerUrl}/v1/challenges/new?saleId=${saleId}`);
-    expect([answer.status, answer.json.kind ?? answer.json.challenge]).toEqual([200, "none"]);
   });
 }
