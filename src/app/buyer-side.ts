@@ -60,6 +60,8 @@ export function createBuyerSide(
     limits,
     limitExchange: parts.edge?.exchange ?? null,
     asns: parts.asns,
+    riskAssessor: parts.risk,
+    refusesByScore: config.riskRefuse === "on",
     trustedProxies,
     challengeGate: challenges,
     rampMs: config.ledgerRampMs,
@@ -97,6 +99,7 @@ export function createBuyerSide(
     pages: outside.pages,
     crossOrigin,
     shopLogin: createShopLogin(parts),
+    risk: parts.risk,
     settings: {
       guestsAllowed: config.sessionGuests === "on",
       sessionTtlMs: config.sessionTtlMs,

@@ -11,6 +11,7 @@ import type { Config } from "../config/load.ts";
 import { Catalogue } from "../funnel/2-window/catalogue.ts";
 import { deriveKeys, type Keys } from "../funnel/3-identity/keys.ts";
 import type { AsnTable } from "../funnel/4-throttle/asn-table.ts";
+import type { RiskEngine } from "../funnel/6-admission/risk/risk-engine.ts";
 import type { Durability } from "../ledger/ledger-view.ts";
 import { RelayingOrderStore } from "../ledger/relaying-order-store.ts";
 import { RelayingSaleStore } from "../ledger/relaying-sale-store.ts";
@@ -25,6 +26,7 @@ import type { FunnelTelemetry } from "../ports/telemetry.ts";
 import { readAsns } from "./asn-file.ts";
 import { createEdgeSide, type EdgeSide } from "./edge-side.ts";
 import { createRedisSide, type RedisSide } from "./redis-side.ts";
+import { createRiskEngine } from "./risk-side.ts";
 import { createStores, type OpenDatabase, openDatabase, prepareSchema, type Stores } from "./storage.ts";
 
 export interface ProcessParts {
@@ -52,6 +54,8 @@ export interface ProcessParts {
   readonly asns: AsnTable | null;
   readonly feed: PostgresChangeFeed;
   readonly catalogue: Catalogue;
+  /** What is suspicious about sessions and attempts that come to this process. */
+  readonly risk: RiskEngine;
   /** Publishes the counters. `backlog` is what waits for the ledger in this process. */
   createReporter(backlog: () => number): StatsReporter;
   /** Ends the edge, the redis ledger, catalogue, feed, database and log, in that order. */
@@ -107,6 +111,7 @@ export async function openProcessParts(config: Config): Promise<ProcessParts> {
       asns,
       feed,
       catalogue,
+      risk: createRiskEngine({ config, clock, keys }),
       createReporter: (backlog) =>
         createStatsReporter({ counts: counters, store: stores.stats, runId: random.id(), backlog, clock, log }),
       async close() {

@@ -215,6 +215,18 @@ export const SETTINGS = {
     unit: "attempts per second",
     text: "Attempts past the sold-out latch on one node above which adaptive sales ask everybody for a challenge; each doubling makes it twice as hard.",
   }),
+  RISK_WEIGHTS: pattern(/^[^\0]{1,1024}$/, "a path", {
+    byDefault: null,
+    text: "A JSON file with the risk model's weights, bands and times, as far as they differ from the defaults; see docs/operating/risk.md.",
+  }),
+  RISK_REFUSE: oneOf(["on", "off"], {
+    byDefault: "off",
+    text: "Whether a score in the band refuse refuses. Off: it slows down like the band below, because a score is no proof.",
+  }),
+  RISK_TIME_ZONE_HEADER: pattern(/^[A-Za-z0-9-]{1,64}$/, "a header name", {
+    byDefault: null,
+    text: "The header in which TRUSTED_PROXIES write the time zone of the client's address, such as cf-timezone. Without it the two are not compared.",
+  }),
   ACK_WAIT_MS: integer({
     min: 0,
     max: 10_000,

@@ -24,6 +24,7 @@ import { type Authenticator, isRefusal } from "./3-identity/authenticate.ts";
 import type { Keys } from "./3-identity/keys.ts";
 import { readPass } from "./3-identity/pass.ts";
 import type { AsnLookup } from "./4-throttle/asn-table.ts";
+import type { Session } from "./3-identity/session-token.ts";
 import { type SharedThrottle, Throttle, type ThrottleLimits } from "./4-throttle/throttle.ts";
 import { Lanes } from "./5-sold-out/lane.ts";
 import { LatchKeeper } from "./5-sold-out/latch-keeper.ts";
@@ -55,6 +56,8 @@ export interface FunnelDependencies {
   readonly trustedProxies: readonly string[];
   readonly challengeGate?: ChallengeGate;
   readonly riskAssessor?: RiskAssessor;
+  /** Whether the highest band of suspicion refuses. Default: it slows down. */
+  readonly refusesByScore?: boolean;
   /** How long it takes until a ledger that was away gets all its work again. 0, the default = it gets it at once. */
   readonly rampMs?: number;
   /** What the redis ledger promises of a 202; weaker than "always" is said in the answer. */
@@ -95,6 +98,7 @@ class SevenStages implements Funnel {
   readonly #lanes: Lanes;
   readonly #keeper: LatchKeeper;
   readonly #admission: Admission;
+  readonly #risk: RiskAssessor;
   readonly #services: ReserveServices;
 
   constructor(parts: FunnelDependencies) {
@@ -116,9 +120,11 @@ class SevenStages implements Funnel {
     });
     this.#keeper = new LatchKeeper({ ledger, catalogue, lanes: this.#lanes, feed, clock, log });
     const gate = parts.challengeGate ?? noChallengeGate;
+    this.#risk = parts.riskAssessor ?? trustingAssessor;
     this.#admission = new Admission({
       gate,
-      assessor: parts.riskAssessor ?? trustingAssessor,
+      assessor: this.#risk,
+      refusesByScore: parts.refusesByScore ?? false,
     });
     const durability = parts.durability ?? "always";
     this.#services = { keys: parts.keys, clock, shed: this.#shed, gate, durability };
@@ -161,7 +167,7 @@ class SevenStages implements Funnel {
 
     // 4 throttle
     const throttled = this.#throttle.admit(request, session, sale.id);
-    if (throttled !== null) return this.#refuse(pending ?? throttled, sale.id, arrivedAtMs);
+    if (throttled !== null) return this.#refuseKnown(session, pending ?? throttled, sale.id, arrivedAtMs);
 
     // 5 sold-out
     const lane = this.#lanes.laneOf(place);
@@ -175,7 +181,7 @@ class SevenStages implements Funnel {
     const fullness = this.#shed.inFlight / this.#limit.limit;
     const asked = this.#admission.check({ entry, session, request, nowMs, hasPass: pass !== null, fullness });
     const demand = asked !== null && isDemand(asked) ? asked : null;
-    if (asked !== null && !isDemand(asked)) return this.#refuse(pending ?? asked, sale.id, arrivedAtMs);
+    if (asked !== null && !isDemand(asked)) return this.#refuseKnown(session, pending ?? asked, sale.id, arrivedAtMs);
 
     // 7 reserve
     return this.#reserve({ request, place, lane, session, pass, demand }, arrivedAtMs);
@@ -185,12 +191,18 @@ class SevenStages implements Funnel {
     const saleId = attempt.place.entry.sale.id;
     try {
       const outcome = await reserve(attempt, this.#services);
-      if (outcome.kind === "refused") return this.#refuse(outcome.refusal, saleId, arrivedAtMs);
+      if (outcome.kind === "refused") return this.#refuseKnown(attempt.session, outcome.refusal, saleId, arrivedAtMs);
       this.#count(saleId, outcome.replayed ? "replayed" : "accepted", arrivedAtMs);
       return outcome.answer;
     } catch (error) {
       return this.#confess(error, saleId, arrivedAtMs);
     }
+  }
+
+  /** A refusal that says something about whoever asked. */
+  #refuseKnown(session: Session, refusal: Refusal, saleId: SaleId, arrivedAtMs: number): HotAnswer {
+    this.#risk.refused(session, refusal);
+    return this.#refuse(refusal, saleId, arrivedAtMs);
   }
 
   #refuse(refusal: Refusal, saleId: SaleId | null, arrivedAtMs: number): HotAnswer {

@@ -283,6 +283,7 @@ export function makeBuyerApp(
     },
     crossOrigin: createCrossOriginPolicy({ allowedOrigins: [], ownOrigin: () => ORIGIN }),
     shopLogin: null,
+    risk: { beginSession: () => ({ device: "", suspicion: 0 }) },
     settings: {
       guestsAllowed: true,
       sessionTtlMs: 3_600_000,

@@ -3,12 +3,14 @@
  *
  * The signing key leaves the server here and never again. Where guests are switched off they are told which way leads in
  * (`not_eligible`, rule `login_required`): a 401 would say that they forgot something, and they did not. The route is
- * limited per address, because every session is a fresh buyer and so a fresh limit per buyer.
+ * limited per address, because every session is a fresh buyer and so a fresh limit per buyer. What the page tells of its
+ * device goes into the token as a hash and a figure, and nowhere else.
  */
 import { type BuyerId, parseBuyerId, parseSessionId } from "../../domain/ids.ts";
 import type { Refusal } from "../../domain/refusals.ts";
 import { signingKeyOf } from "../../funnel/3-identity/keys.ts";
 import { mintSessionToken } from "../../funnel/3-identity/session-token.ts";
+import type { SessionRisk } from "../../funnel/6-admission/risk/risk-engine.ts";
 import { SessionRequestSchema } from "../contract/schemas.ts";
 import type { BuyerAppDependencies } from "./dependencies.ts";
 import { type BuyerHandler, readBody, refuse, throttledRequest } from "./request-context.ts";
@@ -31,7 +33,14 @@ export function createSessionHandlers(dependencies: BuyerAppDependencies): Recor
       if (body instanceof Response) return body;
       const subject =
         body.value.kind === "guest" ? guest(dependencies) : await shopAccount(dependencies, body.value.token);
-      return "reason" in subject ? refuse(subject) : Response.json(open(dependencies, subject), { status: 201 });
+      if ("reason" in subject) return refuse(subject);
+      const signals = body.value.signals ?? null;
+      const risk = dependencies.risk.beginSession({
+        request: throttledRequest(context),
+        signals,
+        buyerId: subject.buyerId,
+      });
+      return Response.json(open(dependencies, { ...subject, ...risk }), { status: 201 });
     },
   };
 }
@@ -49,12 +58,12 @@ async function shopAccount({ shopLogin }: BuyerAppDependencies, token: string): 
   return typeof login === "string" ? { reason: login } : login;
 }
 
-function open({ keys, clock, random, settings }: BuyerAppDependencies, subject: Subject) {
+function open({ keys, clock, random, settings }: BuyerAppDependencies, subject: Subject & SessionRisk) {
   const sessionId = known(parseSessionId(random.id()));
   // The token carries whole seconds; the answer must not promise more than the token does.
   const expiresAt = Math.floor((clock.nowMs() + settings.sessionTtlMs) / 1_000) * 1_000;
   return {
-    token: mintSessionToken(keys.session, { ...subject, sessionId, expiresAt, device: "", suspicion: 0 }),
+    token: mintSessionToken(keys.session, { ...subject, sessionId, expiresAt }),
     signingKey: signingKeyOf(keys, sessionId),
     buyerId: subject.buyerId,
     expiresAt,

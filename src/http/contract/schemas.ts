@@ -9,6 +9,7 @@ import { z } from "@hono/zod-openapi";
 import { PRICE_AMOUNT_MAX } from "../../domain/money.ts";
 import { REFUSALS, type RefusalReason, STAGES } from "../../domain/refusals.ts";
 import { RESERVATION_STATUSES } from "../../domain/reservation.ts";
+import { PageSignalsSchema } from "./signals.ts";
 import { CHALLENGE_KINDS, SOLUTION_LENGTH_MAX } from "../../ports/challenge.ts";
 
 /** The longest token of a shop's login we look at; real ones are 1–2 KB. */
@@ -80,7 +81,7 @@ export const PublicSaleListSchema = z.strictObject({ sales: z.array(PublicSaleSc
 /** Body of `POST /v1/sessions`. */
 export const SessionRequestSchema = z
   .discriminatedUnion("kind", [
-    z.strictObject({ kind: z.literal("guest") }),
+    z.strictObject({ kind: z.literal("guest"), signals: PageSignalsSchema.optional() }),
     z.strictObject({
       kind: z.literal("jwt"),
       token: z
@@ -88,6 +89,7 @@ export const SessionRequestSchema = z
         .min(1)
         .max(LOGIN_TOKEN_LENGTH_MAX)
         .openapi({ description: "The token of the shop's own login." }),
+      signals: PageSignalsSchema.optional(),
     }),
   ])
   .openapi("SessionRequest");

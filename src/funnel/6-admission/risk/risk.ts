@@ -5,6 +5,7 @@
  * the challenge gate, a wait by slow-lane.ts. It is never the sole judge of entitlement: nobody loses a unit he holds, and
  * nobody is refused for a score alone unless the operator asked for that.
  */
+import type { Refusal } from "../../../domain/refusals.ts";
 import type { Session } from "../../3-identity/session-token.ts";
 import type { HotRequest } from "../../request.ts";
 
@@ -26,9 +27,17 @@ export interface RiskScore {
 export interface RiskAssessor {
   /** Must not wait. Called once per attempt that reaches stage 6: it also learns from the attempt. */
   assess(attempt: { session: Session; request: HotRequest }): RiskScore;
+  /** For a score that slows down: 0 = this attempt gets through, else how long until one does. */
+  slowDownMs(session: Session): number;
+  /** Learns how an attempt ended that was refused. */
+  refused(session: Session, refusal: Refusal): void;
 }
 
 export const UNSUSPECTED: RiskScore = Object.freeze({ score: 0, band: "pass", causes: Object.freeze([]) });
 
 /** Finds nobody suspicious. */
-export const trustingAssessor: RiskAssessor = { assess: () => UNSUSPECTED };
+export const trustingAssessor: RiskAssessor = {
+  assess: () => UNSUSPECTED,
+  slowDownMs: () => 0,
+  refused: () => undefined,
+};
