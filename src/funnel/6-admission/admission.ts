@@ -9,16 +9,15 @@ import type { Refusal } from "../../domain/refusals.ts";
 import type { CatalogueSale } from "../2-window/catalogue.ts";
 import { notOpenRefusal } from "../2-window/window.ts";
 import type { Session } from "../3-identity/session-token.ts";
-import { prepareRefusal, refusalWithWait } from "../refusal-answers.ts";
+import { prepareRefusal } from "../refusal-answers.ts";
 import type { HotRequest } from "../request.ts";
-import { type ChallengeDemand, type ChallengeGate, isDemand } from "./challenge-gate.ts";
+import type { ChallengeDemand, ChallengeGate } from "./challenge-gate.ts";
 import type { RiskAssessor } from "./risk/risk.ts";
 import { opensAtFor } from "./tiers.ts";
 
 const BLOCKED = prepareRefusal({ reason: "not_eligible", extra: { rule: "blocklist" } });
 const NOT_ALLOWED = prepareRefusal({ reason: "not_eligible", extra: { rule: "allowlist" } });
 const LEVEL_TOO_LOW = prepareRefusal({ reason: "not_eligible", extra: { rule: "level" } });
-const SUSPECTED = prepareRefusal({ reason: "not_eligible", extra: { rule: "risk" } });
 const ACCOUNT_TOO_YOUNG = prepareRefusal({ reason: "not_eligible", extra: { rule: "account_age" } });
 
 /** Judges the rules of a sale. `nowMs` is the server's wall clock. */
@@ -35,7 +34,6 @@ export function checkEligibility(entry: CatalogueSale, session: Session, nowMs: 
   return null;
 }
 
-/**
 /** Where tiers come first: whether it is this buyer's turn. The refusal says when it will be. */
 function checkTurn(entry: CatalogueSale, session: Session, nowMs: number): Refusal | null {
   if (nowMs >= entry.sale.opensAt) return null;
@@ -43,19 +41,17 @@ function checkTurn(entry: CatalogueSale, session: Session, nowMs: number): Refus
   return nowMs < opensAt ? notOpenRefusal(opensAt, nowMs) : null;
 }
 
+/**
  * The whole stage: eligibility and turn, then risk, then the challenge that the risk asks for. Of a pass only the first
  * two are left to ask: risk and challenge were judged when it was made.
  */
 export class Admission {
   readonly #gate: ChallengeGate;
   readonly #assessor: RiskAssessor;
-  readonly #refusesByScore: boolean;
 
-  /** `refusesByScore`: whether the highest band refuses; otherwise it slows down like the one below. */
-  constructor(parts: { gate: ChallengeGate; assessor: RiskAssessor; refusesByScore?: boolean }) {
+  constructor(parts: { gate: ChallengeGate; assessor: RiskAssessor }) {
     this.#gate = parts.gate;
     this.#assessor = parts.assessor;
-    this.#refusesByScore = parts.refusesByScore ?? false;
   }
 
   check(attempt: {
@@ -71,15 +67,6 @@ export class Admission {
     const { entry, session, request, nowMs, fullness } = attempt;
     const refusal = checkEligibility(entry, session, nowMs) ?? checkTurn(entry, session, nowMs);
     if (refusal !== null || attempt.hasPass) return refusal;
-    const risk = this.#assessor.assess({ session, request });
-    if (risk.band === "refuse" && this.#refusesByScore) return SUSPECTED;
-    const asked = this.#gate.check({ sale: entry.sale, session, risk, request, fullness, nowMs });
-    if (asked !== null && !isDemand(asked)) return asked;
-    // Last, so that whoever must wait solves his challenge meanwhile.
-    const waitMs = risk.band === "slow_down" || risk.band === "refuse" ? this.#assessor.slowDownMs(session) : 0;
-    return waitMs > 0 ? refusalWithWait("throttled", waitMs) : asked;
-  }
-}
     return this.weigh({ entry, session, request, nowMs, fullness });
   }
 
@@ -92,3 +79,7 @@ export class Admission {
     fullness: number;
   }): Refusal | ChallengeDemand | null {
     const { entry, session, request, nowMs, fullness } = attempt;
+    const risk = this.#assessor.assess({ session, request });
+    return this.#gate.check({ sale: entry.sale, session, risk, request, fullness, nowMs });
+  }
+}

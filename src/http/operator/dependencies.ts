@@ -20,6 +20,7 @@ import type { Pages } from "../pages.ts";
 export interface OperatorDependencies {
   readonly adminToken: string;
   readonly saleStore: SaleStore;
+  readonly allowlists: Pick<AllowlistStore, "begin" | "addPart" | "publish" | "discard">;
   readonly orderStore: Pick<OrderStore, "listOrdersOfSale">;
   /** Only its stock is read. */
   readonly ledger: Pick<Ledger, "readStock">;
@@ -41,7 +42,6 @@ export interface OperatorDependencies {
 }
 
 /** hono's view of the connection. */
-  readonly allowlists: Pick<AllowlistStore, "begin" | "addPart" | "publish" | "discard">;
 export interface OperatorEnv {
   Bindings: ConnectionContext;
 }
