@@ -106,6 +106,9 @@ const item = members(
     stock: integer({ min: 1, max: STOCK_MAX }, "how many units are for sale"),
     perBuyerMax: perBuyerMax.optional(),
   },
+  "an item",
+);
+
 const tier = members(
   {
     name: id("a name"),
@@ -120,15 +123,12 @@ const tiers = z
   .max(TIERS_MAX, expected(`a list of at most ${TIERS_MAX} tiers`))
   .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, expected("tiers with different names"));
 
-  "an item",
-);
-
 const eligibility = members(
   {
-    tiers: tiers.optional(),
     allowlist: boolean().optional(),
     accountAgeMsMin: integer({ min: 0, max: DURATION_MS_MAX }, "a minimum account age in milliseconds").optional(),
     levelMin: integer({ min: 0, max: LEVEL_MAX }, "a minimum level").optional(),
+    tiers: tiers.optional(),
     blocklist: z
       .array(id("a buyer id"), expected("a list of buyer ids"))
       .max(BLOCKLIST_MAX, expected(`a list of at most ${BLOCKLIST_MAX} buyer ids`))
@@ -161,13 +161,13 @@ export const NewSaleSchema = members(
   .transform((sale) => ({ ...sale, closesAt: sale.closesAt ?? sale.opensAt + SALE_MS_DEFAULT }))
   .superRefine((sale, context) => {
     const report = (path: (string | number)[], message: string): void => {
+      context.addIssue({ code: "custom", path, message });
+    };
+    if (sale.opensAt >= sale.closesAt) report(["closesAt"], "must be later than opensAt");
     for (const [index, tier] of (sale.eligibility.tiers ?? []).entries()) {
       const path = ["eligibility", "tiers", index, "opensAt"];
       if (tier.opensAt >= sale.opensAt) report(path, "must be earlier than the sale's opensAt");
     }
-      context.addIssue({ code: "custom", path, message });
-    };
-    if (sale.opensAt >= sale.closesAt) report(["closesAt"], "must be later than opensAt");
     const firsts = new Map<string, number>();
     for (const [index, { sku, price: own }] of sale.items.entries()) {
       const first = firsts.get(sku);
