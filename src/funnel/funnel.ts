@@ -12,11 +12,15 @@ import type { FlushReport } from "../ledger/batcher.ts";
 import type { ChangeFeed } from "../ports/change-feed.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { BatchOutcome, Ledger, Stock } from "../ports/ledger.ts";
+import type { MemoryGauge } from "../ports/memory-gauge.ts";
 import type { Random } from "../ports/random.ts";
 import type { Decision, FunnelTelemetry, Log } from "../ports/telemetry.ts";
+import { BusyAdvice } from "./1-shed/busy-advice.ts";
 import { ConcurrencyLimit } from "./1-shed/concurrency-limit.ts";
 import { EventLoopDelay } from "./1-shed/event-loop-delay.ts";
+import { Ladder } from "./1-shed/ladder.ts";
 import { Ramp } from "./1-shed/ramp.ts";
+import { RouteGuard } from "./1-shed/route-guard.ts";
 import { Shed } from "./1-shed/shed.ts";
 import type { Catalogue } from "./2-window/catalogue.ts";
 import { judgeWindow } from "./2-window/window.ts";
@@ -60,6 +64,8 @@ export interface FunnelDependencies {
   readonly refusesByScore?: boolean;
   /** How long it takes until a ledger that was away gets all its work again. 0, the default = it gets it at once. */
   readonly rampMs?: number;
+  /** Absent or null = memory turns nobody away. */
+  readonly memory?: MemoryGauge | null;
   /** What the redis ledger promises of a 202; weaker than "always" is said in the answer. */
   readonly durability?: "always" | "everysec";
 }
@@ -77,6 +83,12 @@ export interface Funnel {
   inFlight(): number;
   /** How late the event loop is, smoothed, in milliseconds. */
   eventLoopDelayMs(): number;
+  /** What one in a hundred turns of the last ten seconds exceeded, in milliseconds. */
+  eventLoopDelayMsP99(): number;
+  /** Attempts that may be in flight now. */
+  attemptsMax(): number;
+  /** Lets requests of the other routes through as far as the process can take them. */
+  readonly routeGuard: RouteGuard;
   /** The newest stock of an item that this process has heard of; null before the first. At most seconds old. */
   stockOf(itemId: number): Stock | null;
   /** Why the node takes no work, or null when it does. */
@@ -94,6 +106,7 @@ class SevenStages implements Funnel {
   readonly #ramp: Ramp;
   readonly #loopDelay: EventLoopDelay;
   readonly #shed: Shed;
+  readonly routeGuard: RouteGuard;
   readonly #throttle: Throttle;
   readonly #lanes: Lanes;
   readonly #keeper: LatchKeeper;
@@ -106,7 +119,10 @@ class SevenStages implements Funnel {
     this.#parts = parts;
     this.#loopDelay = new EventLoopDelay(clock);
     this.#ramp = new Ramp({ clock, rampMs: parts.rampMs ?? 0 });
-    this.#shed = new Shed({ limit: this.#limit, loopDelay: this.#loopDelay, ramp: this.#ramp });
+    const ladder = new Ladder({ loopDelay: this.#loopDelay, memory: parts.memory ?? null, clock });
+    const advice = new BusyAdvice(clock);
+    this.#shed = new Shed({ limit: this.#limit, ladder, ramp: this.#ramp, advice });
+    this.routeGuard = new RouteGuard({ ladder, advice: new BusyAdvice(clock), clock });
     const exchange = parts.limitExchange ?? null;
     const shared = exchange === null ? null : { exchange, name: "attempts" as const };
     const asns = parts.asns ?? null;
@@ -221,9 +237,15 @@ class SevenStages implements Funnel {
     this.#parts.telemetry.decided(saleId, decision, this.#parts.clock.monotonicMs() - arrivedAtMs);
   }
 
-  #learn({ answer, latencyMs }: FlushReport): void {
+  #learn({ attempts, answer, askedAtMs, latencyMs, oldestWaitingMs }: FlushReport): void {
     const nowMs = this.#parts.clock.monotonicMs();
-    this.#limit.observe({ latencyMs, inFlight: this.#shed.inFlight, nowMs });
+    this.#limit.observe({
+      latencyMs: Math.max(latencyMs, oldestWaitingMs),
+      flightMs: nowMs - askedAtMs,
+      answers: attempts.length,
+      inFlight: this.#shed.inFlight,
+      nowMs,
+    });
     this.#ramp.observe({ isAnswered: answer?.outcomes.some(({ kind }) => kind !== "unknown") ?? false, latencyMs });
     // A ledger that cannot tell the item's stock by the way has said that there is nothing for these: look after it.
     if (answer?.stock === null && answer.outcomes.some(isOutOfStock)) this.#keeper.wakeSoon();
@@ -252,6 +274,14 @@ class SevenStages implements Funnel {
 
   eventLoopDelayMs(): number {
     return this.#loopDelay.delayMs;
+  }
+
+  eventLoopDelayMsP99(): number {
+    return this.#loopDelay.delayMsP99();
+  }
+
+  attemptsMax(): number {
+    return this.#limit.limit;
   }
 
   stockOf(itemId: number): Stock | null {

@@ -3,7 +3,9 @@
  *
  * On sale day this is 99 % of what the process says, so a plain refusal is one frozen object looked up by identity and
  * costs neither serialising nor allocating. Refusals with facts of their own (an opening time, a wait) are rendered
- * per request; waits are rounded up to steps so that those, too, mostly come from a small cache.
+ * per request; waits are rounded up to steps so that those, too, mostly come from a small cache. A wait that was computed
+ * is told exactly; advice from the table is spread by half in both directions, answer by answer, because a crowd that
+ * returns in step is a second stampede.
  */
 import { REFUSALS, type Refusal, type RefusalFact, type RefusalReason, refusalRow } from "../domain/refusals.ts";
 import type { HotAnswer } from "./request.ts";
@@ -56,19 +58,53 @@ function render(refusal: Refusal, extraHeaders: Record<string, string> = {}): Ho
   });
 }
 
-const prepared = new Map<Refusal, HotAnswer>();
+/** Shares of a second's advice that follow each other far apart: sixteen steps in bit-reversed order, 0.53 to 1.47. */
+const SPREAD = Array.from({ length: 16 }, (_, step) => {
+  const reversed = ((step & 1) << 3) | ((step & 2) << 1) | ((step & 4) >> 1) | ((step & 8) >> 3);
+  return 0.5 + (reversed + 0.5) / 16;
+});
+
+let turn = 0;
+
+function nextTurn(): number {
+  turn = (turn + 1) % SPREAD.length;
+  return turn;
+}
+
+function spreadMs(adviceMs: number, step: number): number {
+  return Math.round(adviceMs * (SPREAD[step] ?? 1));
+}
+
+/** Each refusal with its answers: one, or as many as there are steps of {@link SPREAD}. */
+const prepared = new Map<Refusal, readonly HotAnswer[]>();
 
 /** Builds a refusal that will be given often, together with its answer. Call it at start, not per request. */
 export function prepareRefusal(refusal: Refusal): Refusal {
+  const adviceMs = refusalRow(refusal.reason).retryAfterMs;
+  if (refusal.retryAfterMs === undefined && adviceMs !== undefined) return prepareSpread(refusal, adviceMs);
   const frozen = Object.freeze({ ...refusal });
-  prepared.set(frozen, render(frozen));
+  prepared.set(frozen, [render(frozen)]);
+  return frozen;
+}
+
+/** The same for a refusal whose wait is advice and no promise: it is spread like the advice of the table. */
+export function prepareSpreadRefusal(refusal: Refusal & { readonly retryAfterMs: number }): Refusal {
+  return prepareSpread(refusal, refusal.retryAfterMs);
+}
+
+function prepareSpread(refusal: Refusal, adviceMs: number): Refusal {
+  const frozen = Object.freeze({ ...refusal });
+  prepared.set(
+    frozen,
+    SPREAD.map((_, step) => render({ ...refusal, retryAfterMs: spreadMs(adviceMs, step) })),
+  );
   return frozen;
 }
 
 /** The same for a refusal after which the connection is of no use: its body never came. */
 export function prepareClosingRefusal(refusal: Refusal): Refusal {
   const frozen = Object.freeze({ ...refusal });
-  prepared.set(frozen, render(frozen, CLOSE));
+  prepared.set(frozen, [render(frozen, CLOSE)]);
   return frozen;
 }
 
@@ -112,5 +148,9 @@ export function malformed(detail: string): Refusal {
 
 /** The complete answer to a refusal. */
 export function answerRefusal(refusal: Refusal): HotAnswer {
-  return prepared.get(refusal) ?? render(refusal);
+  const answers = prepared.get(refusal);
+  if (answers !== undefined) return (answers.length === 1 ? answers[0] : answers[nextTurn()]) ?? render(refusal);
+  const adviceMs = refusalRow(refusal.reason).retryAfterMs;
+  if (refusal.retryAfterMs !== undefined || adviceMs === undefined) return render(refusal);
+  return render({ ...refusal, retryAfterMs: spreadMs(adviceMs, nextTurn()) });
 }

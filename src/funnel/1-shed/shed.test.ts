@@ -4,8 +4,9 @@
 import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../../test/support/manual-clock.ts";
 import type { HotRequest } from "../request.ts";
+import { BusyAdvice } from "./busy-advice.ts";
 import { CONCURRENCY_AT_START, ConcurrencyLimit } from "./concurrency-limit.ts";
-import { EventLoopDelay } from "./event-loop-delay.ts";
+import { Ladder, STEPS } from "./ladder.ts";
 import { RAMP_FRACTION_MIN, Ramp } from "./ramp.ts";
 import { BODIES_READ_MAX, Shed } from "./shed.ts";
 
@@ -22,19 +23,23 @@ function request(headers: Record<string, string> = {}): HotRequest {
   };
 }
 
-function warmShed() {
+function coldShed(rampMs = 0) {
+  const clock = new ManualClock();
   const loopDelay = { delayMs: 0 };
-  const ramp = new Ramp({ clock: new ManualClock(), rampMs: 0 });
-  const shed = new Shed({ limit: new ConcurrencyLimit(), loopDelay: loopDelay as EventLoopDelay, ramp });
-  shed.markWarm();
-  return { shed, loopDelay };
+  const ladder = new Ladder({ loopDelay, memory: null, clock });
+  const ramp = new Ramp({ clock, rampMs });
+  return { shed: new Shed({ limit: new ConcurrencyLimit(), ladder, ramp, advice: new BusyAdvice(clock) }), loopDelay };
+}
+
+function warmShed() {
+  const cold = coldShed();
+  cold.shed.markWarm();
+  return cold;
 }
 
 describe("shed", () => {
   test("is busy until warm: nothing untrue is said about sales that are not loaded yet", () => {
-    const clock = new ManualClock();
-    const ramp = new Ramp({ clock, rampMs: 0 });
-    const shed = new Shed({ limit: new ConcurrencyLimit(), loopDelay: new EventLoopDelay(clock), ramp });
+    const { shed } = coldShed();
     expect(shed.check(request())?.reason).toBe("busy");
     expect(shed.readiness).toBe("busy");
     shed.markWarm();
@@ -78,20 +83,24 @@ describe("shed", () => {
   });
 
   test("a node that becomes warm in a crowd takes little at first", () => {
-    const clock = new ManualClock();
-    const ramp = new Ramp({ clock, rampMs: 10_000 });
-    const shed = new Shed({ limit: new ConcurrencyLimit(), loopDelay: new EventLoopDelay(clock), ramp });
+    const { shed } = coldShed(10_000);
     shed.markWarm();
     while (shed.check(request()) === null) shed.enter();
     expect(shed.inFlight).toBe(Math.ceil(CONCURRENCY_AT_START * RAMP_FRACTION_MIN));
   });
 
-  test("is busy while the event loop is late", () => {
+  test("is busy for more and more while the event loop is late, and not ready when it is for all", () => {
     const { shed, loopDelay } = warmShed();
-    loopDelay.delayMs = 251;
-    expect(shed.check(request())?.reason).toBe("busy");
-    loopDelay.delayMs = 250;
-    expect(shed.check(request())).toBeNull();
+    const { from, to } = STEPS.reserve.delayMs;
+    const refusedOf100 = (delayMs: number) => {
+      loopDelay.delayMs = delayMs;
+      return Array.from({ length: 100 }, () => shed.check(request())).filter((refusal) => refusal?.reason === "busy")
+        .length;
+    };
+    expect([from, (from + to) / 2, to].map(refusedOf100)).toEqual([0, 50, 100]);
+    expect(shed.readiness).toBe("busy");
+    loopDelay.delayMs = to - 1;
+    expect(shed.readiness).toBeNull();
   });
 
   test.each([

@@ -1,16 +1,17 @@
 /**
  * Stage 1, shed: can this process take work at all?
  *
- * Decides from counters and a few headers, before anything is looked up: draining, not warm yet, event loop late, too
- * many attempts on their way to the ledger, a body announced as too large, no idempotency key. Header bytes are bounded
- * by the listener, body bytes again while reading.
+ * Decides from counters and a few headers, before anything is looked up: draining, not warm yet, event loop late or memory
+ * full (the ladder), too many attempts on their way to the ledger, a body announced as too large, no idempotency key.
+ * Header bytes are bounded by the listener, body bytes again while reading. Other routes' share of this is route-guard.ts.
  */
 import { isIdempotencyKey } from "../../domain/ids.ts";
 import type { Refusal } from "../../domain/refusals.ts";
 import { malformed, plainRefusal, prepareClosingRefusal, prepareRefusal } from "../refusal-answers.ts";
 import type { HotRequest } from "../request.ts";
+import type { BusyAdvice } from "./busy-advice.ts";
 import type { ConcurrencyLimit } from "./concurrency-limit.ts";
-import { EVENT_LOOP_DELAY_MS_MAX, type EventLoopDelay } from "./event-loop-delay.ts";
+import type { Ladder } from "./ladder.ts";
 import type { Ramp } from "./ramp.ts";
 
 /** The body of an attempt is `{ "quantity": n, "challenge"?: … }`. */
@@ -24,21 +25,30 @@ const DIGITS = /^[0-9]+$/;
 const NO_KEY = prepareRefusal(malformed("The Idempotency-Key header must be 8 to 64 visible ASCII characters."));
 const BAD_LENGTH = prepareClosingRefusal(malformed("The Content-Length header must be a number."));
 
+export interface ShedParts {
+  readonly limit: ConcurrencyLimit;
+  readonly ladder: Ladder;
+  readonly ramp: Ramp;
+  readonly advice: BusyAdvice;
+}
+
 /** Counts what is in flight and says when it is enough. */
 export class Shed {
   readonly #limit: ConcurrencyLimit;
-  readonly #loopDelay: EventLoopDelay;
+  readonly #ladder: Ladder;
   readonly #ramp: Ramp;
+  readonly #advice: BusyAdvice;
   #inFlight = 0;
   #reading = 0;
   #confirming = 0;
   #isWarm = false;
   #isDraining = false;
 
-  constructor(parts: { limit: ConcurrencyLimit; loopDelay: EventLoopDelay; ramp: Ramp }) {
+  constructor(parts: ShedParts) {
     this.#limit = parts.limit;
-    this.#loopDelay = parts.loopDelay;
+    this.#ladder = parts.ladder;
     this.#ramp = parts.ramp;
+    this.#advice = parts.advice;
   }
 
   /** Attempts between their arrival at the batcher and their answer. */
@@ -54,7 +64,7 @@ export class Shed {
   /** Why no work is taken, or null. One full moment of the concurrency limit does not count. */
   get readiness(): "draining" | "busy" | null {
     if (this.#isDraining) return "draining";
-    return this.#isWarm && this.#loopDelay.delayMs <= EVENT_LOOP_DELAY_MS_MAX ? null : "busy";
+    return this.#isWarm && this.#ladder.refusedShare("reserve") < 1 ? null : "busy";
   }
 
   /** The catalogue and the latches are loaded: "no such sale" and "sold out" are now true when said. */
@@ -71,16 +81,24 @@ export class Shed {
   /** The refusal, or null when the process takes the attempt. */
   check(request: HotRequest): Refusal | null {
     if (this.#isDraining) return plainRefusal("draining");
-    if (!this.#isWarm || this.#inFlight >= this.#limit.limit) return plainRefusal("busy");
-    if (!this.#ramp.admits({ inFlight: this.#inFlight, limit: this.#limit.limit })) return plainRefusal("busy");
-    if (this.#reading >= BODIES_READ_MAX) return plainRefusal("busy");
-    if (this.#loopDelay.delayMs > EVENT_LOOP_DELAY_MS_MAX) return plainRefusal("busy");
+    if (this.#isFull() || this.#ladder.refuses("reserve")) return this.#advice.refuse();
     const contentLength = request.header("content-length");
     if (contentLength !== null) {
       if (!DIGITS.test(contentLength)) return BAD_LENGTH;
       if (Number(contentLength) > HOT_BODY_BYTES_MAX) return plainRefusal("payload_too_large");
     }
     return isIdempotencyKey(request.header("idempotency-key")) ? null : NO_KEY;
+  }
+
+  /** An attempt that the batcher would not take, or gave up before it was sent: what its buyer hears. */
+  refuseUnsent(): Refusal {
+    return this.#advice.refuse();
+  }
+
+  #isFull(): boolean {
+    const load = { inFlight: this.#inFlight, limit: this.#limit.limit };
+    if (!this.#isWarm || load.inFlight >= load.limit || this.#reading >= BODIES_READ_MAX) return true;
+    return !this.#ramp.admits(load);
   }
 
   /** Around reading a body: slow senders are counted apart, so that they cannot use up the ledger's places. */
@@ -94,6 +112,7 @@ export class Shed {
 
   /** Around waiting for the batcher. */
   enter(): void {
+    this.#advice.take();
     this.#inFlight += 1;
   }
 

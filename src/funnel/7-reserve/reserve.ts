@@ -61,7 +61,7 @@ function refused(refusal: Refusal): ReserveOutcome {
 export interface ReserveServices {
   readonly keys: Keys;
   readonly clock: Clock;
-  readonly shed: Pick<Shed, "beginRead" | "endRead" | "enter" | "leave" | "beginConfirm" | "endConfirm">;
+  readonly shed: Pick<Shed, "beginRead" | "endRead" | "enter" | "leave" | "beginConfirm" | "endConfirm" | "refuseUnsent">;
   readonly gate: Pick<ChallengeGate, "settle">;
   /** What a 202 is worth: with "everysec" it says so. */
   readonly durability: "always" | "everysec";
@@ -126,7 +126,7 @@ export async function reserve(attempt: AdmittedAttempt, services: ReserveService
   try {
     outcome = await lane.batcher.submit({ rid, buyerId: session.buyerId, quantity });
   } catch (error) {
-    if (isFault(error, "LEDGER_OVERLOADED")) return refused(plainRefusal("busy"));
+    if (isFault(error, "LEDGER_OVERLOADED")) return refused(services.shed.refuseUnsent());
     if (isFault(error) && error.retryable) return refused(plainRefusal("unavailable"));
     throw error;
   } finally {

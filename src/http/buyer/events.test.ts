@@ -58,7 +58,7 @@ describe("the event stream", () => {
     const app = makeBuyerApp({ events: { open: () => ({ kind: "refused", refusal: { reason: "busy" } }) } });
     const response = await app.fetch("/v1/events", { headers: app.authorization() });
     expect(response.status).toBe(503);
-    expect(await response.json()).toMatchObject({ reason: "busy", retryAfterMs: 1_000 });
+    expect(await response.json()).toMatchObject({ reason: "busy", retryAfterMs: expect.any(Number) });
   });
 
   test("is not opened by HEAD, which nobody would ever close", async () => {

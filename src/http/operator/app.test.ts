@@ -295,7 +295,7 @@ test("a database that is away is told as unavailable, a bug as an id that finds 
   staged.fault = new Fault("DATABASE_UNAVAILABLE", { internal: "postgres://user:hunter2@db" });
   const away = await staged.request("GET", "/v1/admin/sales");
   expect(JSON.stringify(await expectProblem(away, "unavailable", 503))).not.toContain("hunter2");
-  expect(away.headers.get("retry-after")).toBe("1");
+  expect(away.headers.get("retry-after")).toMatch(/^[12]$/);
   staged.fault = new TypeError("undefined is not a function at secret.ts");
   const problem = await expectProblem(await staged.request("GET", "/v1/admin/sales"), "internal", 500);
   expect(JSON.stringify(problem)).not.toContain("secret.ts");
