@@ -14,6 +14,7 @@ import { type BuyerSide, createBuyerSide, readPages } from "./buyer-side.ts";
 import { createOperatorSide, type OperatorSide } from "./operator-side.ts";
 import { createPayments, type Payments } from "./payments.ts";
 import { openProcessParts, type ProcessParts } from "./process-parts.ts";
+import { createWebhooks, type Webhooks } from "./webhooks.ts";
 
 /** What a node does: answers buyers, ends holds and settles payments, serves operators. */
 export type NodeRole = "api" | "worker" | "admin";
@@ -49,6 +50,7 @@ export async function startNode(config: Config, roles: readonly NodeRole[]): Pro
 class Node implements RunningNode {
   readonly #parts: ProcessParts;
   readonly #roles: readonly NodeRole[];
+  readonly #webhooks: Webhooks;
   readonly #stops: (() => Promise<void>)[] = [];
   #buyerListener: Listener | null = null;
   #operatorListener: Listener | null = null;
@@ -59,6 +61,7 @@ class Node implements RunningNode {
   constructor(parts: ProcessParts, roles: readonly NodeRole[]) {
     this.#parts = parts;
     this.#roles = roles;
+    this.#webhooks = createWebhooks(parts);
   }
 
   get buyerPort(): number | null {
@@ -123,6 +126,7 @@ class Node implements RunningNode {
       pages,
       isDraining: () => this.#isDraining,
       hasOperatorApi: this.#has("admin"),
+      webhooks: this.#webhooks.forOperators,
     });
     this.#operatorListener = await listenOn({
       hostname: config.adminHost,
@@ -145,9 +149,12 @@ class Node implements RunningNode {
     this.#parts.redis?.startWork();
     const trimmer = createOutboxTrimmer({ events: stores.events, clock, random, log });
     trimmer.start();
+    const { courier } = this.#webhooks;
+    courier.start();
     this.#stops.push(
       () => payments.stop(),
       () => trimmer.stop(),
+      () => courier.stop(),
     );
   }
 

@@ -21,6 +21,7 @@ import type { Ledger } from "../ports/ledger.ts";
 import type { BuyerSide } from "./buyer-side.ts";
 import type { ProcessParts } from "./process-parts.ts";
 import { missingSchema } from "./storage.ts";
+import type { Webhooks } from "./webhooks.ts";
 
 /** A catalogue that was not refreshed for this long is not to be trusted with new buyers. */
 const CATALOGUE_AGE_MS_MAX = 10_000;
@@ -38,7 +39,13 @@ export interface OperatorSide {
 /** Builds the operators' side. `buyers` is null on a node without the `api` role. */
 export function createOperatorSide(
   parts: ProcessParts,
-  outside: { buyers: BuyerSide | null; pages: Pages; isDraining: () => boolean; hasOperatorApi: boolean },
+  outside: {
+    buyers: BuyerSide | null;
+    pages: Pages;
+    isDraining: () => boolean;
+    hasOperatorApi: boolean;
+    webhooks: Webhooks["forOperators"];
+  },
 ): OperatorSide {
   const { config, clock, random, log, stores } = parts;
   // On the general pool: proving takes longer than a commit may, and must not wait for one.
@@ -74,6 +81,7 @@ export function createOperatorSide(
     },
     ops,
     pages: outside.pages,
+    webhooks: outside.webhooks,
   });
   return { app, monitor };
 }

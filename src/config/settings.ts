@@ -234,6 +234,9 @@ export const SETTINGS = {
     unit: "ms",
     text: "How long an answer of the redis ledger waits for the commit before it is a 202. The postgres ledger always commits first.",
   }),
+  WEBHOOK_NETWORKS: networks({
+    text: "Networks of your own that the shop's webhooks may lead to, by plain HTTP and any port as well. Empty: public HTTPS addresses only.",
+  }),
   DRAIN_MS: integer({
     min: 0,
     max: 600_000,

@@ -7,6 +7,7 @@ import { freshKey, requestHeaders, reservationsPath } from "../support/buyer-cli
 import type { GetDeployment } from "../support/deployment.ts";
 import { requestHead, sendRaw } from "../support/raw-http.ts";
 import { HOSTILE_TEXTS } from "./hostile-texts.ts";
+import { patiently } from "./patience.ts";
 
 const FORGED = '\r\n{"level":"error","msg":"forged line"}';
 const LEVELS = new Set(["debug", "info", "warn", "error"]);

@@ -8,6 +8,7 @@ import { describeGuessing } from "./guessing.suite.ts";
 import { describeHostileTexts } from "./hostile-texts.suite.ts";
 import { describeLogs } from "./logs.suite.ts";
 import { SHOP_ORIGIN } from "./shop-origin.ts";
+import { describeOutgoingWebhooks } from "./webhooks.suite.ts";
 
 const START_WITHIN_MS = 60_000;
 setDefaultTimeout(30_000);
@@ -24,13 +25,14 @@ describe("a node", () => {
   beforeAll(async () => {
     deployment = await Deployment.start(
       { database: "pglite", runtime: "bun" },
-      { ...LIMITS_OFF, CORS_ORIGINS: SHOP_ORIGIN, LOG_LEVEL: "debug" },
+      { ...LIMITS_OFF, CORS_ORIGINS: SHOP_ORIGIN, WEBHOOK_NETWORKS: "127.0.0.0/8", LOG_LEVEL: "debug" },
     );
   }, START_WITHIN_MS);
   afterAll(async () => await deployment?.stop(), START_WITHIN_MS);
 
   describe("T10", () => describeCrossSite(get));
   describe("T8", () => describeGuessing(get));
+  describe("T11", () => describeOutgoingWebhooks(get));
   describe("T13, T27", () => describeHostileTexts(get));
   describe("T28", () => describeLogs(get));
 });

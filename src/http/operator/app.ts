@@ -15,6 +15,7 @@ import { createOrderRoutes } from "./order-routes.ts";
 import { problemOfFault, problemResponse } from "./problem.ts";
 import { createSaleRoutes } from "./sale-routes.ts";
 import { createStatsRoutes } from "./stats-routes.ts";
+import { createWebhookRoutes } from "./webhook-routes.ts";
 
 const BASE = "/v1/admin";
 
@@ -62,6 +63,7 @@ function createAdminApi(deps: OperatorDependencies): OperatorApp {
   api.route("/", createStatsRoutes(deps));
   api.route("/", createOrderRoutes(deps));
   api.route("/", createAccessRoutes(deps));
+  api.route("/", createWebhookRoutes(deps));
   api.post("/rehearsals", () =>
     problemResponse({
       reason: "not_available",

@@ -13,6 +13,8 @@ import type { Random } from "../../ports/random.ts";
 import type { SaleStore } from "../../ports/sale-store.ts";
 import type { StatsStore } from "../../ports/stats-store.ts";
 import type { Log } from "../../ports/telemetry.ts";
+import type { WebhookSender } from "../../ports/webhook-sender.ts";
+import type { WebhookStore } from "../../ports/webhook-store.ts";
 import type { ConnectionContext } from "../listen/listener.ts";
 import type { OpsApp } from "../ops/app.ts";
 import type { Pages } from "../pages.ts";
@@ -33,6 +35,13 @@ export interface OperatorDependencies {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** The shop's addresses that are told about reservations; absent = this node knows nothing of them. */
+  readonly webhooks?: {
+    readonly store: Pick<WebhookStore, "createEndpoint" | "listEndpoints" | "deleteEndpoint">;
+    readonly sender: Pick<WebhookSender, "findObjection">;
+    /** What the shop checks an address's messages with. */
+    secretOf(endpointId: string): string;
+  };
   /** Makes this node ready for the sale's rush: catalogue loaded, holders read, connections open. */
   warmUp(): Promise<void>;
   /** Health, readiness and metrics (http/ops/app.ts), mounted at the root without the token. */

@@ -226,6 +226,9 @@ export const RecoverySchema = members(
 );
 
 /** Body of `POST /bans`. Until when: `expiresAt`, or `durationMs` from now, or neither for a ban until it is lifted. */
+/** Body of `POST /webhooks`. Whether the address may be used is the sender's question. */
+export const WebhookSchema = members({ url: line(URL_LENGTH_MAX) }, "an address of the shop");
+
 export const BanSchema = members(
   {
     kind: z.enum(["buyer", "ip"], expected('"buyer" or "ip"')),
