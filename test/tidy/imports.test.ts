@@ -11,10 +11,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ledger: CORE,
   orders: CORE,
   push: CORE,
+  challenges: ["domain", "ports"],
   http: [...CORE, "config"],
   cli: [...CORE, "config"],
   adapters: ["domain", "ports"],
-  app: [...CORE, "config", "http", "adapters"],
+  app: [...CORE, "challenges", "config", "http", "adapters"],
   "main.ts": ["app", "cli"],
 };
 const OUTSIDE: Readonly<Record<string, RegExp>> = {

@@ -31,6 +31,8 @@ export interface Keys {
   readonly pass: HmacKey;
   /** Signs the tokens of challenges. */
   readonly challenge: HmacKey;
+  /** 32 bytes: seals the answers of puzzles into the tokens of their challenges. */
+  readonly puzzleSeal: Uint8Array;
   /** Signs what a solved challenge is worth. */
   readonly clearance: HmacKey;
   /** Hashes the signals of a page into a device key. */
@@ -72,6 +74,7 @@ export function deriveKeys(secret: string, previousSecret: string | null = null)
     session: signer("doorbuster/session/v1", previous?.session),
     pass: signer("doorbuster/pass/v1", previous?.pass),
     challenge: signer("doorbuster/challenge/v1", previous?.challenge),
+    puzzleSeal: expand(root, "doorbuster/puzzle-seal/v1"),
     clearance: signer("doorbuster/clearance/v1", previous?.clearance),
     device: new HmacKey(expand(root, "doorbuster/device/v1")),
     signatureRoot: new HmacKey(root),
