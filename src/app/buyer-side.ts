@@ -93,6 +93,7 @@ export function createBuyerSide(
     checkout: outside.payments.checkout,
     settlement: outside.payments.settlement,
     events: hub,
+    passes: funnel.passes,
     challenges,
     ...createRouteThrottles(parts, limits),
     readiness: () => funnel.readiness() ?? (missingLedger({ ...parts, sales: catalogue }) === null ? null : "busy"),

@@ -36,6 +36,7 @@ import { Admission } from "./6-admission/admission.ts";
 import { type ChallengeGate, isDemand, noChallengeGate } from "./6-admission/challenge-gate.ts";
 import { type RiskAssessor, trustingAssessor } from "./6-admission/risk/risk.ts";
 import { type AdmittedAttempt, type ReserveServices, reserve } from "./7-reserve/reserve.ts";
+import { PassDesk } from "./pass-desk.ts";
 import { answerRefusal, plainRefusal } from "./refusal-answers.ts";
 import type { HotAnswer, HotRequest } from "./request.ts";
 
@@ -71,6 +72,8 @@ export interface FunnelDependencies {
 }
 
 export interface Funnel {
+  /** Gives passes out, before the sale opens. */
+  readonly passes: PassDesk;
   /** Decides one attempt. Synchronous up to stage 6; never throws, never rejects. */
   decide(request: HotRequest): HotAnswer | Promise<HotAnswer>;
   /** Loads catalogue, stock and holders. Until it resolves, every attempt is `busy`. */
@@ -101,6 +104,7 @@ export function createFunnel(dependencies: FunnelDependencies): Funnel {
 }
 
 class SevenStages implements Funnel {
+  readonly passes: PassDesk;
   readonly #parts: FunnelDependencies;
   readonly #limit = new ConcurrencyLimit();
   readonly #ramp: Ramp;
@@ -142,6 +146,8 @@ class SevenStages implements Funnel {
       assessor: this.#risk,
       refusesByScore: parts.refusesByScore ?? false,
     });
+    const fullness = () => this.#fullness;
+    this.passes = new PassDesk({ catalogue, admission: this.#admission, gate, keys: parts.keys, clock, fullness });
     const durability = parts.durability ?? "always";
     this.#services = { keys: parts.keys, clock, shed: this.#shed, gate, durability };
   }
@@ -194,7 +200,7 @@ class SevenStages implements Funnel {
     if (gone !== null) return this.#refuse(pending ?? gone, sale.id, arrivedAtMs);
 
     // 6 admission
-    const fullness = this.#shed.inFlight / this.#limit.limit;
+    const fullness = this.#fullness;
     const asked = this.#admission.check({ entry, session, request, nowMs, hasPass: pass !== null, fullness });
     const demand = asked !== null && isDemand(asked) ? asked : null;
     if (asked !== null && !isDemand(asked)) return this.#refuseKnown(session, pending ?? asked, sale.id, arrivedAtMs);
@@ -231,6 +237,11 @@ class SevenStages implements Funnel {
     const requestId = this.#parts.random.id();
     this.#parts.log.error({ error, requestId, saleId }, "an attempt ended in a bug");
     return this.#refuse({ reason: "internal", extra: { requestId } }, saleId, arrivedAtMs);
+  }
+
+  /** Attempts on their way to the ledger, as a part of the most there may be. */
+  get #fullness(): number {
+    return this.#shed.inFlight / this.#limit.limit;
   }
 
   #count(saleId: SaleId | null, decision: Decision, arrivedAtMs: number): void {

@@ -273,6 +273,13 @@ export function makeBuyerApp(
       },
     },
     challenges: createTestGate({ keys, clock: world.clock, random }),
+    passes: {
+      issue: async ({ saleId, sku, quantity, idempotencyKey }) => ({
+        pass: `${saleId}.${sku}.${quantity}.${idempotencyKey}`,
+        expiresAt: NOW_MS + 600_000,
+        opensAt: NOW_MS,
+      }),
+    },
     sessionThrottle: { admit: () => world.sessionRefusal },
     readThrottle: { admit: () => world.readRefusal },
     readiness: () => world.readiness,

@@ -97,7 +97,7 @@ describe("every answer", () => {
       expect(headers.get("x-content-type-options")).toBe("nosniff");
       expect(headers.get("referrer-policy")).toBe("no-referrer");
       expect(headers.get("content-security-policy")).toContain("frame-ancestors 'none'");
-      const isPublic = /^\/v1\/(sales|openapi)/.test(path);
+      const isPublic = method === "GET" && /^\/v1\/(sales|openapi)/.test(path);
       expect(headers.get("cache-control")).toContain(isPublic ? "public" : "no-store");
     },
   );

@@ -17,6 +17,7 @@ import { secureHeaders } from "../security-headers.ts";
 import { createChallengeHandlers } from "./challenges.ts";
 import type { BuyerAppDependencies } from "./dependencies.ts";
 import { createEventHandlers } from "./events.ts";
+import { createPassHandlers } from "./passes.ts";
 import { QuietLog } from "./quiet-log.ts";
 import { type BuyerContext, type BuyerEnv, type BuyerHandler, refuse } from "./request-context.ts";
 import { createReservationHandlers } from "./reservations.ts";
@@ -62,6 +63,7 @@ function createHandlers(dependencies: BuyerAppDependencies): Record<BuyerRouteNa
     ...createSaleHandlers(dependencies),
     ...createSessionHandlers(dependencies),
     ...createChallengeHandlers(dependencies),
+    ...createPassHandlers(dependencies),
     ...createReservationHandlers(dependencies),
     ...createWebhookHandlers(dependencies),
     ...createEventHandlers(dependencies),

@@ -13,6 +13,7 @@ import type { ShopLoginVerifier } from "../../funnel/3-identity/shop-login.ts";
 import type { ThrottledSession } from "../../funnel/4-throttle/throttle.ts";
 import type { DemandingGate } from "../../funnel/6-admission/challenge/demanding-gate.ts";
 import type { RiskEngine } from "../../funnel/6-admission/risk/risk-engine.ts";
+import type { PassDesk } from "../../funnel/pass-desk.ts";
 import type { CheckoutService } from "../../orders/checkout.ts";
 import type { SettlementService } from "../../orders/settlement.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -64,6 +65,8 @@ export interface BuyerAppDependencies {
   readonly events: Pick<EventHub, "open">;
   /** Gives challenges out and takes solutions in, ahead of the attempt. */
   readonly challenges: Pick<DemandingGate, "giveAhead" | "clear" | "offers">;
+  /** Gives passes out, before a sale opens. */
+  readonly passes: Pick<PassDesk, "issue">;
   /** Looks at sessions that begin. */
   readonly risk: Pick<RiskEngine, "beginSession">;
   /** Guards `POST /v1/sessions`. */

@@ -52,14 +52,15 @@ function pathAndQueryOf(url: string): string {
   return url.slice(url.indexOf("/", url.indexOf("://") + 3));
 }
 
-/** The session of the request, or the response that ends it. */
+/** The session of the request, or the response that ends it. Demands nothing but a session where none are given. */
 export function requireSession(
   context: BuyerContext,
   dependencies: BuyerAppDependencies,
-  replay: AuthenticationDemands["replay"] = "harmless",
+  demands: Partial<AuthenticationDemands> = {},
 ): Session | Response {
   const request = authenticatedRequest(context);
-  const answer = dependencies.authenticator.authenticate(request, { signature: "optional", replay });
+  const usual: AuthenticationDemands = { signature: "optional", replay: "harmless" };
+  const answer = dependencies.authenticator.authenticate(request, { ...usual, ...demands });
   if (isRefusal(answer)) return refuse(answer);
   const limited = dependencies.readThrottle.admit(throttledRequest(context), answer, null);
   return limited === null ? answer : refuse(limited);
@@ -70,13 +71,14 @@ export async function requireSessionOnce(
   context: BuyerContext,
   dependencies: BuyerAppDependencies,
 ): Promise<Session | Response> {
-  const session = requireSession(context, dependencies, "refused");
+  const session = requireSession(context, dependencies, { replay: "refused" });
   if (session instanceof Response) return session;
   const replayed = await dependencies.authenticator.claimNonce(authenticatedRequest(context), session);
   return replayed === null ? session : refuse(replayed);
 }
 
-function authenticatedRequest(context: BuyerContext): AuthenticatedRequest {
+/** The parts of the request that prove who sent it. */
+export function authenticatedRequest(context: BuyerContext): AuthenticatedRequest {
   const { headers } = context.req.raw;
   return {
     method: context.req.method,

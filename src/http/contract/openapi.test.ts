@@ -28,6 +28,7 @@ const CONTRACT = [
   "POST /v1/events/tickets",
   "GET /v1/challenges/new",
   "POST /v1/challenges",
+  "POST /v1/sales/{saleId}/passes",
   "GET /v1/openapi.json",
   "GET /healthz",
   "GET /readyz",

@@ -17,6 +17,8 @@ import {
   EventTicketSchema,
   HealthSchema,
   IdSchema,
+  PassRequestSchema,
+  PassSchema,
   ProblemSchema,
   PublicSaleListSchema,
   PublicSaleSchema,
@@ -81,6 +83,7 @@ const SIGNATURE_HEADERS = z.object({
   "idempotency-key": z.string().regex(/^[\x21-\x7e]{8,64}$/),
   "content-digest": z.string().optional().openapi({ description: "RFC 9530: `sha-256=:<base64>:`." }),
   "x-timestamp": z.string().optional().openapi({ description: "Milliseconds since the epoch." }),
+  "x-pass": z.string().optional().openapi({ description: "In the place of Authorization and the signature." }),
   "x-nonce": z.string().min(16).max(64).optional(),
   "x-signature": z
     .string()
@@ -183,6 +186,29 @@ export const BUYER_ROUTES = {
     },
     "funnel",
   ),
+  createPass: route("session", {
+    method: "post",
+    path: "/v1/sales/{saleId}/passes",
+    summary: "Prepares one attempt: identity, eligibility and challenge are checked now, and the pass says so at T0",
+    description: [
+      "The pass is good for this item, quantity and key, once. It goes into `X-Pass` of the attempt, which then needs neither",
+      "`Authorization` nor a signature. Ask for it before the sale opens; the same request may be repeated.",
+      "Signed as the sale's `signature` demands of an attempt. Sales with `adaptive` challenges always ask for one here.",
+    ].join(" "),
+    request: { params: SALE_PARAMS, ...body(PassRequestSchema) },
+    responses: {
+      201: json("Keep it until `opensAt`.", PassSchema),
+      400: problem("`malformed` or `bad_quantity`."),
+      ...NO_SESSION,
+      403: problem("`not_eligible` or `challenge_failed`."),
+      404: problem("`no_such_sale` or `no_such_item`."),
+      410: problem("`closed`."),
+      ...TOO_LARGE,
+      428: problem("`challenge_required`; carries `challenge`."),
+      ...THROTTLED,
+      503: problem("`busy`: too many solutions at once; ask again."),
+    },
+  }),
   listReservations: route("session", {
     method: "get",
     path: "/v1/reservations",

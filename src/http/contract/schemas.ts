@@ -115,6 +115,34 @@ export const ReserveRequestSchema = z
   })
   .openapi("ReserveRequest", { example: { quantity: 1 } });
 
+/** Body of `POST /v1/sales/{saleId}/passes`. */
+export const PassRequestSchema = z
+  .strictObject({
+    sku: IdSchema,
+    quantity: z.number().int().min(1),
+    idempotencyKey: z
+      .string()
+      .regex(/^[\x21-\x7e]{8,64}$/)
+      .openapi({ description: "The key that the attempt will carry." }),
+    challenge: z
+      .strictObject({
+        token: z.string().max(CHALLENGE_TOKEN_LENGTH_MAX),
+        solution: z.string().max(SOLUTION_LENGTH_MAX),
+      })
+      .optional()
+      .openapi({ description: "The solved challenge, if asked and not cleared ahead of time." }),
+  })
+  .openapi("PassRequest", { example: { sku: "seat", quantity: 1, idempotencyKey: "q0TzN8qSg2mPz4lq" } });
+
+/** 201 of `POST /v1/sales/{saleId}/passes`. */
+export const PassSchema = z
+  .strictObject({
+    pass: z.string().openapi({ description: "Send it as `X-Pass`, without Authorization and signature." }),
+    expiresAt: instant("When the pass ends."),
+    opensAt: instant("From when on this buyer may use it; earlier than the sale's own instant in a tier."),
+  })
+  .openapi("Pass");
+
 /** 201 or 202 of the hot path. */
 export const AcceptanceSchema = z
   .strictObject({
