@@ -81,6 +81,25 @@ export interface StoredSession {
   readonly expiresAt: number;
 }
 
+/** What must be solved before attempts of a sale are let through. Further members are the kind's own. */
+export interface Challenge {
+  readonly kind: string;
+  /** Goes back with the solution. */
+  readonly token: string;
+  readonly expiresAt: number;
+  /** Kinds that may be asked for in its place. */
+  readonly alternatives: readonly string[];
+  readonly difficulty: number;
+  readonly [member: string]: unknown;
+}
+
+/** What a solved challenge is worth: it clears attempts of this session in this sale. */
+export interface Clearance {
+  readonly saleId: string;
+  readonly clearance: string;
+  readonly expiresAt: number;
+}
+
 /** An RFC 9457 document: every answer that is not a success. */
 export interface Problem {
   readonly type: string;

@@ -5,7 +5,9 @@
  * server time corrected for the round trip, signatures, and retries that reuse the *same* idempotency key, so that a
  * lost answer can never buy twice. Expected refusals are values; only a broken network or a bug throws.
  */
-import type { Acceptance, Problem, Reservation, SaleDocument, StoredSession } from "./contract.ts";
+import { type ChallengeSolver, challengeIn, solveInSlices } from "./challenge.ts";
+import { type ChallengeProgress, Clearances, type ClearRequest, SOLVES_MAX } from "./clearances.ts";
+import type { Acceptance, Clearance, Problem, Reservation, SaleDocument, StoredSession } from "./contract.ts";
 import { type EventListeners, type EventSubscription, followReservations } from "./events.ts";
 import { DoorbusterError, problemOf } from "./problem.ts";
 import { isWorthRetrying, waitBeforeRetryMs } from "./retry.ts";
@@ -26,6 +28,8 @@ export interface DoorbusterOptions {
   readonly random?: () => number;
   /** Each single request is given up after this; the retry rules then apply. Default 8,000. */
   readonly requestDeadlineMs?: number;
+  /** Solves the challenges of sales that ask for one. Default: proof of work, on this thread. */
+  readonly solveChallenge?: ChallengeSolver;
 }
 
 /** How a session is started: as a guest, or with the shop's own login. */
@@ -42,6 +46,8 @@ export interface ReserveRequest {
   readonly signal?: AbortSignal;
   /** Called before each wait, so that a page can say what is going on. `problem` null = the network failed. */
   readonly onRetry?: (retry: { attempt: number; waitMs: number; problem: Problem | null }) => void;
+  /** Called while a challenge is being solved, which patience does not limit. */
+  readonly onChallenge?: (progress: ChallengeProgress) => void;
 }
 
 /**
@@ -68,11 +74,14 @@ const REQUEST_DEADLINE_MS = 8_000;
 const PATIENCE_MS = 30_000;
 const HTTP_NOT_FOUND = 404;
 
+const SIGNED_POST = { method: "POST", auth: "signed" } as const;
+
 interface Call {
   readonly method: "GET" | "POST" | "DELETE";
   readonly path: string;
   readonly body?: string;
   readonly idempotencyKey?: string;
+  readonly clearance?: string | undefined;
   /** "none" for calls without a session. */
   readonly auth: "none" | "token" | "signed";
   readonly signal?: AbortSignal | undefined;
@@ -94,6 +103,7 @@ export class Doorbuster {
   readonly #fetch: (url: string, init: RequestInit) => Promise<Response>;
   readonly #random: () => number;
   readonly #monotonic: () => number;
+  readonly #clearances: Clearances;
   #session: LiveSession | null = null;
 
   constructor(options: DoorbusterOptions = {}) {
@@ -106,6 +116,13 @@ export class Doorbuster {
       askServer: async () => (await this.#json<{ now: number }>({ method: "GET", path: "/v1/time", auth: "none" })).now,
       now: options.now ?? (() => performance.timeOrigin + performance.now()),
       monotonic: this.#monotonic,
+    });
+    this.#clearances = new Clearances({
+      solve: options.solveChallenge ?? solveInSlices,
+      send: (call) =>
+        this.#send({ ...call, ...(call.body === undefined ? { method: "GET", auth: "token" } : SIGNED_POST) }),
+      now: () => this.clock.now(),
+      random: this.#random,
     });
   }
 
@@ -124,6 +141,7 @@ export class Doorbuster {
 
   /** Uses a session that was started earlier. */
   async resumeSession(stored: StoredSession): Promise<void> {
+    if (this.#session?.stored.token !== stored.token) this.#clearances.clear();
     this.#session = { stored, key: await SigningKey.import(stored.signingKey) };
   }
 
@@ -145,9 +163,14 @@ export class Doorbuster {
     const idempotencyKey = request.idempotencyKey ?? randomToken();
     const endsAtMs = this.#monotonic() + (request.patienceMs ?? PATIENCE_MS);
     let hasResynced = false;
+    let solvesLeft = SOLVES_MAX;
     for (let attempt = 1; ; attempt += 1) {
       const outcome = await this.#reserveOnce(request, idempotencyKey);
       if ("result" in outcome) {
+        if (await this.#canClear(request, outcome.result, solvesLeft)) {
+          solvesLeft -= 1;
+          continue;
+        }
         const isStale = outcome.result.kind === "refused" && outcome.result.problem.reason === "signature_stale";
         if (!isStale || hasResynced) return outcome.result;
         hasResynced = true;
@@ -162,6 +185,24 @@ export class Doorbuster {
       request.onRetry?.({ attempt, waitMs, problem: outcome.again });
       await sleep(waitMs, request.signal);
     }
+  }
+
+  /**
+   * Solves the sale's challenge before it is asked for, so that the attempt at the opening is one small request. Answers
+   * the clearance, which is used from now on and may be kept for {@link useClearance}; null where the sale never asks.
+   * Throws DoorbusterError when the server refuses, and what the solver and the network throw.
+   */
+  async prepare(request: ClearRequest): Promise<Clearance | null> {
+    const challenge = await this.#clearances.ask(request);
+    if (challenge === null) return null;
+    const refusal = await this.#clearances.earn(request, challenge);
+    if (refusal !== null) throw new DoorbusterError(refusal);
+    return this.#clearances.find(request.saleId);
+  }
+
+  /** Uses a clearance of this session that was earned earlier. */
+  useClearance(clearance: Clearance): void {
+    this.#clearances.keep(clearance);
   }
 
   /** The buyer's own reservation; null when it is not his. */
@@ -220,6 +261,20 @@ export class Doorbuster {
     );
   }
 
+  /**
+   * Whether the refusal asked for a challenge that is solved now. A failure on the way leaves the refusal as it was: the
+   * attempt was refused for certain, so nothing about it is open.
+   */
+  async #canClear(request: ReserveRequest, result: ReserveResult, solvesLeft: number): Promise<boolean> {
+    const challenge = result.kind === "refused" ? challengeIn(result.problem) : null;
+    if (challenge === null || solvesLeft === 0) return false;
+    try {
+      return (await this.#clearances.earn(request, challenge)) === null;
+    } catch {
+      return false;
+    }
+  }
+
   async #reserveOnce(request: ReserveRequest, idempotencyKey: string): Promise<ReserveTry> {
     const path = `/v1/sales/${encodeURIComponent(request.saleId)}/items/${encodeURIComponent(request.sku)}/reservations`;
     const body = JSON.stringify({ quantity: request.quantity });
@@ -230,6 +285,7 @@ export class Doorbuster {
         path,
         body,
         idempotencyKey,
+        clearance: this.#clearances.find(request.saleId)?.clearance,
         auth: "signed",
         signal: request.signal,
       });
@@ -280,6 +336,7 @@ export class Doorbuster {
     const headers: Record<string, string> = { accept: "application/json" };
     if (call.body !== undefined) headers["content-type"] = "application/json";
     if (call.idempotencyKey !== undefined) headers["idempotency-key"] = call.idempotencyKey;
+    if (call.clearance !== undefined) headers["x-clearance"] = call.clearance;
     if (call.auth !== "none") headers["authorization"] = `Bearer ${this.#needSession().stored.token}`;
     if (call.auth === "signed") Object.assign(headers, await this.#signatureOf(call));
     return this.#fetch(`${this.#baseUrl}${call.path}`, {
