@@ -3,6 +3,7 @@
  */
 import { join } from "node:path";
 import { Hono } from "hono";
+import { createMemoryGauge } from "../adapters/local/memory-gauge.ts";
 import { SANDBOX_PATH } from "../adapters/payment-sandbox/sandbox-provider.ts";
 import { createAuthenticator } from "../funnel/3-identity/authenticate.ts";
 import { createShopLoginVerifier, type ShopLoginVerifier } from "../funnel/3-identity/shop-login.ts";
@@ -15,9 +16,11 @@ import { missingLedger } from "../http/ops/ledger-check.ts";
 import { loadPages, type Pages } from "../http/pages.ts";
 import { createEventHub, type EventHub } from "../push/hub.ts";
 import { createChallenges } from "./challenges.ts";
+import { createGuardedOrders } from "../orders/guarded-orders.ts";
 import type { Payments } from "./payments.ts";
 import type { ProcessParts } from "./process-parts.ts";
 
+const BYTES_PER_MB = 1_048_576;
 /** Looking at one's own reservations while a hold runs down takes more requests than attempting. */
 const READS_PER_ATTEMPT = 4;
 
@@ -65,6 +68,7 @@ export function createBuyerSide(
     trustedProxies,
     challengeGate: challenges,
     rampMs: config.ledgerRampMs,
+    memory: createMemoryGauge(config.memoryMaxMb === 0 ? null : config.memoryMaxMb * BYTES_PER_MB),
     durability: parts.durability ?? "always",
   });
   const hub = createEventHub({
@@ -89,7 +93,14 @@ export function createBuyerSide(
     catalogue,
     ledger: parts.ledger,
     edge,
-    orders: stores.orders,
+    orders: createGuardedOrders({
+      orders: stores.orders,
+      clock,
+      random,
+      log,
+      onDuration: (durationMs) => funnel.routeGuard.observe(durationMs),
+    }),
+    routeGuard: funnel.routeGuard,
     checkout: outside.payments.checkout,
     settlement: outside.payments.settlement,
     events: hub,

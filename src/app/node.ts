@@ -2,7 +2,8 @@
  * The composition root: makes a running node of a configuration and its roles, and takes it down again in order.
  *
  * The only place (with its neighbours in app/) that knows adapters. A node listens only when it is warm; going down it
- * first refuses new work, then lets what has begun finish, then closes what that work needed.
+ * first says so, then refuses new work, then lets what has begun finish, then closes what that work needed. Where another
+ * process shares the port and has taken over, it closes its door instead of refusing: docs/operating/restarts.md.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -111,7 +112,7 @@ class Node implements RunningNode {
     this.#buyerListener = await listenOn({
       hostname: config.host,
       port: config.port,
-      reusePort: false,
+      reusePort: config.portShared === "on",
       funnel: buyers.hotRoute,
       app: buyers.app,
       requestBytesMax: BUYER_REQUEST_BYTES_MAX,
@@ -165,12 +166,20 @@ class Node implements RunningNode {
   }
 
   async #goDown(): Promise<void> {
-    const { drainMs } = this.#parts.config;
+    const { drainMs, drainNoticeMs, portShared } = this.#parts.config;
     this.#isDraining = true;
-    this.#buyers?.funnel.drain();
+    this.#buyers?.funnel.announceDrain();
+    if (this.#buyerListener !== null && drainNoticeMs > 0) await this.#pause(drainNoticeMs);
+    // Whoever connects from now on reaches the process that shares the port; who is connected gets his answer here.
+    const closed = portShared === "on" ? this.#buyerListener?.stop({ drainMs }) : null;
     await this.#buyers?.hub.stop();
+    await closed;
+    this.#buyers?.funnel.drain();
     await this.#finishAttempts(drainMs);
-    await Promise.all([this.#buyerListener?.stop({ drainMs }), this.#operatorListener?.stop({ drainMs })]);
+    await Promise.all([
+      closed === null ? this.#buyerListener?.stop({ drainMs }) : null,
+      this.#operatorListener?.stop({ drainMs }),
+    ]);
     for (const stop of this.#stops.reverse()) await stop();
     await this.#parts.close();
   }
@@ -180,8 +189,12 @@ class Node implements RunningNode {
     const { clock } = this.#parts;
     const deadlineMs = clock.monotonicMs() + withinMs;
     while ((this.#buyers?.funnel.inFlight() ?? 0) > 0 && clock.monotonicMs() < deadlineMs) {
-      await new Promise<void>((resolve) => clock.setTimer(FINISH_LOOK_INTERVAL_MS, resolve));
+      await this.#pause(FINISH_LOOK_INTERVAL_MS);
     }
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => this.#parts.clock.setTimer(delayMs, resolve));
   }
 }
 

@@ -115,6 +115,8 @@ function createOps(
     ledger: outside.shownStock,
     backlog: () => buyers?.funnel.inFlight() ?? 0,
     eventLoopDelayMs: () => buyers?.funnel.eventLoopDelayMs() ?? 0,
+    eventLoopDelayMsP99: () => buyers?.funnel.eventLoopDelayMsP99() ?? 0,
+    attemptsMax: () => buyers?.funnel.attemptsMax() ?? 0,
     sseConnections: () => buyers?.hub.connections() ?? 0,
     lastAudits: () => monitor.lastReports(),
     lastPlaces: () => monitor.lastPlaces(),

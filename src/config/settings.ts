@@ -237,6 +237,24 @@ export const SETTINGS = {
   WEBHOOK_NETWORKS: networks({
     text: "Networks of your own that the shop's webhooks may lead to, by plain HTTP and any port as well. Empty: public HTTPS addresses only.",
   }),
+  MEMORY_MAX_MB: integer({
+    min: 0,
+    max: 1_000_000,
+    byDefault: 0,
+    unit: "MiB",
+    text: "What this process may use; near it, requests are refused, the least important first. 0 = what the container or the machine allows.",
+  }),
+  DRAIN_NOTICE_MS: integer({
+    min: 0,
+    max: 600_000,
+    byDefault: 0,
+    unit: "ms",
+    text: "How long a node that was told to stop still takes attempts while /readyz already says draining, so that whoever balances the load hears of it first.",
+  }),
+  PORT_SHARED: oneOf(["on", "off"], {
+    byDefault: "off",
+    text: "Whether processes of one machine may listen on PORT together: for restarts without a gap, the new one is started before the old one is told to stop. Linux only.",
+  }),
   DRAIN_MS: integer({
     min: 0,
     max: 600_000,

@@ -78,6 +78,8 @@ export interface Funnel {
   decide(request: HotRequest): HotAnswer | Promise<HotAnswer>;
   /** Loads catalogue, stock and holders. Until it resolves, every attempt is `busy`. */
   warmUp(): Promise<void>;
+  /** Is not ready any more; attempts are still taken. */
+  announceDrain(): void;
   /** Refuses new attempts as `draining`; those in flight finish. */
   drain(): void;
   /** Ends all timers. Call it after the listener stopped. */
@@ -267,6 +269,10 @@ class SevenStages implements Funnel {
     await this.#keeper.start();
     this.#loopDelay.start();
     this.#shed.markWarm();
+  }
+
+  announceDrain(): void {
+    this.#shed.announceDrain();
   }
 
   drain(): void {

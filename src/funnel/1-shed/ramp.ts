@@ -18,7 +18,7 @@ export const WATCH_MS = 1_000;
 /** Where the ramp begins. */
 export const RAMP_FRACTION_MIN = 0.05;
 /** Attempts in flight that always pass: fewer would not keep one batch together. */
-export const RAMP_ATTEMPTS_MIN = 32;
+export const RAMP_ATTEMPTS_MIN = 64;
 
 type State =
   | { readonly kind: "all" }

@@ -7,7 +7,7 @@ import type { HotRequest } from "../request.ts";
 import { BusyAdvice } from "./busy-advice.ts";
 import { CONCURRENCY_AT_START, ConcurrencyLimit } from "./concurrency-limit.ts";
 import { Ladder, STEPS } from "./ladder.ts";
-import { RAMP_FRACTION_MIN, Ramp } from "./ramp.ts";
+import { RAMP_ATTEMPTS_MIN, RAMP_FRACTION_MIN, Ramp } from "./ramp.ts";
 import { BODIES_READ_MAX, Shed } from "./shed.ts";
 
 function request(headers: Record<string, string> = {}): HotRequest {
@@ -54,6 +54,13 @@ describe("shed", () => {
     expect(shed.readiness).toBe("draining");
   });
 
+  test("says that it will drain before it refuses anybody", () => {
+    const { shed } = warmShed();
+    shed.announceDrain();
+    expect(shed.readiness).toBe("draining");
+    expect(shed.check(request())).toBeNull();
+  });
+
   test("is busy exactly while as many attempts are in flight as may be", () => {
     const { shed } = warmShed();
     for (let count = 0; count < CONCURRENCY_AT_START; count += 1) shed.enter();
@@ -86,7 +93,7 @@ describe("shed", () => {
     const { shed } = coldShed(10_000);
     shed.markWarm();
     while (shed.check(request()) === null) shed.enter();
-    expect(shed.inFlight).toBe(Math.ceil(CONCURRENCY_AT_START * RAMP_FRACTION_MIN));
+    expect(shed.inFlight).toBe(Math.max(RAMP_ATTEMPTS_MIN, Math.ceil(CONCURRENCY_AT_START * RAMP_FRACTION_MIN)));
   });
 
   test("is busy for more and more while the event loop is late, and not ready when it is for all", () => {

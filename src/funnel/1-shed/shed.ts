@@ -42,6 +42,7 @@ export class Shed {
   #reading = 0;
   #confirming = 0;
   #isWarm = false;
+  #isLeaving = false;
   #isDraining = false;
 
   constructor(parts: ShedParts) {
@@ -63,7 +64,7 @@ export class Shed {
 
   /** Why no work is taken, or null. One full moment of the concurrency limit does not count. */
   get readiness(): "draining" | "busy" | null {
-    if (this.#isDraining) return "draining";
+    if (this.#isLeaving || this.#isDraining) return "draining";
     return this.#isWarm && this.#ladder.refusedShare("reserve") < 1 ? null : "busy";
   }
 
@@ -71,6 +72,11 @@ export class Shed {
   markWarm(): void {
     this.#isWarm = true;
     this.#ramp.begin();
+  }
+
+  /** The node will end soon: whoever asks whether it is ready hears so, attempts are still taken. */
+  announceDrain(): void {
+    this.#isLeaving = true;
   }
 
   /** From now on every attempt is refused as `draining`; those in flight finish. */

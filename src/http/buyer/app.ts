@@ -10,6 +10,7 @@ import { routePath } from "hono/route";
 import { FAULTS, type Fault, isFault } from "../../domain/faults.ts";
 import { isId } from "../../domain/ids.ts";
 import type { Refusal } from "../../domain/refusals.ts";
+import type { RouteClass } from "../../funnel/1-shed/route-guard.ts";
 import { createOpenApiDocument } from "../contract/openapi.ts";
 import { BUYER_PAGE_PATHS, BUYER_ROUTES, type BuyerRouteName, routingPath } from "../contract/routes.ts";
 import { internalResponse, problemResponse } from "../problem.ts";
@@ -19,6 +20,7 @@ import type { BuyerAppDependencies } from "./dependencies.ts";
 import { createEventHandlers } from "./events.ts";
 import { createPassHandlers } from "./passes.ts";
 import { QuietLog } from "./quiet-log.ts";
+import { PAGE_CLASS, ROUTE_CLASSES } from "./route-classes.ts";
 import { type BuyerContext, type BuyerEnv, type BuyerHandler, refuse } from "./request-context.ts";
 import { createReservationHandlers } from "./reservations.ts";
 import { createSaleHandlers } from "./sales.ts";
@@ -31,7 +33,7 @@ const CONTRACT_HEADERS = { "content-type": "application/json", "cache-control": 
 export function createBuyerApp(dependencies: BuyerAppDependencies): Hono<BuyerEnv> {
   const app = new Hono<BuyerEnv>();
   guardOrigins(app, dependencies);
-  registerRoutes(app, createHandlers(dependencies));
+  registerRoutes(app, createHandlers(dependencies), dependencies);
   registerPages(app, dependencies);
   app.notFound(() => problemResponse("not_found"));
   const quietLog = new QuietLog(dependencies);
@@ -78,12 +80,29 @@ function createHandlers(dependencies: BuyerAppDependencies): Record<BuyerRouteNa
   };
 }
 
-function registerRoutes(app: Hono<BuyerEnv>, handlers: Record<BuyerRouteName, BuyerHandler>): void {
+/** The handler behind its class's step of the ladder; null = it is answered whatever happens. */
+function guarded(
+  { routeGuard }: Pick<BuyerAppDependencies, "routeGuard">,
+  routeClass: RouteClass | null,
+  handler: BuyerHandler,
+): BuyerHandler {
+  if (routeClass === null || !routeGuard) return handler;
+  return async (context) => {
+    const answer = await routeGuard.run(routeClass, () => handler(context));
+    return answer instanceof Response ? answer : refuse(answer);
+  };
+}
+
+function registerRoutes(
+  app: Hono<BuyerEnv>,
+  handlers: Record<BuyerRouteName, BuyerHandler>,
+  dependencies: BuyerAppDependencies,
+): void {
   const allowed = new Map<string, string[]>();
   for (const name of Object.keys(BUYER_ROUTES) as BuyerRouteName[]) {
     const { method } = BUYER_ROUTES[name];
     const path = routingPath(BUYER_ROUTES[name].path);
-    app.on(method.toUpperCase(), path, handlers[name]);
+    app.on(method.toUpperCase(), path, guarded(dependencies, ROUTE_CLASSES[name], handlers[name]));
     // hono answers HEAD wherever there is a GET.
     const methods = method === "get" ? ["GET", "HEAD"] : [method.toUpperCase()];
     allowed.set(path, [...(allowed.get(path) ?? []), ...methods]);
@@ -91,7 +110,8 @@ function registerRoutes(app: Hono<BuyerEnv>, handlers: Record<BuyerRouteName, Bu
   for (const [path, methods] of allowed) app.all(path, () => refuseMethod(methods));
 }
 
-function registerPages(app: Hono<BuyerEnv>, { pages }: BuyerAppDependencies): void {
+function registerPages(app: Hono<BuyerEnv>, dependencies: BuyerAppDependencies): void {
+  const { pages } = dependencies;
   const handlers: Readonly<Record<(typeof BUYER_PAGE_PATHS)[number], BuyerHandler>> = {
     "/": (context) => pages.page("buyer", context.req.raw),
     "/sales/{saleId}": (context) =>
@@ -99,7 +119,7 @@ function registerPages(app: Hono<BuyerEnv>, { pages }: BuyerAppDependencies): vo
     "/assets/{name}": (context) => pages.asset(context.req.param("name") ?? "", context.req.raw),
   };
   for (const path of BUYER_PAGE_PATHS) {
-    app.get(routingPath(path), handlers[path]);
+    app.get(routingPath(path), guarded(dependencies, PAGE_CLASS, handlers[path]));
     app.all(routingPath(path), () => refuseMethod(["GET", "HEAD"]));
   }
 }

@@ -7,6 +7,7 @@
 import type { SaleId } from "../../domain/ids.ts";
 import type { Refusal } from "../../domain/refusals.ts";
 import type { Sale } from "../../domain/sale.ts";
+import type { RouteGuard } from "../../funnel/1-shed/route-guard.ts";
 import type { Authenticator } from "../../funnel/3-identity/authenticate.ts";
 import type { Keys } from "../../funnel/3-identity/keys.ts";
 import type { ShopLoginVerifier } from "../../funnel/3-identity/shop-login.ts";
@@ -15,11 +16,11 @@ import type { DemandingGate } from "../../funnel/6-admission/challenge/demanding
 import type { RiskEngine } from "../../funnel/6-admission/risk/risk-engine.ts";
 import type { PassDesk } from "../../funnel/pass-desk.ts";
 import type { CheckoutService } from "../../orders/checkout.ts";
+import type { BuyerOrders } from "../../orders/guarded-orders.ts";
 import type { SettlementService } from "../../orders/settlement.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { EdgeState } from "../../ports/edge-state.ts";
 import type { Ledger } from "../../ports/ledger.ts";
-import type { OrderStore } from "../../ports/order-store.ts";
 import type { Random } from "../../ports/random.ts";
 import type { Log } from "../../ports/telemetry.ts";
 import type { EventHub } from "../../push/hub.ts";
@@ -59,7 +60,7 @@ export interface BuyerAppDependencies {
   readonly ledger: Pick<Ledger, "readStock" | "findQueued">;
   /** Where nodes share the figures of public pages; absent or null = each reads its own. */
   readonly edge?: Pick<EdgeState, "readShared" | "writeShared"> | null;
-  readonly orders: Pick<OrderStore, "findOrder" | "listOrdersOfBuyer" | "cancelHold">;
+  readonly orders: BuyerOrders;
   readonly checkout: CheckoutService;
   readonly settlement: Pick<SettlementService, "notified">;
   readonly events: Pick<EventHub, "open">;
@@ -77,6 +78,8 @@ export interface BuyerAppDependencies {
    */
   readonly readThrottle: RouteThrottle;
   readonly readiness: Readiness;
+  /** Turns requests away while the process cannot take them, the least important first. Absent or null = nobody. */
+  readonly routeGuard?: Pick<RouteGuard, "run"> | null;
   readonly pages: Pages;
   /** Which other sites' pages may use the API. */
   readonly crossOrigin: CrossOriginPolicy;

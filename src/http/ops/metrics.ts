@@ -33,6 +33,10 @@ export interface MetricsSources {
   /** Attempts that wait for the ledger in this process. */
   backlog(): number;
   eventLoopDelayMs(): number;
+  /** What one in a hundred turns of the last ten seconds exceeded. */
+  eventLoopDelayMsP99(): number;
+  /** Attempts that this process lets wait for the ledger at once, now. */
+  attemptsMax(): number;
   sseConnections(): number;
   /** The last audit of each sale that this process made. */
   lastAudits(): readonly AuditReport[];
@@ -120,6 +124,12 @@ function addProcessMetrics(registry: Registry, sources: MetricsSources): void {
     "How late the event loop runs.",
     () => sources.eventLoopDelayMs() / MS_PER_S,
   );
+  add(
+    "doorbuster_event_loop_delay_tail_seconds",
+    "How late one in a hundred turns of the event loop was, in the last ten seconds.",
+    () => sources.eventLoopDelayMsP99() / MS_PER_S,
+  );
+  add("doorbuster_attempts_limit", "Attempts that may wait for the ledger at once, now.", sources.attemptsMax);
   add("doorbuster_sse_connections", "Open event streams of buyers.", sources.sseConnections);
   const { edge } = sources;
   if (edge) add("doorbuster_edge_reachable", "1 while the edge Redis answers.", () => (edge.isReachable() ? 1 : 0));

@@ -183,6 +183,8 @@ function stageMetrics() {
     },
     backlog: () => 17,
     eventLoopDelayMs: () => 2.5,
+    eventLoopDelayMsP99: () => 7.5,
+    attemptsMax: () => 640,
     sseConnections: () => 42,
     lastAudits: () => [
       {
@@ -258,6 +260,8 @@ test("stock, imbalance, audits and the state of the process are gauges", async (
   expect(balanced.get('doorbuster_ledger_imbalance{sale="drop",sku="shoe"}')).toBe(0);
   expect(balanced.get("doorbuster_backlog_attempts")).toBe(17);
   expect(balanced.get("doorbuster_event_loop_delay_seconds")).toBe(0.0025);
+  expect(balanced.get("doorbuster_event_loop_delay_tail_seconds")).toBe(0.0075);
+  expect(balanced.get("doorbuster_attempts_limit")).toBe(640);
   expect(balanced.get("doorbuster_sse_connections")).toBe(42);
   expect(balanced.get('doorbuster_audit_violations{sale="drop"}')).toBe(1);
   expect(balanced.get('doorbuster_audit_age_seconds{sale="drop"}')).toBe(3);
