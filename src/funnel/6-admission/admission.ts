@@ -9,15 +9,16 @@ import type { Refusal } from "../../domain/refusals.ts";
 import type { CatalogueSale } from "../2-window/catalogue.ts";
 import { notOpenRefusal } from "../2-window/window.ts";
 import type { Session } from "../3-identity/session-token.ts";
-import { prepareRefusal } from "../refusal-answers.ts";
+import { prepareRefusal, refusalWithWait } from "../refusal-answers.ts";
 import type { HotRequest } from "../request.ts";
-import type { ChallengeDemand, ChallengeGate } from "./challenge-gate.ts";
+import { type ChallengeDemand, type ChallengeGate, isDemand } from "./challenge-gate.ts";
 import type { RiskAssessor } from "./risk/risk.ts";
 import { opensAtFor } from "./tiers.ts";
 
 const BLOCKED = prepareRefusal({ reason: "not_eligible", extra: { rule: "blocklist" } });
 const NOT_ALLOWED = prepareRefusal({ reason: "not_eligible", extra: { rule: "allowlist" } });
 const LEVEL_TOO_LOW = prepareRefusal({ reason: "not_eligible", extra: { rule: "level" } });
+const SUSPECTED = prepareRefusal({ reason: "not_eligible", extra: { rule: "risk" } });
 const ACCOUNT_TOO_YOUNG = prepareRefusal({ reason: "not_eligible", extra: { rule: "account_age" } });
 
 /** Judges the rules of a sale. `nowMs` is the server's wall clock. */
@@ -48,10 +49,13 @@ function checkTurn(entry: CatalogueSale, session: Session, nowMs: number): Refus
 export class Admission {
   readonly #gate: ChallengeGate;
   readonly #assessor: RiskAssessor;
+  readonly #refusesByScore: boolean;
 
-  constructor(parts: { gate: ChallengeGate; assessor: RiskAssessor }) {
+  /** `refusesByScore`: whether the highest band refuses; otherwise it slows down like the one below. */
+  constructor(parts: { gate: ChallengeGate; assessor: RiskAssessor; refusesByScore?: boolean }) {
     this.#gate = parts.gate;
     this.#assessor = parts.assessor;
+    this.#refusesByScore = parts.refusesByScore ?? false;
   }
 
   check(attempt: {
@@ -80,6 +84,11 @@ export class Admission {
   }): Refusal | ChallengeDemand | null {
     const { entry, session, request, nowMs, fullness } = attempt;
     const risk = this.#assessor.assess({ session, request });
-    return this.#gate.check({ sale: entry.sale, session, risk, request, fullness, nowMs });
+    if (risk.band === "refuse" && this.#refusesByScore) return SUSPECTED;
+    const asked = this.#gate.check({ sale: entry.sale, session, risk, request, fullness, nowMs });
+    if (asked !== null && !isDemand(asked)) return asked;
+    // Last, so that whoever must wait solves his challenge meanwhile.
+    const waitMs = risk.band === "slow_down" || risk.band === "refuse" ? this.#assessor.slowDownMs(session) : 0;
+    return waitMs > 0 ? refusalWithWait("throttled", waitMs) : asked;
   }
 }

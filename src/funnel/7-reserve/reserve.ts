@@ -61,7 +61,10 @@ function refused(refusal: Refusal): ReserveOutcome {
 export interface ReserveServices {
   readonly keys: Keys;
   readonly clock: Clock;
-  readonly shed: Pick<Shed, "beginRead" | "endRead" | "enter" | "leave" | "beginConfirm" | "endConfirm" | "refuseUnsent">;
+  readonly shed: Pick<
+    Shed,
+    "beginRead" | "endRead" | "enter" | "leave" | "beginConfirm" | "endConfirm" | "refuseUnsent"
+  >;
   readonly gate: Pick<ChallengeGate, "settle">;
   /** What a 202 is worth: with "everysec" it says so. */
   readonly durability: "always" | "everysec";
