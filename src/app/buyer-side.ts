@@ -7,6 +7,7 @@ import { createMemoryGauge } from "../adapters/local/memory-gauge.ts";
 import { SANDBOX_PATH } from "../adapters/payment-sandbox/sandbox-provider.ts";
 import { createAuthenticator } from "../funnel/3-identity/authenticate.ts";
 import { createShopLoginVerifier, type ShopLoginVerifier } from "../funnel/3-identity/shop-login.ts";
+import { createClientAddress } from "../funnel/4-throttle/client-address.ts";
 import { type SharedThrottle, Throttle, type ThrottleLimits } from "../funnel/4-throttle/throttle.ts";
 import { createFunnel, type Funnel } from "../funnel/funnel.ts";
 import { createBuyerApp } from "../http/buyer/app.ts";
@@ -14,9 +15,9 @@ import { createCrossOriginPolicy, readableAcrossOrigins } from "../http/cross-or
 import type { FetchApp, HotRoute } from "../http/listen/listener.ts";
 import { missingLedger } from "../http/ops/ledger-check.ts";
 import { loadPages, type Pages } from "../http/pages.ts";
+import { createGuardedOrders } from "../orders/guarded-orders.ts";
 import { createEventHub, type EventHub } from "../push/hub.ts";
 import { createChallenges } from "./challenges.ts";
-import { createGuardedOrders } from "../orders/guarded-orders.ts";
 import type { Payments } from "./payments.ts";
 import type { ProcessParts } from "./process-parts.ts";
 
@@ -104,6 +105,7 @@ export function createBuyerSide(
     checkout: outside.payments.checkout,
     settlement: outside.payments.settlement,
     events: hub,
+    clientAddress: createClientAddress(trustedProxies),
     passes: funnel.passes,
     challenges,
     ...createRouteThrottles(parts, limits),

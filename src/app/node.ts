@@ -8,6 +8,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../config/load.ts";
+import { ConnectionCap } from "../http/listen/connection-cap.ts";
 import type { Listener, ListenOptions } from "../http/listen/listener.ts";
 import { ALLOWLIST_BYTES_MAX } from "../http/operator/allowlist-upload.ts";
 import { createOutboxTrimmer } from "../orders/outbox-trimmer.ts";
@@ -116,6 +117,7 @@ class Node implements RunningNode {
       funnel: buyers.hotRoute,
       app: buyers.app,
       requestBytesMax: BUYER_REQUEST_BYTES_MAX,
+      connectionCap: connectionCapOf(config),
       clock: this.#parts.clock,
     });
   }
@@ -136,6 +138,7 @@ class Node implements RunningNode {
       funnel: null,
       app: operators.app,
       requestBytesMax: ALLOWLIST_BYTES_MAX,
+      connectionCap: connectionCapOf(config),
       clock: this.#parts.clock,
     });
     if (this.#has("admin")) {
@@ -196,6 +199,11 @@ class Node implements RunningNode {
   #pause(delayMs: number): Promise<void> {
     return new Promise((resolve) => this.#parts.clock.setTimer(delayMs, resolve));
   }
+}
+
+/** Each port has its own. */
+function connectionCapOf({ connectionsPerIp, trustedProxies }: Config): ConnectionCap {
+  return new ConnectionCap({ perAddressMax: connectionsPerIp, trustedProxies });
 }
 
 /** The listener of the runtime we are on. */

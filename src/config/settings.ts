@@ -227,6 +227,13 @@ export const SETTINGS = {
     byDefault: null,
     text: "The header in which TRUSTED_PROXIES write the time zone of the client's address, such as cf-timezone. Without it the two are not compared.",
   }),
+  CONNECTIONS_PER_IP: integer({
+    min: 0,
+    max: 1_000_000,
+    byDefault: 1_000,
+    unit: "connections",
+    text: "What one IPv4 address or IPv6 /64 may hold of a port at once: connections on Node, requests being answered on Bun. TRUSTED_PROXIES are not counted. 0 switches the limit off.",
+  }),
   ACK_WAIT_MS: integer({
     min: 0,
     max: 10_000,

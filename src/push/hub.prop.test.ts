@@ -74,7 +74,11 @@ class World {
 
   async connect(): Promise<void> {
     if (this.hub.connections() > 0) return;
-    const outcome = this.hub.open({ buyerId: buyerIdOf("ann"), lastEventId: this.#lastEventId });
+    const outcome = this.hub.open({
+      buyerId: buyerIdOf("ann"),
+      address: "203.0.113.7",
+      lastEventId: this.#lastEventId,
+    });
     if (outcome.kind === "opened") this.readers.push(new StreamReader(outcome.stream));
     await this.clock.advance(0);
   }

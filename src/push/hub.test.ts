@@ -18,8 +18,8 @@ function setUp(limits: Partial<EventHubLimits> = {}) {
   const hub = createEventHub({ ...dependencies, cursorKey: CURSOR_KEY, limits });
   hub.start();
 
-  function open(buyer: string, lastEventId: string | null = null): StreamReader {
-    const outcome = hub.open({ buyerId: buyerIdOf(buyer), lastEventId });
+  function open(buyer: string, lastEventId: string | null = null, address = "203.0.113.7"): StreamReader {
+    const outcome = hub.open({ buyerId: buyerIdOf(buyer), address, lastEventId });
     if (outcome.kind === "refused") throw new Error(outcome.refusal.reason);
     return new StreamReader(outcome.stream);
   }
@@ -249,6 +249,18 @@ test("treats an id that it never gave as none", async () => {
   await hub.stop();
 });
 
+test("an address has its share of streams, and leaves the rest to others", async () => {
+  const { hub, open } = setUp({ perAddressMax: 3 });
+  const from = (index: number, address: string) => () => open(`buyer-${index}`, null, address);
+  const streams = [0, 1, 2].map((index) => from(index, "198.51.100.1")());
+  expect(from(3, "198.51.100.1")).toThrow("busy");
+  expect(from(3, "198.51.100.2")).not.toThrow();
+  await streams[0]?.leave();
+  expect(from(4, "198.51.100.1")).not.toThrow();
+  expect(from(5, "198.51.100.1")).toThrow("busy");
+  await hub.stop();
+});
+
 test("refuses a third stream of a buyer and any beyond the node's cap, until one ends", async () => {
   const { hub, open, clock } = setUp({ perNodeMax: 3 });
   const ann = open("ann");
@@ -265,7 +277,7 @@ test("refuses a third stream of a buyer and any beyond the node's cap, until one
 
 test("breaks off a reader that does not read, and keeps the others", async () => {
   const { clock, hub, open, hold } = setUp({ bufferBytesMax: 2_048 });
-  const slow = hub.open({ buyerId: buyerIdOf("ann"), lastEventId: null });
+  const slow = hub.open({ buyerId: buyerIdOf("ann"), address: "203.0.113.7", lastEventId: null });
   const quick = open("ann");
   await clock.advance(POLL_MS);
   for (let index = 0; index < 30; index += 1) {

@@ -27,6 +27,8 @@ import { Heartbeats } from "./heartbeats.ts";
 export interface EventHubLimits {
   /** Streams of one buyer on this node: two open tabs. */
   readonly perBuyerMax: number;
+  /** Streams from one address on this node: a large office, and a small part of `perNodeMax`. */
+  readonly perAddressMax: number;
   readonly perNodeMax: number;
   /** Bytes that may wait for a slow reader. */
   readonly bufferBytesMax: number;
@@ -37,6 +39,7 @@ export interface EventHubLimits {
 
 export const EVENT_HUB_LIMITS: EventHubLimits = {
   perBuyerMax: 2,
+  perAddressMax: 1_000,
   perNodeMax: 20_000,
   bufferBytesMax: 64 * 1024,
   heartbeatMs: 15_000,
@@ -75,9 +78,10 @@ export type EventStreamOutcome =
 export interface EventHub {
   /**
    * A stream of `text/event-stream` for an authenticated buyer, or `busy` over a cap, or `draining`. An unreadable
-   * `lastEventId` counts as none: the stream then begins now, and the page asks for the present state itself.
+   * `lastEventId` counts as none: the stream then begins now, and the page asks for the present state itself. `address`
+   * is the client's as it is limited (client-address.ts).
    */
-  open(request: { buyerId: BuyerId; lastEventId: string | null }): EventStreamOutcome;
+  open(request: { buyerId: BuyerId; address: string; lastEventId: string | null }): EventStreamOutcome;
   start(): void;
   /** Refuses new streams, ends the open ones politely, and resolves when nothing runs any more. */
   stop(): Promise<void>;
@@ -100,6 +104,7 @@ class Hub implements EventHub {
   readonly #codec: ReturnType<typeof createCursorCodec>;
   readonly #heartbeats: Heartbeats;
   readonly #byBuyer = new Map<string, Set<EventConnection>>();
+  readonly #countByAddress = new Map<string, number>();
   /** Connections that are past their replay and hear the log. */
   readonly #live = new Set<EventConnection>();
   #count = 0;
@@ -123,17 +128,23 @@ class Hub implements EventHub {
     });
   }
 
-  open({ buyerId, lastEventId }: { buyerId: BuyerId; lastEventId: string | null }): EventStreamOutcome {
+  open(request: { buyerId: BuyerId; address: string; lastEventId: string | null }): EventStreamOutcome {
+    const { buyerId, address, lastEventId } = request;
     if (this.#draining) return { kind: "refused", refusal: { reason: "draining" } };
     const siblings = this.#byBuyer.get(buyerId);
-    const isFull = this.#count >= this.#limits.perNodeMax || (siblings?.size ?? 0) >= this.#limits.perBuyerMax;
+    const fromAddress = this.#countByAddress.get(address) ?? 0;
+    const isFull =
+      this.#count >= this.#limits.perNodeMax ||
+      (siblings?.size ?? 0) >= this.#limits.perBuyerMax ||
+      fromAddress >= this.#limits.perAddressMax;
     if (isFull) return { kind: "refused", refusal: { reason: "busy" } };
 
     const connection = new EventConnection({
       buyerId,
       bufferBytesMax: this.#limits.bufferBytesMax,
-      onClose: (closed) => this.#forget(closed),
+      onClose: (closed) => this.#forget(closed, address),
     });
+    this.#countByAddress.set(address, fromAddress + 1);
     if (siblings === undefined) this.#byBuyer.set(buyerId, new Set([connection]));
     else siblings.add(connection);
     this.#count += 1;
@@ -175,7 +186,10 @@ class Hub implements EventHub {
     return RETRY_MS_MIN + (RETRY_MS_MAX - RETRY_MS_MIN) * this.#dependencies.random.fraction();
   }
 
-  #forget(connection: EventConnection): void {
+  #forget(connection: EventConnection, address: string): void {
+    const fromAddress = this.#countByAddress.get(address) ?? 0;
+    if (fromAddress > 1) this.#countByAddress.set(address, fromAddress - 1);
+    else this.#countByAddress.delete(address);
     const siblings = this.#byBuyer.get(connection.buyerId);
     siblings?.delete(connection);
     if (siblings?.size === 0) this.#byBuyer.delete(connection.buyerId);

@@ -145,7 +145,7 @@ export interface BuyerWorld {
   /** Return addresses that checkouts were made with. */
   readonly returnUrls: string[];
   /** Streams that were opened. */
-  readonly streams: { readonly buyerId: string; readonly lastEventId: string | null }[];
+  readonly streams: { readonly buyerId: string; readonly address: string; readonly lastEventId: string | null }[];
 }
 
 export interface BuyerAppUnderTest {
@@ -280,6 +280,7 @@ export function makeBuyerApp(
         opensAt: NOW_MS,
       }),
     },
+    clientAddress: ({ remoteAddress }) => remoteAddress,
     sessionThrottle: { admit: () => world.sessionRefusal },
     readThrottle: { admit: () => world.readRefusal },
     readiness: () => world.readiness,

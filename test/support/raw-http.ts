@@ -33,9 +33,10 @@ export class RawConnection {
     });
   }
 
-  static async open(port: number): Promise<RawConnection> {
+  /** `from` is one of loopback's own addresses, all of 127.0.0.0/8. */
+  static async open(port: number, { from = "127.0.0.1" }: { readonly from?: string } = {}): Promise<RawConnection> {
     return await new Promise((resolve, reject) => {
-      const socket = connect({ host: "127.0.0.1", port });
+      const socket = connect({ host: "127.0.0.1", port, localAddress: from });
       socket.once("error", reject);
       socket.once("connect", () => {
         socket.off("error", reject);
@@ -46,6 +47,11 @@ export class RawConnection {
 
   write(data: string | Uint8Array): void {
     this.socket.write(data);
+  }
+
+  /** Takes nothing more of what is sent: the other end's buffers fill up. */
+  stopReading(): void {
+    this.socket.pause();
   }
 
   close(): void {

@@ -11,6 +11,7 @@ import type { RouteGuard } from "../../funnel/1-shed/route-guard.ts";
 import type { Authenticator } from "../../funnel/3-identity/authenticate.ts";
 import type { Keys } from "../../funnel/3-identity/keys.ts";
 import type { ShopLoginVerifier } from "../../funnel/3-identity/shop-login.ts";
+import type { ClientAddress } from "../../funnel/4-throttle/client-address.ts";
 import type { ThrottledSession } from "../../funnel/4-throttle/throttle.ts";
 import type { DemandingGate } from "../../funnel/6-admission/challenge/demanding-gate.ts";
 import type { RiskEngine } from "../../funnel/6-admission/risk/risk-engine.ts";
@@ -64,6 +65,8 @@ export interface BuyerAppDependencies {
   readonly checkout: CheckoutService;
   readonly settlement: Pick<SettlementService, "notified">;
   readonly events: Pick<EventHub, "open">;
+  /** Whose address counts for a request; see client-address.ts. */
+  readonly clientAddress: ClientAddress;
   /** Gives challenges out and takes solutions in, ahead of the attempt. */
   readonly challenges: Pick<DemandingGate, "giveAhead" | "clear" | "offers">;
   /** Gives passes out, before a sale opens. */

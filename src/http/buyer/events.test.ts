@@ -26,7 +26,7 @@ describe("the event stream", () => {
     expect(response.headers.get("cache-control")).toBe("no-store");
     expect(response.headers.get("x-accel-buffering")).toBe("no");
     expect(await response.text()).toBe("retry: 1000\n\n");
-    expect(app.world.streams).toEqual([{ buyerId: "alice" as BuyerId, lastEventId: "opaque" }]);
+    expect(app.world.streams).toEqual([{ buyerId: "alice" as BuyerId, address: "192.0.2.7", lastEventId: "opaque" }]);
   });
 
   test("opens with a ticket, as often as needed within its minute and not after", async () => {

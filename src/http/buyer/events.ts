@@ -16,6 +16,7 @@ import {
   refuseMalformed,
   requireSession,
   requireSessionOnce,
+  throttledRequest,
 } from "./request-context.ts";
 
 const STREAM_HEADERS = {
@@ -47,7 +48,8 @@ export function createEventHandlers(
       // Nobody would ever read, and so never end, the stream of a HEAD request.
       if (context.req.method === "HEAD") return new Response(null, { headers: STREAM_HEADERS });
       const lastEventId = context.req.raw.headers.get("last-event-id");
-      const outcome = events.open({ buyerId: listener.buyerId, lastEventId });
+      const address = dependencies.clientAddress(throttledRequest(context));
+      const outcome = events.open({ buyerId: listener.buyerId, address, lastEventId });
       if (outcome.kind === "refused") return refuse(outcome.refusal);
       return new Response(outcome.stream, { headers: STREAM_HEADERS });
     },

@@ -5,7 +5,7 @@
  * closed connection. Its idle timer does not restart with each byte but counts throughput, so it also ends senders that
  * drip; it must be lengthened for answers that take time, which is why waiting answers and event streams touch it.
  */
-import { answerRefusal, plainRefusal } from "../../funnel/refusal-answers.ts";
+import { answerRefusal, plainRefusal, prepareClosingRefusal } from "../../funnel/refusal-answers.ts";
 import type { BodyFailure, HotAnswer, HotRequest } from "../../funnel/request.ts";
 import {
   ANSWER_DEADLINE_MS,
@@ -27,6 +27,9 @@ const BODY_BYTES_CUT = Number.MAX_SAFE_INTEGER;
 const MS_PER_S = 1_000;
 const IDLE_TIMEOUT_S = IDLE_TIMEOUT_MS / MS_PER_S;
 const ANSWER_DEADLINE_S = ANSWER_DEADLINE_MS / MS_PER_S;
+
+/** Said to an address that has too many requests open: it may come again, on another connection. */
+const SHARE_USED_UP = prepareClosingRefusal({ reason: "busy" });
 
 type BunServer = Bun.Server<undefined>;
 
@@ -77,6 +80,7 @@ function toResponse(answer: HotAnswer): Response {
 /** Starts to listen. Throws when the port is taken. */
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { funnel, app, requestBytesMax } = options;
+  const cap = options.connectionCap ?? null;
 
   const answerHot = (request: Request, server: BunServer, path: HotPath & { pathAndQuery: string }) => {
     if (funnel === null) return null;
@@ -95,9 +99,14 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     }
     server.timeout(request, ANSWER_DEADLINE_S);
     const remoteAddress = server.requestIP(request)?.address ?? "";
-    const response = await app.fetch(request, { remoteAddress });
-    server.timeout(request, isEventStream(response) ? 0 : IDLE_TIMEOUT_S);
-    return response;
+    if (cap !== null && !cap.enter(remoteAddress)) return toResponse(answerRefusal(SHARE_USED_UP));
+    try {
+      const response = await app.fetch(request, { remoteAddress });
+      server.timeout(request, isEventStream(response) ? 0 : IDLE_TIMEOUT_S);
+      return response;
+    } finally {
+      cap?.leave(remoteAddress);
+    }
   };
 
   const server: BunServer = Bun.serve({

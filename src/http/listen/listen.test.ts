@@ -16,6 +16,8 @@ const REFUSED = "/v1/sales/demo/items/refuse/reservations";
 const KEY = { "Idempotency-Key": "a-key-of-the-tests" };
 /** Both runtimes look at their clocks every few seconds only. */
 const CUT_WITHIN_MS = 20_000;
+/** Node gives a reader who took something at first a second chance. */
+const STALLED_WITHIN_MS = 60_000;
 
 describe("hot path", () => {
   test.each([
@@ -50,20 +52,35 @@ for (const runtime of ["bun", "node"] as const satisfies Runtime[]) {
   describe(`listener on ${runtime}`, () => {
     let child: ChildProcess;
     let port = 0;
+    let stalled: RawConnection;
 
     beforeAll(async () => {
       const [command, flags] = runtimeCommand(runtime);
       child = spawn(command, [...flags, SCRIPT], { stdio: ["pipe", "pipe", "inherit"] });
       const [line] = (await once(child.stdout as NodeJS.ReadableStream, "data")) as [Buffer];
       port = Number(line.toString());
+      // Begun first and looked at last, so that nobody waits for it alone.
+      stalled = await RawConnection.open(port);
+      stalled.stopReading();
+      stalled.write(requestHead("GET", "/endless", {}));
     }, 30_000);
 
     afterAll(async () => {
+      stalled.close();
       if (child.exitCode !== null) return;
       const exit = once(child, "exit");
       child.stdin?.end();
       await exit;
     }, 30_000);
+
+    /** What the listener's process knows of its readers. */
+    const state = async () => {
+      const asking = await RawConnection.open(port);
+      asking.write(requestHead("GET", "/state", {}));
+      const { json } = await asking.answer();
+      asking.close();
+      return json;
+    };
 
     const send = async (
       connection: RawConnection,
@@ -177,6 +194,53 @@ for (const runtime of ["bun", "node"] as const satisfies Runtime[]) {
         stream.close();
       },
       4 * CUT_WITHIN_MS,
+    );
+
+    test("drops the reader of an event stream who does not read, after a bounded number of bytes", async () => {
+      const slow = await RawConnection.open(port);
+      slow.stopReading();
+      slow.write(requestHead("GET", "/burst", {}));
+      await waitUntil("the reader to be dropped", async () => (await state()).isDropped, { withinMs: CUT_WITHIN_MS });
+      expect((await state()).sentBytes).toBeLessThan(16 * 1024 * 1024);
+      slow.close();
+    });
+
+    test("lets one address hold its share, and takes nothing of another's", async () => {
+      const begin = async (from: string) => {
+        const connection = await RawConnection.open(port, { from });
+        connection.write(`${requestHead("POST", "/echo", { "Content-Length": "5" })}he`);
+        return connection;
+      };
+      const greedy: RawConnection[] = [];
+      for (let count = 0; count < 80; count += 1) greedy.push(await begin("127.0.0.77"));
+      const turnedAway = () => greedy.filter((each) => each.isClosed || each.received.includes(" 503 ")).length;
+      await waitUntil("what is too much to be turned away", () => turnedAway() === 30);
+      const other = await begin("127.0.0.78");
+      other.write("llo");
+      expect((await other.answer()).text).toBe("hello");
+      for (const each of greedy.filter(({ isClosed }) => !isClosed)) each.write("llo");
+      await waitUntil("the others to be answered", () => {
+        return greedy.filter((each) => each.received.includes("hello")).length === 50;
+      });
+      for (const each of [...greedy, other]) each.close();
+      await waitUntil("the share to be free again", async () => {
+        const again = await begin("127.0.0.77");
+        again.write("llo");
+        const answer = await again.answer().catch(() => null);
+        again.close();
+        return answer?.text === "hello";
+      });
+    });
+
+    test(
+      "gives up on a reader who takes nothing of his answer",
+      async () => {
+        await waitUntil("the reader to be given up", async () => (await state()).isGivenUp, {
+          withinMs: STALLED_WITHIN_MS,
+          everyMs: 250,
+        });
+      },
+      2 * STALLED_WITHIN_MS,
     );
 
     test("goes down within its time although a stream is open", async () => {

@@ -6,6 +6,7 @@
  */
 import type { HotAnswer, HotRequest } from "../../funnel/request.ts";
 import type { Clock } from "../../ports/clock.ts";
+import type { ConnectionCap } from "./connection-cap.ts";
 
 /** What a hono app sees of the connection, as `c.env`. */
 export interface ConnectionContext {
@@ -33,6 +34,8 @@ export interface ListenOptions {
   readonly app: FetchApp;
   /** No body of any route may be larger; routes may demand less. */
   readonly requestBytesMax: number;
+  /** What one address may hold of this listener; absent or null = anything. */
+  readonly connectionCap?: ConnectionCap | null;
   /** For the time limit of {@link Listener.stop}. */
   readonly clock: Clock;
 }
@@ -54,6 +57,8 @@ export const HEADERS_DEADLINE_MS = 5_000;
 export const REQUEST_DEADLINE_MS = 10_000;
 /** A connection without traffic is closed after this; event streams are exempt. */
 export const IDLE_TIMEOUT_MS = 5_000;
+/** A connection whose other end takes nothing of what is sent is given up by then; event streams beat more often. */
+export const STALL_TIMEOUT_MS = 20_000;
 /** An answer that is being worked on may take this long: longer than the batcher's own deadlines together. */
 export const ANSWER_DEADLINE_MS = 15_000;
 

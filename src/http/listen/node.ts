@@ -21,6 +21,7 @@ import {
   type ListenOptions,
   matchHotPath,
   REQUEST_DEADLINE_MS,
+  STALL_TIMEOUT_MS,
 } from "./listener.ts";
 
 /** How often Node looks for requests that are too late; its own default of 30 s would void both deadlines. */
@@ -89,6 +90,7 @@ function send(outgoing: ServerResponse, answer: HotAnswer): void {
 /** Starts to listen. Rejects when the port is taken. */
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { funnel, app, requestBytesMax } = options;
+  const cap = options.connectionCap ?? null;
   const answerApp = getRequestListener(
     (request, env) => {
       const remoteAddress = (env as HttpBindings).incoming.socket.remoteAddress ?? "";
@@ -127,9 +129,19 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     },
   );
   const sockets = new Set<Socket>();
+  server.timeout = STALL_TIMEOUT_MS;
   server.on("connection", (socket) => {
+    // Read now: a socket that is closed does not know any more whose it was.
+    const { remoteAddress = "" } = socket;
+    if (cap !== null && !cap.enter(remoteAddress)) {
+      socket.destroy();
+      return;
+    }
     sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
+    socket.once("close", () => {
+      sockets.delete(socket);
+      cap?.leave(remoteAddress);
+    });
   });
   await bind(server, options);
 
