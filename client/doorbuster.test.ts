@@ -226,3 +226,66 @@ describe("events", () => {
     expect(seen).toEqual([]);
   });
 });
+
+describe("an armed attempt", () => {
+  const ISSUED = { pass: "p1.pass", expiresAt: 2e12, opensAt: 1e12 };
+  const KEY = "the-key-of-the-wish";
+
+  test("is one unsigned request with its pass, however often it is sent", async () => {
+    const { doorbuster, sent } = await client(({ url }, index) => {
+      if (url.endsWith("/passes")) return Response.json(ISSUED, { status: 201 });
+      return index === 1 ? refusal("busy", 503, 5) : Response.json(ACCEPTED, { status: 201 });
+    });
+    const armed = await doorbuster.arm({ saleId: "demo", sku: "one", quantity: 1, idempotencyKey: KEY });
+    expect(armed).toEqual({ saleId: "demo", sku: "one", quantity: 1, idempotencyKey: KEY, ...ISSUED });
+    expect(sent[0]?.url).toBe("http://shop.example/v1/sales/demo/passes");
+    expect(sent[0]?.headers["x-signature"]).toBeDefined();
+    expect(JSON.parse(String(sent[0]?.init.body))).toEqual({ sku: "one", quantity: 1, idempotencyKey: KEY });
+    expect((await doorbuster.reserve({ ...REQUEST, idempotencyKey: KEY })).kind).toBe("accepted");
+    for (const { headers } of sent.slice(1)) {
+      expect(Object.keys(headers).sort()).toEqual(["accept", "content-type", "idempotency-key", "x-pass"]);
+      expect(headers["x-pass"]).toBe("p1.pass");
+    }
+    expect(sent).toHaveLength(3);
+  });
+
+  test("goes the ordinary way, with the same key, when its pass is not accepted any more", async () => {
+    const { doorbuster, sent } = await client(({ url, headers }) => {
+      if (url.endsWith("/passes")) return Response.json(ISSUED, { status: 201 });
+      return headers["x-pass"] === undefined ? Response.json(ACCEPTED, { status: 201 }) : refusal("pass_invalid", 401);
+    });
+    await doorbuster.arm({ saleId: "demo", sku: "one", quantity: 1, idempotencyKey: KEY });
+    expect((await doorbuster.reserve({ ...REQUEST, idempotencyKey: KEY })).kind).toBe("accepted");
+    expect(sent.slice(1).map(({ headers }) => headers["idempotency-key"])).toEqual([KEY, KEY]);
+    expect(sent[2]?.headers["x-signature"]).toBeDefined();
+  });
+
+  test("uses the pass for nothing else: another key, quantity or item, an ended pass, another session", async () => {
+    const { doorbuster, sent } = await client(({ url }) =>
+      url.endsWith("/passes") ? Response.json(ISSUED, { status: 201 }) : Response.json(ACCEPTED, { status: 201 }),
+    );
+    const armed = await doorbuster.arm({ saleId: "demo", sku: "one", quantity: 1, idempotencyKey: KEY });
+    const isPassed = async (change: Partial<ReserveRequest>) => {
+      await doorbuster.reserve({ ...REQUEST, idempotencyKey: KEY, ...change });
+      return sent.at(-1)?.headers["x-pass"] !== undefined;
+    };
+    expect(await isPassed({ idempotencyKey: "another-key" })).toBe(false);
+    expect(await isPassed({ quantity: 2 })).toBe(false);
+    expect(await isPassed({ sku: "two" })).toBe(false);
+    expect(await isPassed({ saleId: "other" })).toBe(false);
+    expect(await isPassed({})).toBe(true);
+    doorbuster.useArmed({ ...armed, expiresAt: 1 });
+    expect(await isPassed({})).toBe(false);
+    doorbuster.useArmed(armed);
+    expect(await isPassed({})).toBe(true);
+    await doorbuster.resumeSession({ ...SESSION, token: "s2.another" });
+    expect(await isPassed({})).toBe(false);
+  });
+
+  test("that the server refuses is an error with the server's reason", async () => {
+    const { doorbuster } = await client(() => refusal("not_eligible", 403));
+    const error = await doorbuster.arm({ saleId: "demo", sku: "one", quantity: 1 }).catch((cause: unknown) => cause);
+    expect(error).toBeInstanceOf(DoorbusterError);
+    expect((error as DoorbusterError).problem.reason).toBe("not_eligible");
+  });
+});

@@ -5,12 +5,14 @@
  * server time corrected for the round trip, signatures, and retries that reuse the *same* idempotency key, so that a
  * lost answer can never buy twice. Expected refusals are values; only a broken network or a bug throws.
  */
+import { RetryBudget } from "../src/domain/retry-budget.ts";
 import { type ChallengeSolver, challengeIn, solveInSlices } from "./challenge.ts";
 import { type ChallengeProgress, Clearances, type ClearRequest, SOLVES_MAX } from "./clearances.ts";
 import type { Acceptance, Clearance, Problem, Reservation, SaleDocument, StoredSession } from "./contract.ts";
 import { type EventListeners, type EventSubscription, followReservations } from "./events.ts";
+import { type ArmedAttempt, type ArmRequest, Passes } from "./passes.ts";
 import { DoorbusterError, problemOf } from "./problem.ts";
-import { isWorthRetrying, waitBeforeRetryMs } from "./retry.ts";
+import { isWorthRetrying, RETRY_BUDGET, waitBeforeRetryMs } from "./retry.ts";
 import { ServerClock } from "./server-clock.ts";
 import { contentDigestOf, randomToken, SigningKey } from "./sign.ts";
 import { sleep } from "./sleep.ts";
@@ -28,6 +30,8 @@ export interface DoorbusterOptions {
   readonly random?: () => number;
   /** Each single request is given up after this; the retry rules then apply. Default 8,000. */
   readonly requestDeadlineMs?: number;
+  /** Bounds what is sent again. Default: each object its own; a server with many buyers shares one among them. */
+  readonly retryBudget?: RetryBudget;
   /** Solves the challenges of sales that ask for one. Default: proof of work, on this thread. */
   readonly solveChallenge?: ChallengeSolver;
 }
@@ -82,7 +86,8 @@ interface Call {
   readonly body?: string;
   readonly idempotencyKey?: string;
   readonly clearance?: string | undefined;
-  /** "none" for calls without a session. */
+  readonly pass?: string | undefined;
+  /** "none" for calls without a session, and for those whose pass stands for it. */
   readonly auth: "none" | "token" | "signed";
   readonly signal?: AbortSignal | undefined;
 }
@@ -103,7 +108,9 @@ export class Doorbuster {
   readonly #fetch: (url: string, init: RequestInit) => Promise<Response>;
   readonly #random: () => number;
   readonly #monotonic: () => number;
+  readonly #retries: RetryBudget;
   readonly #clearances: Clearances;
+  readonly #passes: Passes;
   #session: LiveSession | null = null;
 
   constructor(options: DoorbusterOptions = {}) {
@@ -112,6 +119,7 @@ export class Doorbuster {
     this.#fetch = options.fetch ?? ((url, init) => fetch(url, init));
     this.#random = options.random ?? Math.random;
     this.#monotonic = options.monotonic ?? (() => performance.now());
+    this.#retries = options.retryBudget ?? new RetryBudget(RETRY_BUDGET);
     this.clock = new ServerClock({
       askServer: async () => (await this.#json<{ now: number }>({ method: "GET", path: "/v1/time", auth: "none" })).now,
       now: options.now ?? (() => performance.timeOrigin + performance.now()),
@@ -123,6 +131,11 @@ export class Doorbuster {
         this.#send({ ...call, ...(call.body === undefined ? { method: "GET", auth: "token" } : SIGNED_POST) }),
       now: () => this.clock.now(),
       random: this.#random,
+    });
+    this.#passes = new Passes({
+      clearances: this.#clearances,
+      send: (call) => this.#send({ ...call, ...SIGNED_POST }),
+      now: () => this.clock.now(),
     });
   }
 
@@ -141,7 +154,7 @@ export class Doorbuster {
 
   /** Uses a session that was started earlier. */
   async resumeSession(stored: StoredSession): Promise<void> {
-    if (this.#session?.stored.token !== stored.token) this.#clearances.clear();
+    if (this.#session?.stored.token !== stored.token) for (const held of [this.#clearances, this.#passes]) held.clear();
     this.#session = { stored, key: await SigningKey.import(stored.signingKey) };
   }
 
@@ -164,9 +177,11 @@ export class Doorbuster {
     const endsAtMs = this.#monotonic() + (request.patienceMs ?? PATIENCE_MS);
     let hasResynced = false;
     let solvesLeft = SOLVES_MAX;
+    this.#retries.earn();
     for (let attempt = 1; ; attempt += 1) {
       const outcome = await this.#reserveOnce(request, idempotencyKey);
       if ("result" in outcome) {
+        if (isPassRefused(outcome.result) && this.#passes.drop(idempotencyKey)) continue;
         if (await this.#canClear(request, outcome.result, solvesLeft)) {
           solvesLeft -= 1;
           continue;
@@ -177,11 +192,13 @@ export class Doorbuster {
         await this.#resync();
         continue;
       }
-      const waitMs = waitBeforeRetryMs({ attempt, problem: outcome.again, random: this.#random() });
+      const advisedMs = waitBeforeRetryMs({ attempt, problem: outcome.again, random: this.#random() });
+      const waitMs = Math.max(advisedMs, this.#retries.waitMs(this.#monotonic()));
       if (request.signal?.aborted || this.#monotonic() + waitMs > endsAtMs) {
         if (outcome.again === null) return { kind: "unknown", cause: outcome.cause, idempotencyKey };
         return { kind: "refused", problem: outcome.again, idempotencyKey };
       }
+      this.#retries.book(this.#monotonic());
       request.onRetry?.({ attempt, waitMs, problem: outcome.again });
       await sleep(waitMs, request.signal);
     }
@@ -198,6 +215,25 @@ export class Doorbuster {
     const refusal = await this.#clearances.earn(request, challenge);
     if (refusal !== null) throw new DoorbusterError(refusal);
     return this.#clearances.find(request.saleId);
+  }
+
+  /**
+   * Gets an attempt ready before the sale opens: eligibility and challenge are settled now, and {@link reserve} with the
+   * same key is then one small request. Throws DoorbusterError when the server refuses, and what solver and network throw.
+   */
+  async arm(request: ArmRequest): Promise<ArmedAttempt> {
+    this.#needSession();
+    return this.#passes.arm(request);
+  }
+
+  /** Uses what was armed in this session earlier, before a reload. */
+  useArmed(armed: ArmedAttempt): void {
+    this.#passes.keep(armed);
+  }
+
+  /** What clears attempts of a sale now; null when nothing does. */
+  clearanceOf(saleId: string): Clearance | null {
+    return this.#clearances.find(saleId);
   }
 
   /** Uses a clearance of this session that was earned earlier. */
@@ -279,16 +315,12 @@ export class Doorbuster {
     const path = `/v1/sales/${encodeURIComponent(request.saleId)}/items/${encodeURIComponent(request.sku)}/reservations`;
     const body = JSON.stringify({ quantity: request.quantity });
     this.#needSession();
+    const pass = this.#passes.find({ ...request, idempotencyKey });
+    const clearance = pass === undefined ? this.#clearances.find(request.saleId)?.clearance : undefined;
+    const auth = pass === undefined ? "signed" : "none";
     try {
-      const response = await this.#send({
-        method: "POST",
-        path,
-        body,
-        idempotencyKey,
-        clearance: this.#clearances.find(request.saleId)?.clearance,
-        auth: "signed",
-        signal: request.signal,
-      });
+      const call = { method: "POST", path, body, idempotencyKey, clearance, pass, auth } as const;
+      const response = await this.#send({ ...call, signal: request.signal });
       if (response.ok) {
         const reservation = (await response.json()) as Acceptance;
         const replayed = response.headers.get("idempotent-replayed") === "true";
@@ -337,6 +369,7 @@ export class Doorbuster {
     if (call.body !== undefined) headers["content-type"] = "application/json";
     if (call.idempotencyKey !== undefined) headers["idempotency-key"] = call.idempotencyKey;
     if (call.clearance !== undefined) headers["x-clearance"] = call.clearance;
+    if (call.pass !== undefined) headers["x-pass"] = call.pass;
     if (call.auth !== "none") headers["authorization"] = `Bearer ${this.#needSession().stored.token}`;
     if (call.auth === "signed") Object.assign(headers, await this.#signatureOf(call));
     return this.#fetch(`${this.#baseUrl}${call.path}`, {
@@ -367,6 +400,10 @@ export class Doorbuster {
       ...(contentDigest === "" ? {} : { "content-digest": contentDigest }),
     };
   }
+}
+
+function isPassRefused(result: ReserveResult): boolean {
+  return result.kind === "refused" && result.problem.reason === "pass_invalid";
 }
 
 function queryOf(path: string): string {
