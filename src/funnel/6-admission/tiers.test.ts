@@ -66,7 +66,10 @@ describe("tiers", () => {
   });
 
   test("a tier without rules is only for those whom the list names", async () => {
-    const fixture = await tiered({ tiers: (nowMs) => [{ name: "gold", opensAt: nowMs }], allowlist: ["ann,gold", "bob"] });
+    const fixture = await tiered({
+      tiers: (nowMs) => [{ name: "gold", opensAt: nowMs }],
+      allowlist: ["ann,gold", "bob"],
+    });
     expect((await fixture.attempt(fixture.buyer({ buyerId: "ann" }))).status).toBe(201);
     for (const buyerId of ["bob", "eve"]) {
       expect(problemOf(await fixture.attempt(fixture.buyer({ buyerId })))["reason"]).toBe("not_open");

@@ -18,6 +18,7 @@ export function toPublicSale(
   stock: SaleStock,
   context: { nowMs: number; unit: string | null },
 ): PublicSale {
+  const { tiers = [] } = sale.eligibility;
   return {
     id: sale.id,
     name: sale.name,
@@ -26,6 +27,7 @@ export function toPublicSale(
     state: stateOf(sale, stock, context.nowMs),
     opensAt: sale.opensAt,
     closesAt: sale.closesAt,
+    ...(tiers.length === 0 ? {} : { tiers: tiers.map(({ name, opensAt }) => ({ name, opensAt })) }),
     serverNow: context.nowMs,
     ...(context.unit === null ? {} : { unit: context.unit }),
     challenge: sale.challenge,

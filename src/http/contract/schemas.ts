@@ -67,6 +67,10 @@ export const PublicSaleSchema = z
     state: z.enum(["scheduled", "open", "paused", "empty", "sold_out", "closed"]),
     opensAt: instant("When the sale opens by the server's clock."),
     closesAt: instant("When the sale closes by the server's clock."),
+    tiers: z
+      .array(z.strictObject({ name: z.string(), opensAt: instant("When the tier's buyers may buy.") }))
+      .optional()
+      .openapi({ description: "Buyers who may come before the others; which one is whose, only a pass tells." }),
     serverNow: instant("The server's clock when this answer was made."),
     unit: z.string().optional().openapi({ description: "The region whose stock is sold here." }),
     challenge: z.enum(["none", "adaptive", "always"]),

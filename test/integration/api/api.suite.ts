@@ -10,6 +10,7 @@ import { describeEvents, watchHeartbeat } from "./events.suite.ts";
 import { describeIdempotency } from "./idempotency.suite.ts";
 import { describeIdentity } from "./identity.suite.ts";
 import { describeOperator } from "./operator.suite.ts";
+import { describePasses } from "./passes.suite.ts";
 import { describePaths } from "./paths.suite.ts";
 import { describePayments } from "./payments.suite.ts";
 import { describeRefusals } from "./refusals.suite.ts";
@@ -40,6 +41,7 @@ export function describeApi(target: Target): void {
     describe("refusals", () => describeRefusals(get));
     describe("window", () => describeWindow(get));
     describe("identity", () => describeIdentity(get));
+    describe("passes and tiers", () => describePasses(get));
     describe("bodies and ids", () => describeBodies(get));
     describe("idempotency", () => describeIdempotency(get));
     describe("reservations", () => describeReservations(get));
