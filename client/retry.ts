@@ -2,7 +2,8 @@
  * When an attempt is worth sending again, and after how long.
  *
  * Only answers whose outcome is open or that say "later" are repeated, always with the same idempotency key. Waits are
- * spread by chance and never shorter than the server asked for: a crowd that returns in step is a second stampede.
+ * spread by chance and never shorter than the server asked for: a crowd that returns in step is a second stampede. How
+ * much is repeated has a budget besides: whoever has used it up waits until a retry is his again.
  */
 import type { Problem } from "./contract.ts";
 
@@ -12,6 +13,9 @@ const BACKOFF_MS_MIN = 250;
 const BACKOFF_MS_MAX = 8_000;
 const SPREAD = 0.5;
 const HTTP_SERVER_ERROR = 500;
+
+/** One retry for ten attempts, and one every two seconds; a few may be saved up for a short disturbance. */
+export const RETRY_BUDGET = { perTry: 0.1, perS: 0.5, savedMax: 10 };
 
 /** Whether the attempt should be sent again by itself. Unreadable 5xx answers come from proxies: outcome unknown. */
 export function isWorthRetrying(problem: Problem): boolean {

@@ -48,7 +48,7 @@ export function createPayments(parts: PaymentParts): Payments {
     secret: config.secret,
     controlToken: config.adminToken,
   });
-  const provider = createResilientProvider({ provider: sandbox.provider, random, log });
+  const provider = createResilientProvider({ provider: sandbox.provider, clock, random, log });
   const settlement = createSettlement({ orders, provider, log });
   const sweeper = createSweeper({ orders, provider, settlement, clock, random, log });
   return {

@@ -37,6 +37,17 @@ describe("retry budget", () => {
     expect(retries).toBe(10);
   });
 
+  test("those who wait for a retry get one each, in turn", () => {
+    const budget = new RetryBudget({ ...LIMITS, savedMax: 1 });
+    const waits = Array.from({ length: 4 }, () => {
+      const waitMs = budget.waitMs(0);
+      budget.book(0);
+      return waitMs;
+    });
+    expect(waits).toEqual([0, 2_000, 4_000, 6_000]);
+    expect(budget.waitMs(6_000)).toBe(2_000);
+  });
+
   test("says that waiting does not help when nothing trickles", () => {
     const budget = new RetryBudget({ perTry: 0.1, perS: 0, savedMax: 1 });
     expect(budget.waitMs(0)).toBe(0);

@@ -41,6 +41,15 @@ export class RetryBudget {
     return true;
   }
 
+  /**
+   * Spends one retry that is waited for, whether it is there yet or not: whoever asks next waits longer. Ask
+   * {@link waitMs} first.
+   */
+  book(nowMs: number): void {
+    this.#fill(nowMs);
+    this.#saved -= 1;
+  }
+
   /** How long until there is a whole retry if nobody else spends or earns one; 0 = now, Infinity = never by waiting. */
   waitMs(nowMs: number): number {
     this.#fill(nowMs);
