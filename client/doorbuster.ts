@@ -6,7 +6,6 @@
  * lost answer can never buy twice. Expected refusals are values; only a broken network or a bug throws.
  */
 import { RetryBudget } from "../src/domain/retry-budget.ts";
-import { RetryBudget } from "../src/domain/retry-budget.ts";
 import { type ChallengeSolver, challengeIn, solveInSlices } from "./challenge.ts";
 import { type ChallengeProgress, Clearances, type ClearRequest, SOLVES_MAX } from "./clearances.ts";
 import type { Acceptance, Clearance, Problem, Reservation, SaleDocument, StoredSession } from "./contract.ts";
@@ -31,8 +30,6 @@ export interface DoorbusterOptions {
   readonly random?: () => number;
   /** Each single request is given up after this; the retry rules then apply. Default 8,000. */
   readonly requestDeadlineMs?: number;
-  /** Bounds what is sent again. Default: each object its own; a server with many buyers shares one among them. */
-  readonly retryBudget?: RetryBudget;
   /** Bounds what is sent again. Default: each object its own; a server with many buyers shares one among them. */
   readonly retryBudget?: RetryBudget;
   /** Solves the challenges of sales that ask for one. Default: proof of work, on this thread. */
@@ -112,7 +109,6 @@ export class Doorbuster {
   readonly #random: () => number;
   readonly #monotonic: () => number;
   readonly #retries: RetryBudget;
-  readonly #retries: RetryBudget;
   readonly #clearances: Clearances;
   readonly #passes: Passes;
   #session: LiveSession | null = null;
@@ -123,7 +119,6 @@ export class Doorbuster {
     this.#fetch = options.fetch ?? ((url, init) => fetch(url, init));
     this.#random = options.random ?? Math.random;
     this.#monotonic = options.monotonic ?? (() => performance.now());
-    this.#retries = options.retryBudget ?? new RetryBudget(RETRY_BUDGET);
     this.#retries = options.retryBudget ?? new RetryBudget(RETRY_BUDGET);
     this.clock = new ServerClock({
       askServer: async () => (await this.#json<{ now: number }>({ method: "GET", path: "/v1/time", auth: "none" })).now,
@@ -183,7 +178,6 @@ export class Doorbuster {
     let hasResynced = false;
     let solvesLeft = SOLVES_MAX;
     this.#retries.earn();
-    this.#retries.earn();
     for (let attempt = 1; ; attempt += 1) {
       const outcome = await this.#reserveOnce(request, idempotencyKey);
       if ("result" in outcome) {
@@ -204,7 +198,6 @@ export class Doorbuster {
         if (outcome.again === null) return { kind: "unknown", cause: outcome.cause, idempotencyKey };
         return { kind: "refused", problem: outcome.again, idempotencyKey };
       }
-      this.#retries.book(this.#monotonic());
       this.#retries.book(this.#monotonic());
       request.onRetry?.({ attempt, waitMs, problem: outcome.again });
       await sleep(waitMs, request.signal);

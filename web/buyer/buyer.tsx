@@ -5,6 +5,7 @@
  */
 import { type ComponentChildren, render } from "preact";
 import { Doorbuster } from "../../client/doorbuster.ts";
+import { createPageSolver } from "./challenge-solver.ts";
 import { ListPage, loadSales } from "./list-page.tsx";
 import { SaleModel } from "./sale-model.ts";
 import { SalePage } from "./sale-page.tsx";
@@ -35,9 +36,14 @@ function drawPage(content: ComponentChildren): void {
   );
 }
 
+/** Where the worker's script is; null in a page without it. */
+function readWorkerUrl(): string | null {
+  return document.querySelector<HTMLMetaElement>("meta[name=pow-worker]")?.content ?? null;
+}
+
 function startSalePage(saleId: string): void {
   const model = new SaleModel({
-    shop: new Doorbuster(),
+    shop: new Doorbuster({ solveChallenge: createPageSolver({ workerUrl: readWorkerUrl(), ask: null }) }),
     saleId,
     spotlight: new URLSearchParams(location.search).get("rid"),
     draw: () => {

@@ -81,6 +81,7 @@ class FakeServer {
       opensAt: OPENS_AT,
       closesAt: OPENS_AT + 3_600_000,
       serverNow: DEVICE_NOW + this.aheadMs,
+      challenge: "none",
       items: [
         { sku: "seat", name: "Seat", price: { amount: 100, currency: "EUR" }, perBuyerMax: 2, availability: "some" },
       ],

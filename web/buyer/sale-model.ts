@@ -11,6 +11,7 @@ import { DoorbusterError } from "../../client/problem.ts";
 import { randomToken } from "../../client/sign.ts";
 import { spokenRemaining, tickDelayMs } from "../shared/countdown.ts";
 import { type ButtonView, saleStateNow } from "./buy-button.ts";
+import { Clearing } from "./clearing.ts";
 import { type Answer, type Attempt, IDLE, nextPurchase, type Purchase, type PurchaseEvent } from "./purchase.ts";
 import { RESERVATION_VIEWS } from "./reservation-view.ts";
 import { recallAttempt, recallSession, rememberAttempt, rememberSession } from "./tab-memory.ts";
@@ -50,6 +51,8 @@ export class SaleModel {
   spotlight: string | null;
   /** Quantities the buyer chose, by sku. */
   readonly chosen = new Map<string, number>();
+  /** The sale's challenge. */
+  readonly clearing: Clearing;
   readonly #purchases = new Map<string, Purchase>();
   readonly #shop: Doorbuster;
   readonly #saleId: string;
@@ -65,6 +68,15 @@ export class SaleModel {
     this.spotlight = spotlight;
     this.#draw = draw;
     this.now = shop.clock.now();
+    this.clearing = new Clearing({
+      shop,
+      saleId,
+      changed: () => this.changed(),
+      say: (text) => {
+        this.spoken = text;
+      },
+      chance: Math.random(),
+    });
   }
 
   /** Loads everything and keeps it fresh for as long as the page lives. */
@@ -198,6 +210,7 @@ export class SaleModel {
     }
     this.#tick();
     await this.#begin();
+    if (sale !== null) void this.clearing.prepare(sale, this.now);
     if (!this.#isStreaming) await this.#loadReservations();
   }
 
@@ -221,6 +234,7 @@ export class SaleModel {
     const known = recallSession(this.#shop.clock.now());
     if (known === null) rememberSession(await this.#shop.startSession());
     else await this.#shop.resumeSession(known);
+    this.clearing.recall();
     this.#shop.events({
       onReservation: (reservation) => this.#take(reservation),
       onOpen: () => {
@@ -293,7 +307,9 @@ export class SaleModel {
       return { kind: "refused", reason, title: textOf(error), retryAfterMs: null };
     }
     const saleId = this.#saleId;
-    const result = await this.#shop.reserve({ saleId, sku, quantity, idempotencyKey: key, patienceMs: 0 });
+    const { onChallenge } = this.clearing;
+    const result = await this.#shop.reserve({ saleId, sku, quantity, idempotencyKey: key, patienceMs: 0, onChallenge });
+    this.clearing.end();
     if (result.kind === "unknown") return { kind: "lost" };
     if (result.kind === "refused") {
       const { reason, title, retryAfterMs } = result.problem;

@@ -6,6 +6,7 @@
  */
 import type { SaleDocument } from "../../client/contract.ts";
 import { saleStateNow } from "./buy-button.ts";
+import { ChallengePanel } from "./challenge-panel.tsx";
 import { ClockPanel } from "./clock-panel.tsx";
 import { ItemCard } from "./item-card.tsx";
 import { ReservationCard } from "./reservation-card.tsx";
@@ -40,6 +41,7 @@ function Sale({ model, sale }: { model: SaleModel; sale: SaleDocument }) {
       </div>
       <div class="side">
         <ClockPanel model={model} sale={sale} />
+        <ChallengePanel clearing={model.clearing} />
         {reservations.length > 0 && (
           <section aria-labelledby="yours" class="stack">
             <h2 id="yours">Yours</h2>

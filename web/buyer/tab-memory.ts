@@ -1,15 +1,16 @@
 /**
- * What a tab remembers across a reload and the way to the payment page and back: the session, and attempts whose
- * outcome was still open.
+ * What a tab remembers across a reload and the way to the payment page and back: the session, attempts whose outcome was
+ * still open, and the challenges that were solved.
  *
  * All of it is in sessionStorage, the signing key too. Memory alone would lose the buyer's place at the first reload,
  * because the server hands the key out once; localStorage would leave a bearer of money on disk and in every later tab.
  * A script in the page could read either, and against that stands the Content-Security-Policy, not the place.
  */
-import type { StoredSession } from "../../client/contract.ts";
+import type { Clearance, StoredSession } from "../../client/contract.ts";
 
 const SESSION = "doorbuster.session";
 const ATTEMPT = "doorbuster.attempt.";
+const CLEARANCE = "doorbuster.clearance.";
 
 /** An attempt that may have been accepted: asked again with the same key after a reload. */
 export interface OpenAttempt {
@@ -35,6 +36,20 @@ export function recallAttempt(item: string): OpenAttempt | null {
 /** Null = its outcome is known. */
 export function rememberAttempt(item: string, attempt: OpenAttempt | null): void {
   write(ATTEMPT + item, attempt);
+}
+
+/** A clearance and the token of the session that earned it. */
+export interface EarnedClearance {
+  readonly clearance: Clearance;
+  readonly session: string;
+}
+
+export function recallClearance(saleId: string): EarnedClearance | null {
+  return read<EarnedClearance>(CLEARANCE + saleId);
+}
+
+export function rememberClearance(saleId: string, earned: EarnedClearance): void {
+  write(CLEARANCE + saleId, earned);
 }
 
 function read<Value>(name: string): Value | null {
