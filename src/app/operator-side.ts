@@ -6,6 +6,7 @@ import { PostgresBooks } from "../adapters/postgres/postgres-books.ts";
 import { Fault } from "../domain/faults.ts";
 import type { FetchApp } from "../http/listen/listener.ts";
 import { createOperatorApp } from "../http/operator/app.ts";
+import type { OperatorsParts } from "../http/operator/dependencies.ts";
 import { createOpsApp, type OpsApp, type ReadinessCheck } from "../http/ops/app.ts";
 import { createLedgerCheck } from "../http/ops/ledger-check.ts";
 import { createMetrics } from "../http/ops/metrics.ts";
@@ -61,6 +62,7 @@ export function createOperatorSide(
   if (!outside.hasOperatorApi) return { app: ops, monitor };
   const app = createOperatorApp({
     adminToken: config.adminToken,
+    operators: operatorsOf(parts),
     saleStore: parts.sales,
     orderStore: stores.orders,
     allowlists: stores.allowlists,
@@ -84,6 +86,18 @@ export function createOperatorSide(
     webhooks: outside.webhooks,
   });
   return { app, monitor };
+}
+
+/** People who sign in. Cookies are for the address they see; the identity provider sends them back to it. */
+function operatorsOf({ config, keys, stores }: ProcessParts): OperatorsParts {
+  return {
+    people: stores.people,
+    operatorLog: stores.operatorLog,
+    approvals: stores.approvals,
+    sealKeys: { current: keys.operatorSeal, previous: keys.previous?.operatorSeal ?? null },
+    provider: null,
+    ownOrigin: config.adminUrl === null ? null : new URL(config.adminUrl).origin,
+  };
 }
 
 function createOps(

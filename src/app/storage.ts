@@ -9,17 +9,23 @@ import { openPgliteDatabase } from "../adapters/pglite/pglite-database.ts";
 import { createPostgresDatabase } from "../adapters/postgres/database.ts";
 import { migrate, pendingMigrations, readMigrations } from "../adapters/postgres/migrate.ts";
 import { PostgresAllowlistStore } from "../adapters/postgres/postgres-allowlist-store.ts";
+import { PostgresApprovalStore } from "../adapters/postgres/postgres-approval-store.ts";
 import { createPostgresAuditStore } from "../adapters/postgres/postgres-audit-store.ts";
 import { PostgresEventLog } from "../adapters/postgres/postgres-event-log.ts";
 import { PostgresLedger } from "../adapters/postgres/postgres-ledger.ts";
+import { PostgresOperatorLog } from "../adapters/postgres/postgres-operator-log.ts";
+import { PostgresOperatorStore } from "../adapters/postgres/postgres-operator-store.ts";
 import { PostgresOrderStore } from "../adapters/postgres/postgres-order-store.ts";
 import { PostgresSaleStore } from "../adapters/postgres/postgres-sale-store.ts";
 import { createPostgresStatsStore } from "../adapters/postgres/postgres-stats-store.ts";
 import type { Settings } from "../config/load.ts";
 import type { AllowlistStore } from "../ports/allowlist-store.ts";
+import type { ApprovalStore } from "../ports/approval-store.ts";
 import type { AuditStore } from "../ports/audit-store.ts";
 import type { Database } from "../ports/database.ts";
 import type { EventLog } from "../ports/event-log.ts";
+import type { OperatorLog } from "../ports/operator-log.ts";
+import type { OperatorStore } from "../ports/operator-store.ts";
 import type { OrderStore } from "../ports/order-store.ts";
 import type { SaleStore } from "../ports/sale-store.ts";
 import type { StatsStore } from "../ports/stats-store.ts";
@@ -50,6 +56,9 @@ export interface Stores {
   readonly events: EventLog;
   readonly stats: StatsStore;
   readonly audits: AuditStore;
+  readonly people: OperatorStore;
+  readonly operatorLog: OperatorLog;
+  readonly approvals: ApprovalStore;
 }
 
 /** Opens the database without touching its schema. Throws the database's faults. */
@@ -107,5 +116,8 @@ export function createStores(database: OpenDatabase): Stores {
     events: new PostgresEventLog(database.general),
     stats: createPostgresStatsStore(database.general),
     audits: createPostgresAuditStore(database.general),
+    people: new PostgresOperatorStore(database.general),
+    operatorLog: new PostgresOperatorLog(database.general),
+    approvals: new PostgresApprovalStore(database.general),
   };
 }

@@ -34,6 +34,10 @@ export const SETTINGS = {
     byDefault: "127.0.0.1",
     text: "The address the operators' port listens on. Anything but loopback belongs behind TLS and a private network.",
   }),
+  ADMIN_URL: url(["https:", "http:"], {
+    secret: "no",
+    text: "How operators reach ADMIN_PORT from outside. Without it, the console works under whatever host it is asked for.",
+  }),
   PUBLIC_URL: url(["https:", "http:"], {
     secret: "no",
     text: "How buyers reach PORT from outside, for links to the checkout. Without it, links go to the loopback address.",

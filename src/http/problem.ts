@@ -11,6 +11,9 @@ import { answerRefusal, ERROR_DOCS_URL } from "../funnel/refusal-answers.ts";
 export const ROUTE_PROBLEMS = {
   unauthorized: { status: 401, title: "The operator token is missing or wrong." },
   cross_site: { status: 403, title: "Requests from other sites' pages are not taken here." },
+  sign_in_failed: { status: 401, title: "That did not sign you in." },
+  forbidden: { status: 403, title: "Your role does not include this." },
+  proof_required: { status: 403, title: "Please prove again that it is you." },
   not_found: { status: 404, title: "There is nothing here." },
   method_not_allowed: { status: 405, title: "That cannot be done here." },
   conflict: { status: 409, title: "The change would break a promise already made." },

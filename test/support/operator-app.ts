@@ -15,6 +15,7 @@ import type { Order } from "../../src/ports/order-store.ts";
 import type { Ban, NewSale, SaleCommand } from "../../src/ports/sale-store.ts";
 import type { SaleTotals } from "../../src/ports/stats-store.ts";
 import { ManualClock } from "./manual-clock.ts";
+import { type MemoryOperators, memoryOperators } from "./memory-operators.ts";
 
 export const ADMIN_TOKEN = "operator-token-of-the-tests";
 const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
@@ -22,6 +23,7 @@ const NO_LATENCIES = { counts: new Map<number, number>(), sumMs: 0 };
 
 export interface Staged {
   readonly clock: ManualClock;
+  readonly operators: MemoryOperators;
   readonly sales: Map<string, Sale>;
   readonly stock: Map<number, Stock>;
   readonly orders: Order[];
@@ -54,6 +56,7 @@ export function stageOperatorApp(): Staged {
   const clock = new ManualClock();
   const staged: Omit<Staged, "request"> = {
     clock,
+    operators: memoryOperators(clock),
     sales: new Map(),
     stock: new Map(),
     orders: [],
@@ -114,6 +117,7 @@ function dependenciesOf(state: Staged): OperatorDependencies {
   const log = { ...SILENT, error: (fields: unknown) => void state.logged.push(fields) };
   return {
     adminToken: ADMIN_TOKEN,
+    operators: state.operators,
     clock: state.clock,
     random,
     log,

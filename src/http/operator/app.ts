@@ -1,20 +1,28 @@
 /**
- * The operator's port: the API under /v1/admin behind the token, health and metrics, and the console's pages.
+ * The operator's port: the API under /v1/admin behind the gate, health and metrics, and the console's pages.
  *
- * The token is asked before a path is looked up, so a stranger cannot even learn which routes exist. Nothing here is
- * on the hot path. Faults become problems in one place; a bug gets an id that finds its log line and says nothing else.
+ * The gate stands before every route, so a stranger cannot even learn which there are (gate.ts). Nothing here is on the
+ * hot path. Faults become problems in one place; a bug gets an id that finds its log line and says nothing else.
  */
 import { Hono } from "hono";
 import { internalResponse } from "../problem.ts";
 import { secureHeaders } from "../security-headers.ts";
 import { createAccessRoutes } from "./access-routes.ts";
+import { createApprovalRoutes } from "./approval-routes.ts";
 import { createAuditRoutes } from "./audit-routes.ts";
-import { createOperatorCheck } from "./authenticate.ts";
-import type { OperatorApp, OperatorDependencies, OperatorEnv } from "./dependencies.ts";
+import type { ApprovedCall, OperatorApp, OperatorDependencies, OperatorEnv } from "./dependencies.ts";
+import { assertRoutesHaveRows, createGate } from "./gate.ts";
+import { createOidcRoutes } from "./oidc-routes.ts";
+import { OperatorRecord } from "./operator-record.ts";
 import { createOrderRoutes } from "./order-routes.ts";
+import { createPeopleRoutes } from "./people-routes.ts";
 import { problemOfFault, problemResponse } from "./problem.ts";
 import { createSaleRoutes } from "./sale-routes.ts";
+import { SignIn } from "./sign-in.ts";
+import { SignInBrake } from "./sign-in-brake.ts";
+import { createSignInRoutes } from "./sign-in-routes.ts";
 import { createStatsRoutes } from "./stats-routes.ts";
+import { createStockRoutes } from "./stock-routes.ts";
 import { createWebhookRoutes } from "./webhook-routes.ts";
 
 const BASE = "/v1/admin";
@@ -36,7 +44,10 @@ export function createOperatorApp(deps: OperatorDependencies): OperatorApp {
     return internalResponse(requestId);
   });
   app.notFound(() => problemResponse({ reason: "not_found" }));
-  app.route(BASE, createAdminApi(deps));
+  // A request that two people agreed on goes the whole way again, through the gate as well.
+  const perform = async (request: Request, approved: ApprovedCall): Promise<Response> =>
+    app.fetch(request, { remoteAddress: "", approved });
+  app.route(BASE, createAdminApi(deps, perform));
   app.route("/", deps.ops);
   const { pages } = deps;
   if (pages !== null) {
@@ -47,18 +58,22 @@ export function createOperatorApp(deps: OperatorDependencies): OperatorApp {
   return app;
 }
 
-function createAdminApi(deps: OperatorDependencies): OperatorApp {
-  const isOperator = createOperatorCheck(deps.adminToken);
+function createAdminApi(
+  deps: OperatorDependencies,
+  perform: (request: Request, approved: ApprovedCall) => Promise<Response>,
+): OperatorApp {
+  const { clock, random, log, operators } = deps;
+  const record = new OperatorRecord({ store: operators.operatorLog, log });
+  const signIn = new SignIn({ people: operators.people, sealKeys: operators.sealKeys, clock, random });
   const api = new Hono<OperatorEnv>();
-  api.use(async (context, next) => {
-    if (!isOperator(context.req.header("authorization") ?? null)) {
-      deps.log.warn({ remoteAddress: context.env?.remoteAddress }, "operator token missing or wrong");
-      return problemResponse({ reason: "unauthorized" });
-    }
-    await next();
-    return undefined;
-  });
+  api.use(createGate(deps, { record, base: BASE }));
+  const parts = { signIn, brake: new SignInBrake({ clock, random }), record };
+  api.route("/", createSignInRoutes(deps, parts));
+  api.route("/", createOidcRoutes(deps, parts));
+  api.route("/", createPeopleRoutes(deps, signIn));
+  api.route("/", createApprovalRoutes(deps, perform));
   api.route("/", createSaleRoutes(deps));
+  api.route("/", createStockRoutes(deps));
   api.route("/", createAuditRoutes(deps));
   api.route("/", createStatsRoutes(deps));
   api.route("/", createOrderRoutes(deps));
@@ -70,6 +85,7 @@ function createAdminApi(deps: OperatorDependencies): OperatorApp {
       detail: "Rehearsals against the running deployment are not available yet; use `doorbuster demo` or `swarm`.",
     }),
   );
+  assertRoutesHaveRows(api.routes);
   return api;
 }
 

@@ -6,8 +6,12 @@ import type { Auditor } from "../../ledger/auditor.ts";
 import type { LedgerView } from "../../ledger/ledger-view.ts";
 import type { StreamRecovery } from "../../orders/stream-recovery.ts";
 import type { AllowlistStore } from "../../ports/allowlist-store.ts";
+import type { ApprovalStore } from "../../ports/approval-store.ts";
 import type { Clock } from "../../ports/clock.ts";
+import type { IdentityProvider } from "../../ports/identity-provider.ts";
 import type { Ledger } from "../../ports/ledger.ts";
+import type { OperatorLog } from "../../ports/operator-log.ts";
+import type { OperatorStore } from "../../ports/operator-store.ts";
 import type { OrderStore } from "../../ports/order-store.ts";
 import type { Random } from "../../ports/random.ts";
 import type { SaleStore } from "../../ports/sale-store.ts";
@@ -18,9 +22,24 @@ import type { WebhookStore } from "../../ports/webhook-store.ts";
 import type { ConnectionContext } from "../listen/listener.ts";
 import type { OpsApp } from "../ops/app.ts";
 import type { Pages } from "../pages.ts";
+import type { Actor, PersonActor } from "./actor.ts";
+import type { SealKeys } from "./seal.ts";
+
+/** People who sign in, and what they are held to. */
+export interface OperatorsParts {
+  readonly people: OperatorStore;
+  readonly operatorLog: OperatorLog;
+  readonly approvals: ApprovalStore;
+  readonly sealKeys: SealKeys;
+  /** Null where none is configured. */
+  readonly provider: IdentityProvider | null;
+  /** What operators see in their address bar; null = whatever host they ask. */
+  readonly ownOrigin: string | null;
+}
 
 export interface OperatorDependencies {
   readonly adminToken: string;
+  readonly operators: OperatorsParts;
   readonly saleStore: SaleStore;
   readonly allowlists: Pick<AllowlistStore, "begin" | "addPart" | "publish" | "discard">;
   readonly orderStore: Pick<OrderStore, "listOrdersOfSale">;
@@ -50,9 +69,17 @@ export interface OperatorDependencies {
   readonly pages: Pages | null;
 }
 
-/** hono's view of the connection. */
+/** A request that somebody made and somebody else consented to. Never comes from a connection. */
+export interface ApprovedCall {
+  readonly actor: PersonActor;
+  readonly approval: { readonly id: string; readonly by: { readonly id: string; readonly name: string } };
+}
+
+/** hono's view of the connection, and what the gate found out. */
 export interface OperatorEnv {
-  Bindings: ConnectionContext;
+  Bindings: ConnectionContext & { readonly approved?: ApprovedCall };
+  /** Set on every route that is not for anyone. */
+  Variables: { actor: Actor };
 }
 
 export type OperatorApp = Hono<OperatorEnv>;

@@ -20,6 +20,7 @@ export interface OperatorProblem {
   readonly reason: RefusalReason | RouteProblem;
   readonly detail?: string;
   readonly errors?: readonly FieldError[];
+  readonly retryAfterMs?: number;
 }
 
 /** Field errors beyond this many are counted, not listed. */
@@ -37,7 +38,7 @@ export function invalidFields(errors: readonly FieldError[], count: number = err
 export function problemResponse(problem: OperatorProblem): Response {
   const { detail, errors } = problem;
   const { document, headers } = isRefusalReason(problem.reason)
-    ? { document: problemOf({ reason: problem.reason }), headers: refusalHeaders({ reason: problem.reason }) }
+    ? refusalParts(problem.reason, problem.retryAfterMs)
     : routeProblem(problem.reason);
   const body = {
     ...document,
@@ -45,6 +46,11 @@ export function problemResponse(problem: OperatorProblem): Response {
     ...(errors === undefined ? {} : { errors }),
   };
   return new Response(JSON.stringify(body), { status: Number(document["status"]), headers });
+}
+
+function refusalParts(reason: RefusalReason, retryAfterMs: number | undefined) {
+  const refusal = { reason, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+  return { document: problemOf(refusal), headers: refusalHeaders(refusal) };
 }
 
 function isRefusalReason(reason: RefusalReason | RouteProblem): reason is RefusalReason {

@@ -1,18 +1,18 @@
 /**
- * Sales: creating, listing, changing, the five commands of a sale's life, and adjusting stock.
+ * Sales: creating, listing, changing, and the five commands of a sale's life. Stock and prices are stock-routes.ts.
  *
  * Commands are idempotent because the store's are: a second "open" finds the sale open and answers the same document.
  * "warm-up" changes no sale; it makes this node ready and tells that it is.
  */
 import { type Context, Hono } from "hono";
-import { parseSaleId, parseSku, type SaleId, type Sku } from "../../domain/ids.ts";
+import { parseSaleId, type SaleId, type Sku } from "../../domain/ids.ts";
 import type { Sale } from "../../domain/sale.ts";
 import type { NewSale, SaleCommand, SalePatch } from "../../ports/sale-store.ts";
 import { readJson } from "./body.ts";
 import type { OperatorApp, OperatorDependencies, OperatorEnv } from "./dependencies.ts";
-import { type SaleDocument, saleDocument, stockDocument } from "./documents.ts";
+import { type SaleDocument, saleDocument } from "./documents.ts";
 import { type OperatorProblem, problemResponse } from "./problem.ts";
-import { AdjustSchema, type NewSaleBody, NewSaleSchema, NoBodySchema, SalePatchSchema } from "./schemas.ts";
+import { type NewSaleBody, NewSaleSchema, NoBodySchema, SalePatchSchema } from "./schemas.ts";
 
 const SALES_LISTED_MAX = 200;
 const COMMANDS = ["open", "pause", "resume", "close"] as const satisfies readonly SaleCommand[];
@@ -56,7 +56,6 @@ export function createSaleRoutes(deps: OperatorDependencies): OperatorApp {
       return sale;
     });
   });
-  app.post("/sales/:saleId/items/:sku/adjust", async (context) => adjust(context.req.raw, context.req.param(), deps));
   return app;
 }
 
@@ -69,22 +68,6 @@ async function withSale(
   const saleId = parseSaleId(context.req.param("saleId"));
   const sale = saleId === null ? null : await find(saleId);
   return sale === null ? problemResponse(NO_SUCH_SALE) : context.json(await documentOf(sale, deps));
-}
-
-async function adjust(
-  request: Request,
-  path: { saleId: string; sku: string },
-  deps: OperatorDependencies,
-): Promise<Response> {
-  const body = await readJson(request, deps.clock, AdjustSchema);
-  if (body.kind === "problem") return problemResponse(body.problem);
-  const saleId = parseSaleId(path.saleId);
-  const sku = parseSku(path.sku);
-  if (saleId === null || (await deps.saleStore.findSale(saleId)) === null) return problemResponse(NO_SUCH_SALE);
-  const stock = sku === null ? null : await deps.saleStore.adjustStock({ saleId, sku, ...body.value });
-  if (stock === null || sku === null) return problemResponse({ reason: "no_such_item" });
-  deps.log.info({ saleId, sku, delta: body.value.delta, reason: body.value.reason }, "stock adjusted");
-  return Response.json(stockDocument(sku, stock));
 }
 
 async function documentOf(sale: Sale, deps: OperatorDependencies): Promise<SaleDocument> {

@@ -36,16 +36,16 @@ const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
 type Issue = { readonly input?: unknown };
 
 /** One error text for every way a field can be wrong. */
-function expected(accepted: string): { error: (issue: Issue) => string } {
+export function expected(accepted: string): { error: (issue: Issue) => string } {
   return { error: (issue) => (issue.input === undefined ? `is missing: ${accepted}` : `must be ${accepted}`) };
 }
 
-function integer(range: { min: number; max: number }, what: string): z.ZodNumber {
+export function integer(range: { min: number; max: number }, what: string): z.ZodNumber {
   const text = expected(`a whole number from ${range.min} to ${range.max} (${what})`);
   return z.number(text).int(text).min(range.min, text).max(range.max, text);
 }
 
-function line(lengthMax: number): z.ZodString {
+export function line(lengthMax: number): z.ZodString {
   const text = expected(`text of 1 to ${lengthMax} characters without line breaks or control characters`);
   return z
     .string(text)
@@ -62,7 +62,7 @@ function boolean(): z.ZodBoolean {
 }
 
 /** An object without unknown members; the error lists the members there are. */
-function members<Shape extends z.ZodRawShape>(shape: Shape, what: string): z.ZodObject<Shape, z.core.$strict> {
+export function members<Shape extends z.ZodRawShape>(shape: Shape, what: string): z.ZodObject<Shape, z.core.$strict> {
   const known = Object.keys(shape).join(", ");
   return z.strictObject(shape, {
     error: (issue) =>
