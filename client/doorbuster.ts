@@ -14,7 +14,7 @@ import { type ArmedAttempt, type ArmRequest, Passes } from "./passes.ts";
 import { DoorbusterError, problemOf } from "./problem.ts";
 import { isWorthRetrying, RETRY_BUDGET, waitBeforeRetryMs } from "./retry.ts";
 import { ServerClock } from "./server-clock.ts";
-import { contentDigestOf, randomToken, SigningKey } from "./sign.ts";
+import { randomToken, SigningKey, signatureHeaders } from "./sign.ts";
 import { sleep } from "./sleep.ts";
 
 export interface DoorbusterOptions {
@@ -371,7 +371,10 @@ export class Doorbuster {
     if (call.clearance !== undefined) headers["x-clearance"] = call.clearance;
     if (call.pass !== undefined) headers["x-pass"] = call.pass;
     if (call.auth !== "none") headers["authorization"] = `Bearer ${this.#needSession().stored.token}`;
-    if (call.auth === "signed") Object.assign(headers, await this.#signatureOf(call));
+    if (call.auth === "signed") {
+      const asked = { ...call, baseUrl: this.#baseUrl, nowMs: this.clock.now() };
+      Object.assign(headers, await signatureHeaders(this.#needSession().key, asked));
+    }
     return this.#fetch(`${this.#baseUrl}${call.path}`, {
       method: call.method,
       headers,
@@ -380,33 +383,8 @@ export class Doorbuster {
       signal: call.signal === undefined ? deadline : AbortSignal.any([deadline, call.signal]),
     });
   }
-
-  async #signatureOf(call: Call): Promise<Record<string, string>> {
-    const contentDigest = call.body === undefined ? "" : await contentDigestOf(call.body);
-    const timestamp = String(Math.round(this.clock.now()));
-    const nonce = randomToken();
-    const signature = await this.#needSession().key.sign({
-      method: call.method,
-      pathAndQuery: new URL(`${this.#baseUrl}${call.path}`, "http://localhost").pathname + queryOf(call.path),
-      timestamp,
-      nonce,
-      idempotencyKey: call.idempotencyKey ?? "",
-      contentDigest,
-    });
-    return {
-      "x-timestamp": timestamp,
-      "x-nonce": nonce,
-      "x-signature": signature,
-      ...(contentDigest === "" ? {} : { "content-digest": contentDigest }),
-    };
-  }
 }
 
 function isPassRefused(result: ReserveResult): boolean {
   return result.kind === "refused" && result.problem.reason === "pass_invalid";
-}
-
-function queryOf(path: string): string {
-  const start = path.indexOf("?");
-  return start === -1 ? "" : path.slice(start);
 }

@@ -50,6 +50,42 @@ export async function contentDigestOf(body: string): Promise<string> {
   return `sha-256=:${toBase64(new Uint8Array(digest))}:`;
 }
 
+/** A request before it is signed. */
+export interface UnsignedRequest {
+  readonly method: string;
+  readonly baseUrl: string;
+  /** Below the base, with its query. */
+  readonly path: string;
+  readonly body?: string;
+  readonly idempotencyKey?: string;
+  /** The server's time. */
+  readonly nowMs: number;
+}
+
+/** The headers that sign a request, under a fresh nonce. */
+export async function signatureHeaders(key: SigningKey, request: UnsignedRequest): Promise<Record<string, string>> {
+  const { method, baseUrl, path, body } = request;
+  const contentDigest = body === undefined ? "" : await contentDigestOf(body);
+  const timestamp = String(Math.round(request.nowMs));
+  const nonce = randomToken();
+  const queryStart = path.indexOf("?");
+  const query = queryStart === -1 ? "" : path.slice(queryStart);
+  const signature = await key.sign({
+    method,
+    pathAndQuery: new URL(`${baseUrl}${path}`, "http://localhost").pathname + query,
+    timestamp,
+    nonce,
+    idempotencyKey: request.idempotencyKey ?? "",
+    contentDigest,
+  });
+  return {
+    "x-timestamp": timestamp,
+    "x-nonce": nonce,
+    "x-signature": signature,
+    ...(contentDigest === "" ? {} : { "content-digest": contentDigest }),
+  };
+}
+
 /** A session's signing key, ready for use. */
 export class SigningKey {
   readonly #key: CryptoKey;
