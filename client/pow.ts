@@ -41,13 +41,14 @@ function fractionsOfPrimes(count: number, root: (prime: number) => number): Int3
   return words;
 }
 
-const INITIAL_STATE = fractionsOfPrimes(8, Math.sqrt);
+/** Where SHA-256 begins. */
+export const INITIAL_STATE: Int32Array = fractionsOfPrimes(8, Math.sqrt);
 const ROUND_CONSTANTS = fractionsOfPrimes(ROUNDS, Math.cbrt);
 
 const schedule = new Int32Array(ROUNDS);
 
 /** One block of SHA-256: sixteen words from `offset` on change the state. */
-function compress(state: Int32Array, words: Int32Array, offset: number): void {
+export function compress(state: Int32Array, words: Int32Array, offset: number): void {
   const w = schedule;
   const k = ROUND_CONSTANTS;
   for (let index = 0; index < BLOCK_WORDS; index += 1) w[index] = words[offset + index] as number;

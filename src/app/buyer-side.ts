@@ -17,7 +17,7 @@ import { missingLedger } from "../http/ops/ledger-check.ts";
 import { loadPages, type Pages } from "../http/pages.ts";
 import { createGuardedOrders } from "../orders/guarded-orders.ts";
 import { createEventHub, type EventHub } from "../push/hub.ts";
-import { createChallenges } from "./challenges.ts";
+import { type ChallengeSide, createChallenges, widgetSourcesOf } from "./challenges.ts";
 import type { Payments } from "./payments.ts";
 import type { ProcessParts } from "./process-parts.ts";
 
@@ -32,12 +32,13 @@ export interface BuyerSide {
   /** The funnel as the listener asks it. */
   readonly hotRoute: HotRoute;
   readonly hub: EventHub;
+  readonly challenges: ChallengeSide;
   readonly app: FetchApp;
 }
 
 /** Where `npm run build` puts the pages. */
-export function readPages(): Pages {
-  return loadPages(join(import.meta.dirname, "../../web/dist"));
+export function readPages(config: ProcessParts["config"]): Pages {
+  return loadPages(join(import.meta.dirname, "../../web/dist"), { widget: widgetSourcesOf(config) });
 }
 
 /** Builds the buyers' side; nothing runs until the funnel is warmed up and the hub started. */
@@ -67,7 +68,7 @@ export function createBuyerSide(
     riskAssessor: parts.risk,
     refusesByScore: config.riskRefuse === "on",
     trustedProxies,
-    challengeGate: challenges,
+    challengeGate: challenges.gate,
     rampMs: config.ledgerRampMs,
     memory: createMemoryGauge(config.memoryMaxMb === 0 ? null : config.memoryMaxMb * BYTES_PER_MB),
     durability: parts.durability ?? "always",
@@ -107,7 +108,7 @@ export function createBuyerSide(
     events: hub,
     clientAddress: createClientAddress(trustedProxies),
     passes: funnel.passes,
-    challenges,
+    challenges: challenges.gate,
     ...createRouteThrottles(parts, limits),
     readiness: () => funnel.readiness() ?? (missingLedger({ ...parts, sales: catalogue }) === null ? null : "busy"),
     pages: outside.pages,
@@ -126,6 +127,7 @@ export function createBuyerSide(
     funnel,
     hotRoute: readableAcrossOrigins(funnel, crossOrigin),
     hub,
+    challenges,
     app: withSandbox(buyerApp, outside.payments.pages),
   };
 }

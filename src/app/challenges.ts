@@ -1,27 +1,43 @@
 /**
- * The challenges of a node: the desk that gives them out, and the gate that asks for them.
+ * The challenges of a node: the kinds that it has, the desk that gives them out, and the gate that asks for them.
  */
+import { CaptchaChallenge, type CaptchaProvider, captchaSources } from "../adapters/captcha/captcha-challenge.ts";
+import { DrawingThread } from "../adapters/drawing-thread/drawing-thread.ts";
+import { ArithmeticChallenge } from "../challenges/arithmetic.ts";
+import { SlideChallenge } from "../challenges/slide.ts";
 import { ChallengeDesk } from "../funnel/6-admission/challenge/challenge-desk.ts";
 import { DemandingGate } from "../funnel/6-admission/challenge/demanding-gate.ts";
 import { LoadLevel } from "../funnel/6-admission/challenge/load-level.ts";
+import type { WidgetSources } from "../http/security-headers.ts";
+import type { ChallengeKind } from "../ports/challenge.ts";
 import type { ProcessParts } from "./process-parts.ts";
 
 /** A session that began with at least this much held against it gets harder challenges from the start. */
 const SUSPECT_SCORE_MIN = 30;
 
+type ChallengeParts = Pick<ProcessParts, "config" | "clock" | "random" | "keys" | "edge" | "log">;
+
+export interface ChallengeSide {
+  readonly gate: DemandingGate;
+  /** Begins to draw, where puzzles are drawn. */
+  start(): void;
+  stop(): Promise<void>;
+}
+
 /** One per node: the hot route and the routes ahead of it must know the same used challenges. */
-export function createChallenges(
-  parts: Pick<ProcessParts, "config" | "clock" | "random" | "keys" | "edge">,
-): DemandingGate {
+export function createChallenges(parts: ChallengeParts): ChallengeSide {
   const { config, clock, random, keys, edge } = parts;
+  const { kinds, thread } = createKinds(parts);
   const desk = new ChallengeDesk({
     keys,
     random,
     edge: edge?.state ?? null,
+    kinds,
+    primary: config.challengeKind,
     ttlMs: config.challengeTtlMs,
     clearanceMs: config.challengeClearanceMs,
   });
-  return new DemandingGate({
+  const gate = new DemandingGate({
     desk,
     load: new LoadLevel({ ordinaryPerS: config.challengeLoadPerS }),
     keys,
@@ -30,4 +46,43 @@ export function createChallenges(
     baseDifficulty: config.challengeBits,
     difficultyMax: config.challengeBitsMax,
   });
+  return { gate, start: () => thread?.start(), stop: async () => await thread?.stop() };
+}
+
+/** What the buyer's page must be allowed to load for the kind that is configured; null = nothing of others. */
+export function widgetSourcesOf({
+  challengeKind,
+}: Pick<ProcessParts["config"], "challengeKind">): WidgetSources | null {
+  return isCaptcha(challengeKind) ? captchaSources(challengeKind) : null;
+}
+
+/** Besides proof of work. Who asks for pictures also gets the simplest of them. */
+function createKinds(parts: ChallengeParts): { kinds: readonly ChallengeKind[]; thread: DrawingThread | null } {
+  const { config, clock, log, keys } = parts;
+  const { challengeKind } = config;
+  if (challengeKind === "pow") return { kinds: [], thread: null };
+  if (isCaptcha(challengeKind)) return { kinds: [createCaptcha(parts, challengeKind)], thread: null };
+  const drawings = new DrawingThread({ clock, log });
+  const drawn = { drawings, keys: { current: keys.puzzleSeal, previous: keys.previous?.puzzleSeal ?? null } };
+  const arithmetic = new ArithmeticChallenge(drawn);
+  const kinds = challengeKind === "slide" ? [new SlideChallenge(drawn), arithmetic] : [arithmetic];
+  return { kinds, thread: drawings };
+}
+
+function createCaptcha({ config, clock, log }: ChallengeParts, provider: CaptchaProvider): CaptchaChallenge {
+  const host = config.publicUrl === null ? "" : new URL(config.publicUrl).hostname;
+  return new CaptchaChallenge({
+    provider,
+    siteKey: config.captchaSiteKey ?? "",
+    secret: config.captchaSecret ?? "",
+    hostnames: new Set(config.captchaHostnames?.split(",") ?? [host]),
+    ttlMs: config.challengeTtlMs,
+    verifyUrl: config.captchaVerifyUrl,
+    clock,
+    log,
+  });
+}
+
+function isCaptcha(kind: string): kind is CaptchaProvider {
+  return kind === "turnstile" || kind === "hcaptcha";
 }

@@ -37,7 +37,7 @@ const FINISH_LOOK_INTERVAL_MS = 20;
 
 /** Starts a node. Throws the faults of configuration and storage; then nothing is left running. */
 export async function startNode(config: Config, roles: readonly NodeRole[]): Promise<RunningNode> {
-  const pages = readPages();
+  const pages = readPages(config);
   const parts = await openProcessParts(config);
   const node = new Node(parts, roles);
   try {
@@ -106,7 +106,11 @@ class Node implements RunningNode {
       version: readVersion(),
     });
     this.#buyers = buyers;
-    this.#stops.push(() => buyers.funnel.stop());
+    this.#stops.push(
+      () => buyers.funnel.stop(),
+      () => buyers.challenges.stop(),
+    );
+    buyers.challenges.start();
     await stores.postgres.warmUp(database.ledgerConnections);
     await buyers.funnel.warmUp();
     buyers.hub.start();

@@ -17,6 +17,7 @@ const SOLUTION_PATTERN = /^[1-9][0-9]{0,3}$/;
 export class ArithmeticChallenge implements ChallengeKind {
   readonly name = "arithmetic";
   readonly triesMax = 2;
+  readonly isOnRequest = true;
   readonly #drawings: Pick<PuzzleDrawings, "takeArithmetic">;
   readonly #lockKey: Uint8Array;
   readonly #seal: AnswerSeal;

@@ -19,6 +19,7 @@ const CLOCK_SLACK_MS = 250;
 export class SlideChallenge implements ChallengeKind {
   readonly name = "slide";
   readonly triesMax = 2;
+  readonly isOnRequest = true;
   readonly #drawings: Pick<PuzzleDrawings, "takeSlide">;
   readonly #seal: AnswerSeal;
 

@@ -44,6 +44,20 @@ export function checkTogether(values: SettingValues): readonly string[] {
       "SESSION_GUESTS is off and there is no login; accepted: on, or SESSION_JWKS_URL or SESSION_JWT_SECRET set.",
     );
   }
+  problems.push(...checkCaptcha(values));
+  return problems;
+}
+
+/** A provider's widget needs what names us to the provider, and hosts that its responses must come from. */
+function checkCaptcha(values: SettingValues): readonly string[] {
+  const { challengeKind: kind } = values;
+  if (kind !== "turnstile" && kind !== "hcaptcha") return [];
+  const problems: string[] = [];
+  if (values.captchaSiteKey === null) problems.push(`CAPTCHA_SITE_KEY is required when CHALLENGE_KIND is ${kind}.`);
+  if (values.captchaSecret === null) problems.push(`CAPTCHA_SECRET is required when CHALLENGE_KIND is ${kind}.`);
+  if (values.captchaHostnames === null && values.publicUrl === null) {
+    problems.push(`CAPTCHA_HOSTNAMES or PUBLIC_URL is required when CHALLENGE_KIND is ${kind}.`);
+  }
   return problems;
 }
 

@@ -162,6 +162,19 @@ describe("refusing settings", () => {
     expect(problemsOf({ SESSION_JWKS_URL: "https://shop/keys", SESSION_JWT_SECRET: SECRET })).toContain("one of them");
   });
 
+  test("a provider's challenge needs site key, secret and the hosts it is shown on", () => {
+    for (const kind of ["turnstile", "hcaptcha"]) {
+      const problems = problemsOf({ CHALLENGE_KIND: kind }).split("\n");
+      for (const name of ["CAPTCHA_SITE_KEY", "CAPTCHA_SECRET", "CAPTCHA_HOSTNAMES or PUBLIC_URL"]) {
+        expect(problems).toContain(`${name} is required when CHALLENGE_KIND is ${kind}.`);
+      }
+      const given = { CHALLENGE_KIND: kind, CAPTCHA_SITE_KEY: "0x4AAAAAAA", CAPTCHA_SECRET: "0x4AAAAAAA-secret" };
+      expect(problemsOf({ ...given, PUBLIC_URL: "https://shop.example" })).toBe("");
+      expect(problemsOf({ ...given, CAPTCHA_HOSTNAMES: "shop.example,www.shop.example" })).toBe("");
+    }
+    expect(problemsOf({ CHALLENGE_KIND: "slide" })).toBe("");
+  });
+
   test("Redis without PostgreSQL is refused: it only lends what PostgreSQL owns", () => {
     expect(problemsOf({ REDIS_URL: "redis://r" })).toContain("REDIS_URL is set and DATABASE_URL is not");
     expect(problemsOf({ ...SHARED, REDIS_URL: "redis://r" })).toBe("");

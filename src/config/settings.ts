@@ -184,6 +184,42 @@ export const SETTINGS = {
     byDefault: null,
     text: "A list of prefixes and the numbers of their autonomous systems, one pair a line, read at the start. Without it systems are not limited.",
   }),
+  RISK_WEIGHTS: pattern(/^[^\0]{1,1024}$/, "a path", {
+    byDefault: null,
+    text: "A JSON file with the risk model's weights, bands and times, as far as they differ from the defaults; see docs/operating/risk.md.",
+  }),
+  RISK_REFUSE: oneOf(["on", "off"], {
+    byDefault: "off",
+    text: "Whether a score in the band refuse refuses. Off: it slows down like the band below, because a score is no proof.",
+  }),
+  RISK_TIME_ZONE_HEADER: pattern(/^[A-Za-z0-9-]{1,64}$/, "a header name", {
+    byDefault: null,
+    text: "The header in which TRUSTED_PROXIES write the time zone of the client's address, such as cf-timezone. Without it the two are not compared.",
+  }),
+  CHALLENGE_KIND: oneOf(["pow", "arithmetic", "slide", "turnstile", "hcaptcha"], {
+    byDefault: "pow",
+    text: "What buyers are asked for where a sale asks: work for the computer, a drawn calculation, a sliding puzzle, or a provider's widget. Proof of work, four times as hard, can be had in the place of every other kind and stands in while one is not to be had. slide offers arithmetic too.",
+  }),
+  CAPTCHA_SITE_KEY: pattern(/^[A-Za-z0-9_-]{8,128}$/, "8 to 128 letters, digits, _ or -", {
+    byDefault: null,
+    text: "Your site's public key at the provider. Needed for turnstile and hcaptcha.",
+  }),
+  CAPTCHA_SECRET: secret({
+    bytesMin: 16,
+    text: "Your site's secret at the provider. Needed for turnstile and hcaptcha.",
+  }),
+  CAPTCHA_HOSTNAMES: pattern(
+    /^[a-z0-9.-]{1,253}(,[a-z0-9.-]{1,253}){0,31}$/,
+    "host names in lower case, comma-separated",
+    {
+      byDefault: null,
+      text: "The hosts on which buyers see the widget; a response from any other counts for nothing. Without it, the host of PUBLIC_URL.",
+    },
+  ),
+  CAPTCHA_VERIFY_URL: url(["https:", "http:"], {
+    secret: "no",
+    text: "Where responses are checked, if not at the provider's usual address.",
+  }),
   CHALLENGE_BITS: integer({
     min: 4,
     max: 22,
@@ -218,18 +254,6 @@ export const SETTINGS = {
     byDefault: 500,
     unit: "attempts per second",
     text: "Attempts past the sold-out latch on one node above which adaptive sales ask everybody for a challenge; each doubling makes it twice as hard.",
-  }),
-  RISK_WEIGHTS: pattern(/^[^\0]{1,1024}$/, "a path", {
-    byDefault: null,
-    text: "A JSON file with the risk model's weights, bands and times, as far as they differ from the defaults; see docs/operating/risk.md.",
-  }),
-  RISK_REFUSE: oneOf(["on", "off"], {
-    byDefault: "off",
-    text: "Whether a score in the band refuse refuses. Off: it slows down like the band below, because a score is no proof.",
-  }),
-  RISK_TIME_ZONE_HEADER: pattern(/^[A-Za-z0-9-]{1,64}$/, "a header name", {
-    byDefault: null,
-    text: "The header in which TRUSTED_PROXIES write the time zone of the client's address, such as cf-timezone. Without it the two are not compared.",
   }),
   CONNECTIONS_PER_IP: integer({
     min: 0,

@@ -41,6 +41,18 @@ describe("pages", () => {
     expect(await pages.page("operator", request()).text()).toContain("operator");
   });
 
+  test("allow a challenge's widget what it needs on the buyer's page, and nothing on the operator's", () => {
+    const scripts = ["https://widget.example"];
+    const widget = { scripts, frames: ["https://frame.example"], styles: [], connections: [] };
+    const withWidget = loadPages(folder, { widget });
+    const policyOf = (name: "buyer" | "operator") =>
+      (withWidget.page(name, request()).headers.get("content-security-policy") ?? "").split("; ");
+    expect(policyOf("buyer")).toContain("script-src 'self' https://widget.example");
+    expect(policyOf("buyer")).toContain("frame-src https://frame.example");
+    expect(policyOf("buyer")).toContain("connect-src 'self'");
+    expect(policyOf("operator").join()).not.toContain("example");
+  });
+
   test("serve assets for ever, compressed for whoever takes it", async () => {
     const plain = pages.asset("buyer.abc123.js", request());
     expect(plain.headers.get("cache-control")).toBe("public, max-age=31536000, immutable");

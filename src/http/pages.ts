@@ -11,7 +11,7 @@ import { extname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { Fault } from "../domain/faults.ts";
 import { problemResponse } from "./problem.ts";
-import { PAGE_POLICY } from "./security-headers.ts";
+import { PAGE_POLICY, pagePolicy, type WidgetSources } from "./security-headers.ts";
 
 /** The two pages. */
 export type PageName = "buyer" | "operator";
@@ -51,10 +51,13 @@ interface StaticFile {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** Reads the build in `folder` (web/dist). Throws CONFIG_INVALID, saying what to run, when there is none. */
-export function loadPages(folder: string): Pages {
+/**
+ * Reads the build in `folder` (web/dist). `widget`: what of others the buyer's page may show. Throws CONFIG_INVALID, saying
+ * what to run, when there is none.
+ */
+export function loadPages(folder: string, options: { readonly widget?: WidgetSources | null } = {}): Pages {
   const html: Record<PageName, StaticFile> = {
-    buyer: loadFile(join(folder, "buyer.html"), PAGE_CACHE),
+    buyer: loadFile(join(folder, "buyer.html"), PAGE_CACHE, pagePolicy(options.widget ?? null)),
     operator: loadFile(join(folder, "operator.html"), PAGE_CACHE),
   };
   const assetsFolder = join(folder, "assets");
@@ -80,7 +83,7 @@ function listAssets(folder: string): readonly string[] {
   return names;
 }
 
-function loadFile(path: string, cacheControl: string): StaticFile {
+function loadFile(path: string, cacheControl: string, policy = PAGE_POLICY): StaticFile {
   const bytes = new Uint8Array(missingIsFault(path, () => readFileSync(path)));
   if (bytes.length > FILE_BYTES_MAX) {
     throw new Fault("CONFIG_INVALID", { internal: `${path} has more than ${FILE_BYTES_MAX} bytes` });
@@ -95,7 +98,7 @@ function loadFile(path: string, cacheControl: string): StaticFile {
     headers: {
       "content-type": CONTENT_TYPES[extension] ?? "application/octet-stream",
       "cache-control": cacheControl,
-      "content-security-policy": PAGE_POLICY,
+      "content-security-policy": policy,
       vary: "accept-encoding",
     },
   };

@@ -7,19 +7,35 @@
 
 const API_POLICY = "default-src 'none'; frame-ancestors 'none'";
 
-/** Pages take everything from this host and nothing from any other; no inline script or style. */
-export const PAGE_POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self' data:",
-  "font-src 'self'",
-  "connect-src 'self'",
-  "manifest-src 'self'",
-  "form-action 'self'",
-  "base-uri 'none'",
-  "frame-ancestors 'none'",
-].join("; ");
+/** What a page may load from others, besides what is ours: the origins of a challenge's widget, by what they are for. */
+export interface WidgetSources {
+  readonly scripts: readonly string[];
+  readonly frames: readonly string[];
+  readonly styles: readonly string[];
+  readonly connections: readonly string[];
+}
+
+/** Pages take everything from this host and, but for the widget, nothing from any other; no inline script or style. */
+export function pagePolicy(widget: WidgetSources | null): string {
+  const from = (sources: readonly string[] = []): string => ["'self'", ...sources].join(" ");
+  const frames = widget === null ? [] : [`frame-src ${widget.frames.join(" ")}`];
+  return [
+    "default-src 'none'",
+    `script-src ${from(widget?.scripts)}`,
+    `style-src ${from(widget?.styles)}`,
+    "img-src 'self' data:",
+    "font-src 'self'",
+    `connect-src ${from(widget?.connections)}`,
+    ...frames,
+    "manifest-src 'self'",
+    "form-action 'self'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+  ].join("; ");
+}
+
+/** The policy of pages that show nothing of others. */
+export const PAGE_POLICY = pagePolicy(null);
 
 const ALWAYS = {
   "x-content-type-options": "nosniff",

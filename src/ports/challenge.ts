@@ -21,6 +21,13 @@ export const SEALED_LENGTH_MAX = 256;
 export const DIFFICULTY_MIN = 1;
 export const DIFFICULTY_MAX = 24;
 
+/**
+ * A proof of work in the place of a kind that asks something of a person is so many bits harder, whoever wanted it so: a
+ * buyer who cannot see a picture, a provider that is away, or a program that would rather compute. Four times the work is
+ * a wait that anybody can bear; it must not be the cheap way.
+ */
+export const STAND_IN_BITS = 2;
+
 /** What a new puzzle is for. The seed is this challenge's name: 128 random bits, 22 characters of base64url. */
 export interface PuzzleRequest {
   readonly saleId: SaleId;
@@ -72,6 +79,11 @@ export interface ChallengeKind {
   /** Wrong solutions after which the token is worth nothing any more; at least 1. */
   readonly triesMax: number;
   /**
+   * True: its puzzles are too heavy or too few to go with every refusal, and are given to whoever asks for one by
+   * `GET /v1/challenges/new`. Refusals carry a proof of work that names the kind as `preferred`.
+   */
+  readonly isOnRequest?: boolean;
+  /**
    * Draws a puzzle, in microseconds: what takes longer was made before. Null = cannot now; another kind takes its place.
    * Must not throw.
    */
@@ -88,6 +100,8 @@ export interface ChallengeDocument {
   readonly expiresAt: number;
   /** Other kinds that may be asked for in its place: `GET /v1/challenges/new?saleId=…&kind=…`. */
   readonly alternatives: readonly ChallengeKindName[];
+  /** The kind that stands for everybody here, where this one is only in its place and that one must be asked for. */
+  readonly preferred?: ChallengeKindName;
   /** The strength of a clearance for it; the bits of a proof of work. */
   readonly difficulty: number;
   /** The kind's own parameters. */

@@ -36,8 +36,19 @@ const AGE_MS_MAX = 300_000;
 const CLOCK_SLACK_MS = 5_000;
 const RESPONSE_PATTERN = /^[A-Za-z0-9_.-]{20,4096}$/;
 
+/** Where a widget comes from and talks to. */
+interface CaptchaSources {
+  readonly scripts: readonly string[];
+  readonly frames: readonly string[];
+  readonly styles: readonly string[];
+  readonly connections: readonly string[];
+}
+
 interface Peculiarities {
   readonly url: string;
+  /** The widget's script, told to render only where it is asked to. */
+  readonly script: string;
+  readonly sources: CaptchaSources;
   readonly askersFaults: ReadonlySet<string>;
   /** Whether it tells the action and what the response was tied to. */
   readonly isTied: boolean;
@@ -45,15 +56,22 @@ interface Peculiarities {
   readonly wantsSiteKey: boolean;
 }
 
+const CLOUDFLARE = ["https://challenges.cloudflare.com"];
+const HCAPTCHA = ["https://hcaptcha.com", "https://*.hcaptcha.com"];
+
 const PECULIARITIES: Readonly<Record<CaptchaProvider, Peculiarities>> = {
   turnstile: {
     url: "https://challenges.cloudflare.com/turnstile/v0/siteverify",
+    script: "https://challenges.cloudflare.com/turnstile/v0/api.js?render=explicit",
+    sources: { scripts: CLOUDFLARE, frames: CLOUDFLARE, styles: [], connections: [] },
     askersFaults: new Set(["missing-input-secret", "invalid-input-secret", "bad-request", "internal-error"]),
     isTied: true,
     wantsSiteKey: false,
   },
   hcaptcha: {
     url: "https://api.hcaptcha.com/siteverify",
+    script: "https://js.hcaptcha.com/1/api.js?render=explicit&recaptchacompat=off",
+    sources: { scripts: HCAPTCHA, frames: HCAPTCHA, styles: HCAPTCHA, connections: HCAPTCHA },
     askersFaults: new Set([
       "missing-input-secret",
       "invalid-input-secret",
@@ -66,6 +84,11 @@ const PECULIARITIES: Readonly<Record<CaptchaProvider, Peculiarities>> = {
     wantsSiteKey: true,
   },
 };
+
+/** What a page with the provider's widget must be allowed to load. */
+export function captchaSources(provider: CaptchaProvider): CaptchaSources {
+  return PECULIARITIES[provider].sources;
+}
 
 /** One per process. */
 export class CaptchaChallenge implements ChallengeKind {
@@ -85,7 +108,9 @@ export class CaptchaChallenge implements ChallengeKind {
 
   mint({ seed }: PuzzleRequest): Puzzle | null {
     if (!this.#verifier.invites()) return null;
-    return { sealed: null, parameters: { siteKey: this.#options.siteKey, action: ACTION, boundTo: seed } };
+    const { siteKey, provider } = this.#options;
+    const { script } = PECULIARITIES[provider];
+    return { sealed: null, parameters: { siteKey, script, action: ACTION, boundTo: seed } };
   }
 
   async verify(answer: PuzzleAnswer): Promise<PuzzleVerdict> {

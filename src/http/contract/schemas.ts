@@ -9,8 +9,8 @@ import { z } from "@hono/zod-openapi";
 import { PRICE_AMOUNT_MAX } from "../../domain/money.ts";
 import { REFUSALS, type RefusalReason, STAGES } from "../../domain/refusals.ts";
 import { RESERVATION_STATUSES } from "../../domain/reservation.ts";
-import { PageSignalsSchema } from "./signals.ts";
 import { CHALLENGE_KINDS, SOLUTION_LENGTH_MAX } from "../../ports/challenge.ts";
+import { PageSignalsSchema } from "./signals.ts";
 
 /** The longest token of a shop's login we look at; real ones are 1–2 KB. */
 export const LOGIN_TOKEN_LENGTH_MAX = 8_192;
@@ -203,6 +203,10 @@ export const ChallengeSchema = z
     token: z.string().openapi({ description: "Goes back with the solution; good for one, in this session." }),
     expiresAt: instant("When it cannot be solved any more."),
     alternatives: z.array(z.enum(CHALLENGE_KINDS)).openapi({ description: "Kinds to ask for in its place." }),
+    preferred: z
+      .enum(CHALLENGE_KINDS)
+      .optional()
+      .openapi({ description: "The kind to ask for if a person is there to solve it." }),
     difficulty: z.number().int().positive(),
   })
   .openapi("Challenge");

@@ -18,6 +18,7 @@ import {
   type PuzzleRequest,
   type PuzzleVerdict,
   SOLUTION_LENGTH_MAX,
+  STAND_IN_BITS,
 } from "../../../ports/challenge.ts";
 import type { EdgeState } from "../../../ports/edge-state.ts";
 import type { Random } from "../../../ports/random.ts";
@@ -92,28 +93,41 @@ export class ChallengeDesk {
     this.#sharedHash = new KeyedHash(parts.keys.sharedHash);
   }
 
-  /** A fresh challenge of the kind asked for, of the primary kind, or a proof of work where that cannot be had now. */
+  /**
+   * A fresh challenge of the kind asked for, of the primary kind, or a proof of work where that cannot be had now.
+   * `isRefusal`: it goes with a refusal, so kinds that are given on request only are named and not given.
+   */
   give(request: {
     saleId: SaleId;
     sessionId: SessionId;
     difficulty: number;
     nowMs: number;
     kind?: ChallengeKindName | undefined;
+    isRefusal?: boolean;
   }): ChallengeDocument {
     const { saleId, sessionId, nowMs } = request;
     const wanted: PuzzleRequest = {
       saleId,
       sessionId,
       seed: this.#parts.random.id(),
-      difficulty: Math.min(Math.max(request.difficulty, DIFFICULTY_MIN), DIFFICULTY_MAX),
+      difficulty: clampedDifficulty(request.difficulty),
       nowMs,
       expiresAt: Math.floor((nowMs + this.#parts.ttlMs) / 1_000) * 1_000,
     };
-    const kind = this.#kinds.get(request.kind ?? this.#primary) ?? proofOfWork;
+    const kind: ChallengeKind = this.#kinds.get(request.kind ?? this.#primary) ?? proofOfWork;
+    if (kind === proofOfWork) return this.#standIn(wanted);
+    if (request.isRefusal === true && kind.isOnRequest === true) {
+      return { ...this.#standIn(wanted), preferred: kind.name };
+    }
     const puzzle = kind.mint(wanted);
-    return puzzle === null
-      ? this.#document(proofOfWork, proofOfWork.mint(), wanted)
-      : this.#document(kind, puzzle, wanted);
+    return puzzle === null ? this.#standIn(wanted) : this.#document(kind, puzzle, wanted);
+  }
+
+  /** A proof of work; harder where another kind stands for everybody. */
+  #standIn(wanted: PuzzleRequest): ChallengeDocument {
+    const bits = this.#primary === proofOfWork.name ? 0 : STAND_IN_BITS;
+    const difficulty = clampedDifficulty(wanted.difficulty + bits);
+    return this.#document(proofOfWork, proofOfWork.mint(), { ...wanted, difficulty });
   }
 
   /** Whether there is such a kind here. */
@@ -199,4 +213,8 @@ export class ChallengeDesk {
     this.#sharedHash.update(text);
     return hexOfWords(this.#sharedHash);
   }
+}
+
+function clampedDifficulty(difficulty: number): number {
+  return Math.min(Math.max(difficulty, DIFFICULTY_MIN), DIFFICULTY_MAX);
 }

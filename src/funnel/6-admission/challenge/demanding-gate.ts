@@ -135,7 +135,7 @@ export class DemandingGate implements ChallengeGate {
   ): Refusal {
     const { demand, nowMs, cause, kind } = why;
     const { saleId, sessionId, difficulty } = demand;
-    const challenge = this.#parts.desk.give({ saleId, sessionId, difficulty, nowMs, kind });
+    const challenge = this.#parts.desk.give({ saleId, sessionId, difficulty, nowMs, kind, isRefusal: true });
     return { reason, extra: cause === undefined ? { challenge } : { cause, challenge } };
   }
 }
