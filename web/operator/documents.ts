@@ -6,7 +6,7 @@
  */
 import type { Money } from "../../src/domain/money.ts";
 import type { ReservationStatus } from "../../src/domain/reservation.ts";
-import type { Eligibility, LedgerMode, SaleState, SignatureRule } from "../../src/domain/sale.ts";
+import type { ChallengeRule, Eligibility, LedgerMode, SaleState, SignatureRule } from "../../src/domain/sale.ts";
 
 /** Exact figures of one item; `total = free + granted + held + sold`. */
 export interface StockFigures {
@@ -35,6 +35,7 @@ export interface Sale {
   readonly serverNow: number;
   readonly holdMs: number;
   readonly perBuyerMax: number;
+  readonly challenge: ChallengeRule;
   readonly signature: SignatureRule;
   readonly eligibility: Eligibility;
   readonly mode: LedgerMode;

@@ -30,6 +30,7 @@ test("a complete draft becomes the body of the operator API, in milliseconds and
       holdMs: 600_000,
       perBuyerMax: 2,
       buckets: 1,
+      challenge: "adaptive",
       signature: "required",
       eligibility: {},
       items: [{ sku: "standing", name: "Standing", price: { amount: 4_990, currency: "EUR" }, stock: 500 }],

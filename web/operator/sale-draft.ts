@@ -5,7 +5,7 @@
  * checks everything again; this only spares a round trip and knows what was typed.
  */
 import { PRICE_AMOUNT_MAX } from "../../src/domain/money.ts";
-import { BUCKETS_MAX } from "../../src/domain/sale.ts";
+import { BUCKETS_MAX, type ChallengeRule } from "../../src/domain/sale.ts";
 import { formatMoney, parseAmount } from "../shared/money.ts";
 import { formatCount } from "./words.ts";
 
@@ -20,6 +20,7 @@ export interface SaleDraft {
   readonly currency: string;
   readonly perBuyerMax: string;
   readonly buckets: string;
+  readonly challenge: ChallengeRule;
   readonly signature: "required" | "optional";
   readonly isAllowlisted: boolean;
   readonly levelMin: string;
@@ -64,6 +65,7 @@ export function newDraft(nowMs: number): SaleDraft {
     currency: "EUR",
     perBuyerMax: "2",
     buckets: "1",
+    challenge: "adaptive",
     signature: "required",
     isAllowlisted: false,
     levelMin: "",
@@ -101,6 +103,7 @@ export function checkDraft(draft: SaleDraft, nowMs: number): DraftCheck {
     holdMs: integer("holdMs", draft.holdMinutes, { min: 1, max: HOLD_MINUTES_MAX }) * MINUTE_MS,
     perBuyerMax: integer("perBuyerMax", draft.perBuyerMax, { min: 1, max: PER_BUYER_MAX_MAX }),
     buckets: integer("buckets", draft.buckets, { min: 1, max: BUCKETS_MAX }),
+    challenge: draft.challenge,
     signature: draft.signature,
     eligibility: checkEligibility(draft, integer),
     items: draft.items.map((item, index) => ({

@@ -2,13 +2,16 @@
  * Creating a sale. Errors, ours and the server's, stand at their fields, and the first wrong field gets the focus.
  */
 import { useSignal } from "@preact/signals";
+import type { ChallengeRule } from "../../src/domain/sale.ts";
 import { type AdminApi, AdminError, textOf } from "./admin-api.ts";
 import type { Sale } from "./documents.ts";
 import { Field } from "./field.tsx";
 import { ItemFields } from "./item-fields.tsx";
 import { checkDraft, type FieldErrors, newDraft, type SaleDraft } from "./sale-draft.ts";
+import { CHALLENGE_WORDS } from "./words.ts";
 
 const CURRENCIES = ["EUR", "USD", "GBP", "CHF", "SEK", "PLN", "JPY"];
+const CHALLENGE_RULES = Object.keys(CHALLENGE_WORDS) as readonly ChallengeRule[];
 const NO_ERRORS: FieldErrors = new Map();
 
 export function SaleFormPage({ api }: { api: AdminApi }) {
@@ -143,7 +146,7 @@ function SaleFields({ draft, errors, change }: SaleFieldsProps) {
 function Eligibility({ draft, errors, change }: SaleFieldsProps) {
   return (
     <details class="more">
-      <summary>Who may buy, and signatures</summary>
+      <summary>Who may buy, challenges and signatures</summary>
       <div class="stack">
         <label class="check">
           <input
@@ -161,6 +164,21 @@ function Eligibility({ draft, errors, change }: SaleFieldsProps) {
           />
           Requests must be signed (recommended)
         </label>
+        <div class="field">
+          <label for="challenge">Challenge: a moment of work for each buyer&#39;s device</label>
+          <select
+            id="challenge"
+            class="input"
+            value={draft.challenge}
+            onChange={(event) => change({ challenge: event.currentTarget.value as ChallengeRule })}
+          >
+            {CHALLENGE_RULES.map((rule) => (
+              <option key={rule} value={rule}>
+                {CHALLENGE_WORDS[rule]}
+              </option>
+            ))}
+          </select>
+        </div>
         <div class="columns">
           <Field
             id="eligibility.accountAgeMsMin"

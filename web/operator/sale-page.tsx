@@ -13,7 +13,7 @@ import { LivePanel } from "./live-panel.tsx";
 import { OrdersPanel } from "./orders-panel.tsx";
 import { SaleWatch } from "./sale-watch.ts";
 import { StockPanel } from "./stock-panel.tsx";
-import { formatDuration, formatMoment, STATES } from "./words.ts";
+import { CHALLENGE_WORDS, formatDuration, formatMoment, STATES } from "./words.ts";
 
 export function SalePage({ api, saleId }: { api: AdminApi; saleId: string }) {
   const watch = useMemo(() => new SaleWatch(api, saleId), [api, saleId]);
@@ -80,6 +80,7 @@ function Facts({ sale }: { sale: Sale }) {
     ["Closes", formatMoment(sale.closesAt)],
     ["Time to pay", formatDuration(sale.holdMs)],
     ["Units per buyer", String(sale.perBuyerMax)],
+    ["Challenge", CHALLENGE_WORDS[sale.challenge]],
     ["Signatures", sale.signature],
     ["Who may buy", rules.length === 0 ? "everybody" : rules.join(", ")],
     ["Id", sale.id],

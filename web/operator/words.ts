@@ -1,6 +1,13 @@
 /** How the console writes numbers, instants and states; the same everywhere. */
 import type { ReservationStatus } from "../../src/domain/reservation.ts";
-import type { SaleState } from "../../src/domain/sale.ts";
+import type { ChallengeRule, SaleState } from "../../src/domain/sale.ts";
+
+/** What each rule means for a buyer, the recommended one first. */
+export const CHALLENGE_WORDS: Readonly<Record<ChallengeRule, string>> = {
+  adaptive: "under load or suspicion only (recommended)",
+  always: "always",
+  none: "never",
+};
 
 const COUNT = new Intl.NumberFormat();
 const RATE = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
