@@ -28,6 +28,8 @@ export interface NodeOptions {
   readonly secret?: string;
   readonly adminToken?: string;
   readonly roles?: string;
+  /** Where buyers connect; a free port when absent. */
+  readonly buyerPort?: number;
   /** More variables, or overrides; an empty string removes one. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -165,7 +167,7 @@ export class NodeProcess {
 
   /** Starts the process without waiting for it; `ready` waits. */
   static async spawn(options: NodeOptions): Promise<NodeProcess> {
-    const buyerPort = await takeFreePort();
+    const buyerPort = options.buyerPort ?? (await takeFreePort());
     const adminPort = await takeFreePort();
     const adminToken = options.adminToken ?? randomBytes(24).toString("base64url");
     const secret = options.secret ?? randomBytes(32).toString("base64url");
