@@ -165,6 +165,39 @@ describe("reserve", () => {
     expect(stuck.paths().length).toBe(1);
   });
 
+  test("asks for the kind that the solver wants instead, as often as a person may change his mind", async () => {
+    const named = { ...work("c1.work"), alternatives: ["slide", "arithmetic"], preferred: "slide" };
+    const drawn = { ...work("c1.drawn"), kind: "slide", alternatives: ["pow", "arithmetic"] };
+    const wishes = [{ instead: "slide" }, { instead: "slide" }, "0,0;1,1"];
+    const solved: string[] = [];
+    const solveChallenge: ChallengeSolver = async ({ token }) => {
+      solved.push(token);
+      return wishes.shift() ?? null;
+    };
+    const { doorbuster, paths, sent } = await shop(
+      {
+        attempt: (_, index) =>
+          index === 0 ? refusal("challenge_required", 428, { challenge: named }) : Response.json(ACCEPTED),
+        offer: () => Response.json({ saleId: "demo", challenge: drawn }),
+      },
+      { solveChallenge },
+    );
+    expect((await doorbuster.reserve(REQUEST)).kind).toBe("accepted");
+    expect(solved).toEqual(["c1.work", "c1.drawn", "c1.drawn"]);
+    expect(paths().filter((path) => path === "/v1/challenges/new?saleId=demo&kind=slide").length).toBe(2);
+    expect(sent.find(({ path }) => path === "/v1/challenges")?.body["solution"]).toBe("0,0;1,1");
+
+    const fickle = await shop(
+      {
+        attempt: () => refusal("challenge_required", 428, { challenge: named }),
+        offer: () => Response.json({ saleId: "demo", challenge: drawn }),
+      },
+      { solveChallenge: async () => ({ instead: "slide" }) },
+    );
+    expect(await fickle.doorbuster.reserve(REQUEST)).toMatchObject({ kind: "refused" });
+    expect(fickle.paths().length).toBeLessThan(30);
+  });
+
   test("a solver that fails, or is stopped, leaves the refusal as it was", async () => {
     const failing: ChallengeSolver = async () => {
       throw new Error("no worker");

@@ -16,8 +16,16 @@ export interface ChallengeWork {
   readonly onProgress: (fraction: number) => void;
 }
 
-/** The solution, or null when this kind of challenge cannot be solved here. Rejects when the signal aborts. */
-export type ChallengeSolver = (challenge: Challenge, work: ChallengeWork) => Promise<string | null>;
+/** Another kind of challenge is wanted in the place of this one: the preferred one, or one that this person can solve. */
+export interface OtherKind {
+  readonly instead: string;
+}
+
+/**
+ * The solution, another kind, or null when this kind of challenge cannot be solved here and proof of work shall take its
+ * place. Rejects when the signal aborts.
+ */
+export type ChallengeSolver = (challenge: Challenge, work: ChallengeWork) => Promise<string | OtherKind | null>;
 
 /** The kind that every client can solve without a person. */
 export const WORK_KIND = "pow";

@@ -35,6 +35,8 @@ export interface ClearancesParts {
 
 /** Challenges solved for one wish before the refusal is believed. */
 export const SOLVES_MAX = 3;
+/** Challenges that may come and be exchanged for one wish, solved or not. */
+const TURNS_MAX = 20;
 /** Requests with one solution, while the server is busy or the network fails. */
 const HAND_INS_MAX = 4;
 /** A clearance this near its end is not worth sending. */
@@ -88,18 +90,24 @@ export class Clearances {
   async earn(request: ClearRequest, first: Challenge): Promise<Problem | null> {
     const { saleId, signal, onChallenge } = request;
     this.#bySale.delete(saleId);
-    let challenge = first;
-    for (let solves = 1; ; solves += 1) {
-      const current = challenge;
+    let challenge: Challenge | null = first;
+    let problem: Problem = UNSOLVABLE;
+    for (let solves = 0, turns = 0; challenge !== null && solves < SOLVES_MAX && turns < TURNS_MAX; turns += 1) {
+      const current: Challenge = challenge;
       const onProgress = (fraction: number) => onChallenge?.({ challenge: current, fraction });
       onProgress(0);
       const solution = await this.#parts.solve(current, { signal, onProgress });
-      const problem = solution === null ? UNSOLVABLE : await this.#handIn(request, { token: current.token, solution });
-      if (problem === null) return null;
-      const next = solution === null ? await this.#otherKind(request, current) : challengeIn(problem);
-      if (next === null || solves >= SOLVES_MAX) return problem;
-      challenge = next;
+      if (typeof solution === "string") {
+        solves += 1;
+        const answer = await this.#handIn(request, { token: current.token, solution });
+        if (answer === null) return null;
+        problem = answer;
+        challenge = challengeIn(answer);
+      } else {
+        challenge = await this.#otherKind(request, current, solution?.instead ?? WORK_KIND);
+      }
     }
+    return problem;
   }
 
   async #handIn(request: ClearRequest, solved: { token: string; solution: string }): Promise<Problem | null> {
@@ -123,9 +131,9 @@ export class Clearances {
     }
   }
 
-  /** Proof of work in the place of a challenge that nobody here can solve. */
-  async #otherKind(request: ClearRequest, challenge: Challenge): Promise<Challenge | null> {
-    const isOffered = challenge.kind !== WORK_KIND && challenge.alternatives.includes(WORK_KIND);
-    return isOffered ? this.ask(request, WORK_KIND) : null;
+  /** Another kind in the place of a challenge, or the same kind anew; null when it is not to be had. */
+  async #otherKind(request: ClearRequest, challenge: Challenge, kind: string): Promise<Challenge | null> {
+    const isAnew = challenge.kind === kind && kind !== WORK_KIND;
+    return isAnew || challenge.alternatives.includes(kind) ? this.ask(request, kind) : null;
   }
 }
