@@ -10,6 +10,7 @@ import { addConfig } from "./config-print.ts";
 import { CommandFailure, explainFailure } from "./failure.ts";
 import { addKeys } from "./keys.ts";
 import { addMigrate } from "./migrate.ts";
+import { addOperator } from "./operator.ts";
 import { addRecover } from "./recover.ts";
 import { addDemo } from "./run-demo.ts";
 import { addSale } from "./sale.ts";
@@ -42,6 +43,7 @@ function createProgram(surroundings: Surroundings): Command {
   addSale(program, surroundings);
   addAudit(program, surroundings);
   addRecover(program, surroundings);
+  addOperator(program, surroundings);
   addSwarm(program);
   addMigrate(program, surroundings);
   addConfig(program, surroundings);
