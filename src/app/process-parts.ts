@@ -111,7 +111,7 @@ export async function openProcessParts(config: Config): Promise<ProcessParts> {
       asns,
       feed,
       catalogue,
-      risk: createRiskEngine({ config, clock, keys }),
+      risk: createRiskEngine({ config, clock, keys, catalogue }),
       createReporter: (backlog) =>
         createStatsReporter({ counts: counters, store: stores.stats, runId: random.id(), backlog, clock, log }),
       async close() {

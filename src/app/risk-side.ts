@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import type { Config } from "../config/load.ts";
 import { parseRiskWeights } from "../config/risk-weights.ts";
 import { Fault } from "../domain/faults.ts";
+import type { Catalogue } from "../funnel/2-window/catalogue.ts";
 import type { Keys } from "../funnel/3-identity/keys.ts";
 import { RiskEngine } from "../funnel/6-admission/risk/risk-engine.ts";
 import { DEFAULT_RISK_MODEL, type RiskModel } from "../funnel/6-admission/risk/risk-model.ts";
@@ -24,8 +25,13 @@ export function readRiskModel(path: string | null): RiskModel {
 }
 
 /** Makes the engine. Without a limit per address an address says nothing, so accounts are not counted by it either. */
-export function createRiskEngine(parts: { config: Config; clock: Clock; keys: Keys }): RiskEngine {
-  const { config, clock, keys } = parts;
+export function createRiskEngine(parts: {
+  config: Config;
+  clock: Clock;
+  keys: Keys;
+  catalogue: Catalogue;
+}): RiskEngine {
+  const { config, clock, keys, catalogue } = parts;
   return new RiskEngine({
     model: readRiskModel(config.riskWeights),
     clock,
@@ -33,6 +39,7 @@ export function createRiskEngine(parts: { config: Config; clock: Clock; keys: Ke
     sharedHash: keys.sharedHash,
     trustedProxies: config.trustedProxies,
     countsNetworks: config.rateIpPerS > 0,
+    exemptions: catalogue,
     timeZoneHeader: config.riskTimeZoneHeader?.toLowerCase() ?? null,
   });
 }

@@ -136,7 +136,19 @@ const EXITS: Exit[] = [
     status: 403,
     before: async (fixture, buyer) => {
       const ban = { id: "1", kind: "buyer" as const, subject: buyer.buyerId, reason: "bot", createdAt: 0 };
-      fixture.store.bans = [{ ...ban, expiresAt: null }];
+      fixture.store.bans = [{ ...ban, effect: "refuse", origin: "operator", expiresAt: null }];
+      await fixture.catalogue.refresh();
+    },
+  },
+  {
+    name: "a buyer who left a hold unpaid",
+    reason: "throttled",
+    stage: "throttle",
+    status: 429,
+    before: async (fixture, buyer) => {
+      const ban = { id: "1", kind: "buyer" as const, subject: buyer.buyerId, reason: "unpaid", createdAt: 0 };
+      const expiresAt = fixture.clock.nowMs() + 60_000;
+      fixture.store.bans = [{ ...ban, effect: "cool_down", origin: "automatic", expiresAt }];
       await fixture.catalogue.refresh();
     },
   },

@@ -118,6 +118,8 @@ describe("a pass", () => {
       reason: "test",
       createdAt: 0,
       expiresAt: null,
+      effect: "refuse",
+      origin: "operator",
     } as const;
     fixture.store.bans = [ban] as typeof fixture.store.bans;
     await fixture.catalogue.refresh();

@@ -9,7 +9,7 @@ import { isFault } from "../domain/faults.ts";
 import type { SaleId } from "../domain/ids.ts";
 import type { Sale } from "../domain/sale.ts";
 import type { Stock } from "../ports/ledger.ts";
-import type { Ban, NewSale, SaleCommand, SalePatch, SaleStore } from "../ports/sale-store.ts";
+import type { Ban, NewBan, NewSale, SaleCommand, SalePatch, SaleStore } from "../ports/sale-store.ts";
 import type { Log } from "../ports/telemetry.ts";
 import type { Relay } from "./relay.ts";
 
@@ -67,12 +67,16 @@ export class RelayingSaleStore implements SaleStore {
     return this.#store.listSales(request);
   }
 
-  createBan(ban: Omit<Ban, "createdAt">): Promise<Ban> {
+  createBan(ban: NewBan): Promise<Ban> {
     return this.#store.createBan(ban);
   }
 
   listBans(): Promise<readonly Ban[]> {
     return this.#store.listBans();
+  }
+
+  banRevision(): Promise<number> {
+    return this.#store.banRevision();
   }
 
   deleteBan(id: string): Promise<boolean> {

@@ -55,14 +55,22 @@ export type SaleCommand = "open" | "pause" | "resume" | "close";
 
 export interface Ban {
   readonly id: string;
-  readonly kind: "buyer" | "ip";
-  /** A buyer id, or an IP address in the form the throttle keys on (IPv4, or IPv6 /64). */
+  readonly kind: "buyer" | "ip" | "device";
+  /** A buyer id, a session's device key, or an IP address in the form the throttle keys on (IPv4, or IPv6 /64). */
   readonly subject: string;
   readonly reason: string;
+  /** "cool_down" holds attempts back until it ends; "exempt" is the opposite of a ban: no score, no automatic ban. */
+  readonly effect: "refuse" | "cool_down" | "exempt";
+  readonly origin: "operator" | "automatic";
   readonly createdAt: number;
   /** Milliseconds since the epoch; null = until lifted. */
   readonly expiresAt: number | null;
 }
+
+/** A ban as an operator makes it; without an effect it refuses. */
+export type NewBan = Pick<Ban, "id" | "kind" | "subject" | "reason" | "expiresAt"> & {
+  readonly effect?: "refuse" | "exempt" | undefined;
+};
 
 export interface SaleStore {
   /** Throws SALE_CONFLICT when the id is taken. */
@@ -83,9 +91,11 @@ export interface SaleStore {
    */
   changePrice(request: { saleId: SaleId; sku: Sku; amount: number }): Promise<Sale | null>;
 
-  createBan(ban: Omit<Ban, "createdAt">): Promise<Ban>;
+  createBan(ban: NewBan): Promise<Ban>;
   /** Bans in force, newest first. */
   listBans(): Promise<readonly Ban[]>;
-  /** False when there was no such ban. */
+  /** Raised by every change of a ban. Bans that run out by themselves do not raise it. */
+  banRevision(): Promise<number>;
+  /** False when there was no such ban in force. An automatic one that was lifted does not come back for a while. */
   deleteBan(id: string): Promise<boolean>;
 }

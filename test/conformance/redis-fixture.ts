@@ -268,6 +268,7 @@ function settlingSales(sales: SaleStore, settle: () => Promise<void>, createSale
     changePrice: (request) => after(sales.changePrice(request)),
     createBan: (ban) => sales.createBan(ban),
     listBans: () => sales.listBans(),
+    banRevision: () => sales.banRevision(),
     deleteBan: (id) => sales.deleteBan(id),
   };
 }

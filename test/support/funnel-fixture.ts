@@ -82,6 +82,8 @@ export class MemorySaleStore {
   #listed: string[] | null = null;
   #listId = 0;
   listCount = 0;
+  #knownBans: readonly Ban[] | null = null;
+  #banRevision = 0;
   fail: Error | null = null;
   gate: Promise<void> | null = null;
 
@@ -95,6 +97,15 @@ export class MemorySaleStore {
 
   async listBans(): Promise<readonly Ban[]> {
     return [...this.bans];
+  }
+
+  /** It is a new list whenever the array is another one. */
+  async banRevision(): Promise<number> {
+    if (this.#knownBans !== this.bans) {
+      this.#knownBans = this.bans;
+      this.#banRevision += 1;
+    }
+    return this.#banRevision;
   }
 
   /** One list in one part; it is a new list whenever the array is another one. */

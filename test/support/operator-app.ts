@@ -206,11 +206,17 @@ function saleStoreOf(state: Staged): OperatorDependencies["saleStore"] {
           }))
         : null,
     createBan: async (ban) => {
-      const made = { ...ban, createdAt: state.clock.nowMs() };
+      const made: Ban = {
+        ...ban,
+        effect: ban.effect ?? "refuse",
+        origin: "operator",
+        createdAt: state.clock.nowMs(),
+      };
       state.bans.set(ban.id, made);
       return made;
     },
     listBans: async () => [...state.bans.values()],
+    banRevision: async () => 1,
     deleteBan: async (id) => state.bans.delete(id),
   };
 }

@@ -9,8 +9,9 @@ import type { SaleId, Sku } from "../../domain/ids.ts";
 import { firstOpensAt, type Item, type Sale } from "../../domain/sale.ts";
 import type { Database, SqlConnection } from "../../ports/database.ts";
 import type { Stock } from "../../ports/ledger.ts";
-import type { Ban, NewSale, SaleCommand, SalePatch, SaleStore } from "../../ports/sale-store.ts";
+import type { Ban, NewBan, NewSale, SaleCommand, SalePatch, SaleStore } from "../../ports/sale-store.ts";
 import { sqlFailure } from "./database-errors.ts";
+import { PostgresBanStore } from "./postgres-ban-store.ts";
 import { PostgresLedger } from "./postgres-ledger.ts";
 
 const SELECT_SALE = `SELECT s.*, (SELECT coalesce(json_agg(json_build_object('itemId', i.item_id, 'sku', i.sku,
@@ -46,15 +47,6 @@ const PRICE_CONFLICTS: Readonly<Record<string, string>> = {
   has_orders: "there are orders at the old price",
   in_redis: "the sale has opened and Redis decides about it: acceptances at the old price may be on their way",
 };
-const INSERT_BAN = {
-  text: `INSERT INTO ban (id, kind, subject, reason, expires_at) VALUES ($1, $2, $3, $4, $5)
-         RETURNING id, kind, subject, reason, created_at, expires_at`,
-};
-const LIST_BANS = {
-  name: "list_bans",
-  text: `SELECT id, kind, subject, reason, created_at, expires_at FROM ban
-          WHERE expires_at IS NULL OR expires_at > now_ms() ORDER BY created_at DESC, id`,
-};
 
 interface SaleRow {
   readonly id: SaleId;
@@ -81,19 +73,16 @@ interface SaleRow {
   readonly items: readonly Item[];
 }
 
-interface BanRow extends Omit<Ban, "createdAt" | "expiresAt"> {
-  readonly created_at: number;
-  readonly expires_at: number | null;
-}
-
 /** `implements SaleStore`. */
 export class PostgresSaleStore implements SaleStore {
   readonly #database: Database;
   readonly #stock: PostgresLedger;
+  readonly #bans: PostgresBanStore;
 
   constructor(database: Database) {
     this.#database = database;
     this.#stock = new PostgresLedger(database);
+    this.#bans = new PostgresBanStore(database);
   }
 
   async createSale(sale: NewSale): Promise<Sale> {
@@ -154,26 +143,20 @@ export class PostgresSaleStore implements SaleStore {
     return row?.verdict === "changed" ? this.findSale(saleId) : null;
   }
 
-  async createBan(ban: Omit<Ban, "createdAt">): Promise<Ban> {
-    return this.#database.transaction(async (connection) => {
-      const values = [ban.id, ban.kind, ban.subject, ban.reason, ban.expiresAt];
-      const [row] = await connection.query<BanRow>(INSERT_BAN, values);
-      await connection.query(ANNOUNCE);
-      if (row === undefined) throw new Fault("DATABASE_REFUSED", { internal: "a ban was not written" });
-      return toBan(row);
-    });
+  createBan(ban: NewBan): Promise<Ban> {
+    return this.#bans.createBan(ban);
   }
 
-  async listBans(): Promise<readonly Ban[]> {
-    return (await this.#database.query<BanRow>(LIST_BANS)).map(toBan);
+  listBans(): Promise<readonly Ban[]> {
+    return this.#bans.listBans();
   }
 
-  async deleteBan(id: string): Promise<boolean> {
-    return this.#database.transaction(async (connection) => {
-      const deleted = await connection.query({ text: "DELETE FROM ban WHERE id = $1 RETURNING id" }, [id]);
-      await connection.query(ANNOUNCE);
-      return deleted.length === 1;
-    });
+  banRevision(): Promise<number> {
+    return this.#bans.banRevision();
+  }
+
+  deleteBan(id: string): Promise<boolean> {
+    return this.#bans.deleteBan(id);
   }
 
   /** Applies a change to the locked sale; writes and announces only when something differs. */
@@ -312,9 +295,4 @@ function toSale(row: SaleRow): Sale {
     createdAt: row.created_at,
     items: row.items,
   };
-}
-
-function toBan(row: BanRow): Ban {
-  const { id, kind, subject, reason, created_at: createdAt, expires_at: expiresAt } = row;
-  return { id, kind, subject, reason, createdAt, expiresAt };
 }

@@ -184,7 +184,7 @@ describe("catalogue", () => {
 
   test("knows bans of buyers and of networks until they end", async () => {
     const { clock, store, catalogue } = setting();
-    const ban = { reason: "bot", createdAt: 0 };
+    const ban = { reason: "bot", createdAt: 0, effect: "refuse", origin: "operator" } as const;
     store.bans = [
       { ...ban, id: "1", kind: "buyer", subject: "ann", expiresAt: clock.nowMs() + 100 },
       { ...ban, id: "2", kind: "ip", subject: "2001:DB8:0:1:0:0:0:5", expiresAt: null },
@@ -195,6 +195,25 @@ describe("catalogue", () => {
     expect(catalogue.isBanned({ buyerId: "ann", ipKey: "x" }, nowMs + 100)).toBe(false);
     expect(catalogue.isBanned({ buyerId: null, ipKey: "2001:db8:0:1::/64" }, nowMs + 1e9)).toBe(true);
     expect(catalogue.isBanned({ buyerId: "bob", ipKey: "203.0.113.1" }, nowMs)).toBe(false);
+  });
+
+  test("reads bans again only when one changed", async () => {
+    const { store, catalogue } = setting();
+    let reads = 0;
+    const listBans = store.listBans.bind(store);
+    store.listBans = async () => {
+      reads += 1;
+      return listBans();
+    };
+    await catalogue.start();
+    await catalogue.refresh();
+    expect(reads).toBe(1);
+    const ban = { id: "1", kind: "buyer", subject: "ann", reason: "bot", createdAt: 0, expiresAt: null } as const;
+    store.bans = [{ ...ban, effect: "exempt", origin: "operator" }];
+    await catalogue.refresh();
+    expect(reads).toBe(2);
+    expect(catalogue.isExempt({ buyerId: "ann", ipKey: "x" }, 0)).toBe(true);
+    expect(catalogue.isBanned({ buyerId: "ann", ipKey: "x" }, 0)).toBe(false);
   });
 
   test("leaves no timer and no listener behind when stopped", async () => {

@@ -14,7 +14,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { Random } from "../../ports/random.ts";
 import type { Ban, SaleStore } from "../../ports/sale-store.ts";
 import type { Log } from "../../ports/telemetry.ts";
-import { ipKeyOf } from "../4-throttle/ip-address.ts";
+import { type BanSubject, BanTable } from "../4-throttle/ban-table.ts";
 import { AllowlistShelf } from "./allowlist-shelf.ts";
 import type { Allowlist } from "./allowlist-table.ts";
 import { isOverAt } from "./window.ts";
@@ -45,8 +45,14 @@ export interface Place {
   readonly item: Item;
 }
 
+interface KnownBans {
+  readonly revision: number;
+  readonly list: readonly Ban[];
+  readonly table: BanTable;
+}
+
 export interface CatalogueParts {
-  readonly saleStore: Pick<SaleStore, "listSales" | "listBans">;
+  readonly saleStore: Pick<SaleStore, "listSales" | "listBans" | "banRevision">;
   readonly allowlists: Pick<AllowlistStore, "findPublished" | "readPart">;
   readonly feed: ChangeFeed;
   readonly clock: Clock;
@@ -60,8 +66,7 @@ export class Catalogue {
   readonly #shelf: AllowlistShelf;
   readonly #listeners = new Set<() => void>();
   #entries: ReadonlyMap<string, CatalogueSale> = new Map();
-  #bannedBuyers: ReadonlyMap<string, number> = new Map();
-  #bannedIps: ReadonlyMap<string, number> = new Map();
+  #bans: KnownBans = { revision: -1, list: [], table: new BanTable([]) };
   #running: Promise<void> | null = null;
   #next: Promise<void> | null = null;
   #cancelTimer: (() => void) | null = null;
@@ -126,12 +131,24 @@ export class Catalogue {
     return this.#entries.values();
   }
 
-  /** Whether a ban on the buyer or on the address (as the throttle keys it) is in force. */
-  isBanned(subject: { buyerId: string | null; ipKey: string }, nowMs: number): boolean {
-    if (this.#bannedBuyers.size === 0 && this.#bannedIps.size === 0) return false;
-    const buyerUntilMs = subject.buyerId === null ? undefined : this.#bannedBuyers.get(subject.buyerId);
-    const ipUntilMs = this.#bannedIps.get(subject.ipKey);
-    return (buyerUntilMs !== undefined && nowMs < buyerUntilMs) || (ipUntilMs !== undefined && nowMs < ipUntilMs);
+  /** Whether a ban is in force. */
+  isBanned(subject: BanSubject, nowMs: number): boolean {
+    return this.#bans.table.isBanned(subject, nowMs);
+  }
+
+  /** How long until whoever left holds unpaid may attempt again; 0 = now. */
+  coolDownMs(subject: BanSubject, nowMs: number): number {
+    return this.#bans.table.coolDownMs(subject, nowMs);
+  }
+
+  /** Whether an operator said that the subject is not to be suspected. */
+  isExempt(subject: BanSubject, nowMs: number): boolean {
+    return this.#bans.table.isExempt(subject, nowMs);
+  }
+
+  /** The bans in force at the last change of any, newest first. */
+  listBans(): readonly Ban[] {
+    return this.#bans.list;
   }
 
   /** Age of the copy: what a readiness check and an alert look at. */
@@ -174,12 +191,12 @@ export class Catalogue {
   async #read(): Promise<void> {
     const { saleStore, clock } = this.#parts;
     const startedAtMs = clock.monotonicMs();
-    const [sales, bans] = await Promise.all([saleStore.listSales({ rowsMax: SALES_MAX }), saleStore.listBans()]);
+    const [sales, bans] = await Promise.all([saleStore.listSales({ rowsMax: SALES_MAX }), this.#readBans()]);
     const entries = new Map<string, CatalogueSale>();
     for (const sale of sales) entries.set(sale.id, this.#entryOf(sale));
     if (startedAtMs < this.#refreshedAtMs) return;
     this.#entries = entries;
-    this.#takeBans(bans);
+    this.#bans = bans;
     this.#refreshedAtMs = startedAtMs;
     await this.#waitShortly(this.#followAllowlists());
     for (const listener of this.#listeners) listener();
@@ -214,19 +231,13 @@ export class Catalogue {
     return entry;
   }
 
-  #takeBans(bans: readonly Ban[]): void {
-    const buyers = new Map<string, number>();
-    const ips = new Map<string, number>();
-    for (const ban of bans) {
-      const untilMs = ban.expiresAt ?? Number.POSITIVE_INFINITY;
-      if (ban.kind === "buyer") buyers.set(ban.subject, Math.max(untilMs, buyers.get(ban.subject) ?? 0));
-      else {
-        const ipKey = ipKeyOf(ban.subject) ?? ban.subject;
-        ips.set(ipKey, Math.max(untilMs, ips.get(ipKey) ?? 0));
-      }
-    }
-    this.#bannedBuyers = buyers;
-    this.#bannedIps = ips;
+  /** After a rush of cool-downs there are thousands, so they are read only when one changed. */
+  async #readBans(): Promise<KnownBans> {
+    const { saleStore } = this.#parts;
+    const revision = await saleStore.banRevision();
+    if (revision === this.#bans.revision) return this.#bans;
+    const list = await saleStore.listBans();
+    return { revision, list, table: new BanTable(list) };
   }
 
   #withDeadline(work: Promise<void>): Promise<void> {

@@ -17,6 +17,7 @@ import type { Session } from "../3-identity/session-token.ts";
 import { keyedHash } from "../keyed-hash.ts";
 import { plainRefusal, refusalWithWait } from "../refusal-answers.ts";
 import type { AsnLookup } from "./asn-table.ts";
+import type { BanSubject } from "./ban-table.ts";
 import { type AddressedRequest, type ClientAddress, createClientAddress } from "./client-address.ts";
 import { GcraTable, type RateLimit } from "./gcra-table.ts";
 import { wideNetworkOf } from "./ip-address.ts";
@@ -41,7 +42,9 @@ export interface ThrottleLimits {
 
 /** Who is banned; the catalogue knows. */
 export interface BanList {
-  isBanned(subject: { buyerId: string | null; ipKey: string }, nowMs: number): boolean;
+  isBanned(subject: BanSubject, nowMs: number): boolean;
+  /** Absent: nobody has to cool down here. */
+  coolDownMs?(subject: BanSubject, nowMs: number): number;
 }
 
 export interface ThrottleParts {
@@ -84,6 +87,8 @@ export type ThrottleScope = keyof typeof SCOPES;
 export const THROTTLE_SCOPES = Object.keys(SCOPES) as readonly ThrottleScope[];
 
 const NO_SLOT = -1;
+/** Why an unpaid hold makes wait, so that a page can say it. */
+const COOLING_DOWN = Object.freeze({ rule: "cool_down" });
 const EVERYBODY = "everybody";
 
 function limitsOf(scope: ThrottleScope, limits: ThrottleLimits): readonly RateLimit[] {
@@ -178,8 +183,11 @@ export class Throttle {
    */
   admit(request: AddressedRequest, session: ThrottledSession | null, saleId: SaleId | null): Refusal | null {
     const ipKey = this.#clientAddress(request);
-    const buyerId = session?.buyerId ?? null;
-    if (this.#bans.isBanned({ buyerId, ipKey }, this.#clock.nowMs())) return plainRefusal("banned");
+    const subject = { buyerId: session?.buyerId ?? null, device: session?.device ?? "", ipKey };
+    const wallMs = this.#clock.nowMs();
+    if (this.#bans.isBanned(subject, wallMs)) return plainRefusal("banned");
+    const coolDownMs = this.#bans.coolDownMs?.(subject, wallMs) ?? 0;
+    if (coolDownMs > 0) return { reason: "throttled", retryAfterMs: Math.ceil(coolDownMs), extra: COOLING_DOWN };
 
     const nowMs = this.#clock.monotonicMs();
     this.#aim(ipKey, session, saleId, nowMs);
