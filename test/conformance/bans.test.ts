@@ -5,8 +5,8 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { PostgresChangeFeed } from "../../src/adapters/postgres/postgres-change-feed.ts";
 import { PostgresAllowlistStore } from "../../src/adapters/postgres/postgres-allowlist-store.ts";
+import { PostgresChangeFeed } from "../../src/adapters/postgres/postgres-change-feed.ts";
 import { PostgresSaleStore } from "../../src/adapters/postgres/postgres-sale-store.ts";
 import type { BuyerId } from "../../src/domain/ids.ts";
 import { Catalogue } from "../../src/funnel/2-window/catalogue.ts";
@@ -26,7 +26,14 @@ async function openNode(url: string) {
   const clock = new ManualClock(Date.now());
   const random = evenRandom();
   const store = new PostgresSaleStore(database);
-  const catalogue = new Catalogue({ saleStore: store, allowlists: new PostgresAllowlistStore(database), feed, clock, random, log: silentLog });
+  const catalogue = new Catalogue({
+    saleStore: store,
+    allowlists: new PostgresAllowlistStore(database),
+    feed,
+    clock,
+    random,
+    log: silentLog,
+  });
   await catalogue.start();
   const limits = { buyerPerS: 0, buyerPerMin: 0, ipPerS: 0 };
   const throttle = new Throttle({ limits, trustedProxies: [], bans: catalogue, clock, random });
