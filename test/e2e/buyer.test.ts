@@ -99,6 +99,53 @@ test("lets a person buy and pay with the keyboard alone", async () => {
   await watched.close();
 });
 
+test("solves the challenge in a worker before the opening, shows it, and buys with one request that nobody refuses", async () => {
+  const opensAt = Date.now() + 9_000;
+  const { saleId } = await deployment.sale({ name: "Guarded", opensAt, challenge: "always" });
+  // A person's browser does not say that it is a machine's.
+  const userAgent = `Mozilla/5.0 (X11; Linux x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${browser.version()} Safari/537.36`;
+  const watched = await openPage(browser, [deployment.buyerUrl], { userAgent });
+  const { page } = watched;
+  await page.addInitScript("Object.defineProperty(navigator, 'webdriver', { get: () => false })");
+  const scripts: string[] = [];
+  const attempts: number[] = [];
+  page.on("worker", (worker) => scripts.push(new URL(worker.url()).pathname));
+  page.on("response", (response) => {
+    if (response.url().endsWith("/reservations") && response.request().method() === "POST") {
+      attempts.push(response.status());
+    }
+  });
+  const cleared = page.waitForResponse((response) => response.url().endsWith("/v1/challenges"));
+  await page.goto(`${deployment.buyerUrl}/sales/${saleId}`);
+  await page.getByRole("progressbar", { name: "A short check" }).waitFor();
+  expect((await cleared).status()).toBe(201);
+  await page.getByRole("progressbar").waitFor({ state: "detached" });
+  expect(scripts.length).toBe(1);
+  expect(scripts[0]).toMatch(/^\/assets\/pow-worker\.[0-9A-Za-z]{10}\.js$/);
+  // What was earned outlives a reload: no second challenge is asked for.
+  await page.reload();
+  await page.getByRole("button", { name: /^Buy/ }).click();
+  await page.getByRole("button", { name: /^Pay/ }).waitFor();
+  expect(attempts).toEqual([201]);
+  expect(scripts.length).toBe(1);
+  watched.expectNoComplaints();
+  await watched.close();
+});
+
+test("solves a challenge that is asked for at the press, and says that it does", async () => {
+  const { saleId } = await deployment.sale({ name: "Asked at the press" });
+  const watched = await visit(`/sales/${saleId}`);
+  const { page } = watched;
+  await page.getByRole("button", { name: /^Buy/ }).waitFor();
+  const polled = page.waitForResponse((response) => response.url().endsWith(`/v1/sales/${saleId}`));
+  await polled;
+  await deployment.operator.must("PATCH", `/sales/${saleId}`, { challenge: "always" });
+  await page.getByRole("button", { name: /^Buy/ }).click();
+  await page.getByRole("button", { name: /^Pay/ }).waitFor();
+  await watched.close();
+  expect((await deployment.operator.audit(saleId)).items[0]).toMatchObject({ held: 1 });
+});
+
 test("says honestly that all are taken, and sells what comes back", async () => {
   const sale = await deployment.sale({ name: "Last seat", items: [seat({ stock: 1 })] });
   const other = await Buyer.guest(deployment.buyerUrl);

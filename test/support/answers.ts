@@ -77,6 +77,7 @@ const MEMBERS = new Set([
   "opensAt",
   "serverNow",
   "rule",
+  "cause",
   "challenge",
   "requestId",
 ]);

@@ -6,6 +6,7 @@
 import { afterAll, beforeAll, describe, setDefaultTimeout } from "bun:test";
 import { Deployment, type Target } from "../../support/deployment.ts";
 import { describeBodies } from "./bodies.suite.ts";
+import { describeChallenges } from "./challenges.suite.ts";
 import { describeEvents, watchHeartbeat } from "./events.suite.ts";
 import { describeIdempotency } from "./idempotency.suite.ts";
 import { describeIdentity } from "./identity.suite.ts";
@@ -44,6 +45,7 @@ export function describeApi(target: Target): void {
     describe("passes and tiers", () => describePasses(get));
     describe("bodies and ids", () => describeBodies(get));
     describe("idempotency", () => describeIdempotency(get));
+    describe("challenges", () => describeChallenges(get));
     describe("reservations", () => describeReservations(get));
     describe("payments", () => describePayments(get));
     describe("events", () => describeEvents(get));

@@ -130,11 +130,18 @@ describe("a clearance", () => {
     const scene = new Scene();
     const foreign = await scene.clearance({ sessionId: "session-2" as SessionId });
     const own = await scene.clearance();
-    for (const clearance of [foreign, `${own}x`, "", "k1.demo.9.zzzzzz.", own.replace(".4.", ".9.")]) {
+    for (const clearance of [foreign, `${own}x`, "", "k1.demo.9.zzzzzz.", own.replace(".5.", ".9.")]) {
       const answer = scene.attempt("always", { headers: { "x-clearance": clearance } });
       expect(reasonOf(answer)).toBe("challenge_failed");
       expect(challengeOf(answer).kind).toBe("pow");
     }
+  });
+
+  test("earned ahead of time outweighs a small doubt at the opening", async () => {
+    const scene = new Scene();
+    const headers = { "x-clearance": await scene.clearance() };
+    const doubt: RiskScore = { score: 35, band: "challenge", causes: ["accounts_on_network"] };
+    expect(scene.attempt("always", { headers, risk: doubt })).toBeNull();
   });
 
   test("that has expired, or is too weak for the suspect, is asked for anew and not called a failure", async () => {
@@ -150,7 +157,7 @@ describe("a clearance", () => {
     const sale = saleAt(scene.clock.nowMs(), { challenge: "always" });
     const session = scene.session({ suspicion: 80 });
     const challenge = scene.gate.giveAhead({ sale, session, nowMs: scene.clock.nowMs() });
-    expect(challenge?.difficulty).toBe(TEST_BITS + 1);
+    expect(challenge?.difficulty).toBe(TEST_BITS + 2);
   });
 });
 

@@ -38,6 +38,12 @@ export const SOLUTION_BODY_BYTES_MIN = 120;
 /** Bits on top of the base for each band of suspicion: each one doubles the work. From the first on, adaptive sales ask. */
 const BITS_OF_BAND: Readonly<Record<RiskBand, number>> = { pass: 0, challenge: 1, slow_down: 2, refuse: 4 };
 
+/**
+ * What is solved ahead of time is worth this much more than the session asks for now, so that a small doubt at the opening
+ * asks nobody again. Ahead of time nobody waits for it.
+ */
+const AHEAD_BITS = 1;
+
 /** `implements ChallengeGate`, and gives challenges out ahead of time. */
 export class DemandingGate implements ChallengeGate {
   readonly #parts: DemandingGateParts;
@@ -109,7 +115,7 @@ export class DemandingGate implements ChallengeGate {
 
   #demandAhead(saleId: SaleId, session: Session): ChallengeDemand {
     const level = this.#parts.load.read({ nowMs: this.#parts.clock.monotonicMs(), fullness: 0 });
-    const riskBits = BITS_OF_BAND[this.#parts.bandOf(session.suspicion)];
+    const riskBits = BITS_OF_BAND[this.#parts.bandOf(session.suspicion)] + AHEAD_BITS;
     return this.#demandOf({ saleId, sessionId: session.sessionId, level, riskBits });
   }
 
