@@ -5,7 +5,7 @@
  * leave on a schedule and latency counts from the scheduled instant, so a slow server cannot hide its queue (coordinated
  * omission). Reads its task from the first argument and prints one line of JSON.
  */
-import { connect, type Socket } from "node:net";
+import { type Answer, Connection } from "./connection.ts";
 import { Follower } from "./follower.ts";
 import { type BookOptions, buildRequests } from "./request-book.ts";
 
@@ -39,15 +39,6 @@ export interface BlastResult {
   readonly followedMs: readonly number[];
 }
 
-/** An answer with the request it belongs to; the body only where somebody will read it. */
-interface Answer {
-  readonly outcome: string;
-  readonly request: Buffer;
-  readonly body: Buffer;
-}
-
-const NO_BYTES = Buffer.alloc(0);
-const HEADER_END = Buffer.from("\r\n\r\n");
 const LATENCY_STEP_US = 10;
 const LATENCY_STEPS = 500_000;
 /** Scheduled requests leave in steps of this; it counts as latency. */
@@ -181,68 +172,6 @@ class Blaster {
     }
     return Number.NaN;
   }
-}
-
-/** One keep-alive connection with at most one request under way. */
-class Connection {
-  readonly #socket: Socket;
-  readonly #blaster: Blaster;
-  #pending: Buffer | null = null;
-  #request: Buffer = NO_BYTES;
-  #scheduledMs = 0;
-
-  private constructor(socket: Socket, blaster: Blaster) {
-    this.#socket = socket;
-    this.#blaster = blaster;
-    socket.on("data", (chunk: Buffer) => this.#read(chunk));
-    socket.on("error", () => blaster.failed());
-  }
-
-  static open(port: number, blaster: Blaster): Promise<Connection> {
-    return new Promise((resolve, reject) => {
-      const socket = connect({ port, host: "127.0.0.1", noDelay: true });
-      socket.once("error", reject);
-      socket.once("connect", () => {
-        socket.off("error", reject);
-        resolve(new Connection(socket, blaster));
-      });
-    });
-  }
-
-  send(request: Buffer, scheduledMs: number): void {
-    this.#request = request;
-    this.#scheduledMs = scheduledMs;
-    this.#socket.write(request);
-  }
-
-  #read(chunk: Buffer): void {
-    const bytes = this.#pending === null ? chunk : Buffer.concat([this.#pending, chunk]);
-    const headerEnd = bytes.indexOf(HEADER_END);
-    const length = headerEnd === -1 ? Number.NaN : contentLength(bytes, headerEnd);
-    if (headerEnd === -1 || bytes.length < headerEnd + HEADER_END.length + length) {
-      this.#pending = bytes;
-      return;
-    }
-    this.#pending = null;
-    const outcome = outcomeOf(bytes, headerEnd);
-    const body = outcome === "queued" ? bytes.subarray(headerEnd + HEADER_END.length) : NO_BYTES;
-    this.#blaster.answered(this, { outcome, request: this.#request, body }, this.#scheduledMs);
-  }
-}
-
-function contentLength(bytes: Buffer, headerEnd: number): number {
-  const head = bytes.toString("latin1", 0, headerEnd).toLowerCase();
-  const at = head.indexOf("content-length:");
-  return at === -1 ? 0 : Number.parseInt(head.slice(at + "content-length:".length), 10);
-}
-
-function outcomeOf(bytes: Buffer, headerEnd: number): string {
-  const status = bytes.toString("latin1", 9, 12);
-  if (status === "201") return "accepted";
-  if (status === "202") return "queued";
-  const body = bytes.toString("latin1", headerEnd + HEADER_END.length);
-  const at = body.indexOf('"reason":"');
-  return at === -1 ? status : body.slice(at + 10, body.indexOf('"', at + 10));
 }
 
 const task = JSON.parse(process.argv[2] ?? "null") as BlastTask;

@@ -1,0 +1,188 @@
+/**
+ * `npm run bench:overload`: five times as many attempts as can be decided, and what is left of the shop meanwhile.
+ *
+ * First the peak: what the node accepts per second in a closed loop. Then, in one open loop: half of the peak (quiet), five
+ * times the peak, half of it again. Asked for: accepted ≥ 90 % of the peak, refusals p99 ≤ 20 ms, accepted p99 ≤ 250 ms,
+ * event-loop delay p99 ≤ 50 ms, and within 5 s after it everything as it was. The ledger is made the bottleneck by a thin line to
+ * PostgreSQL (`--ledger-bytes-per-s`, 0 = as it is): a node that is bound by its processor cannot be offered five times
+ * what it accepts on two cores, since refusing costs a fifth of accepting. `--smoke` is short and proves nothing.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { NodeProcess, type Runtime, runtimeCommand } from "../../test/support/node-process.ts";
+import { Operator } from "../../test/support/operator-client.ts";
+import { PostgresCluster } from "../../test/support/postgres-cluster.ts";
+import { FaultProxy } from "../chaos/fault-proxy.ts";
+import type { BlastTask } from "./blaster.ts";
+import { measure } from "./measure.ts";
+import type { OpenLoopResult, OpenLoopTask } from "./open-loop.ts";
+import { judgeOverload, type OverloadFigures, renderOverload } from "./overload-report.ts";
+import { cpuMsOf } from "./processor-time.ts";
+
+const FACTOR = 5;
+const QUIET_SHARE = 0.5;
+const CONNECTIONS_PEAK = 768;
+const CONNECTIONS_MAX = 6_000;
+const HOUR_MS = 3_600_000;
+const STOCK = 10_000_000;
+/** Requests beyond those that can be accepted: what waits, is under way, or was refused a moment ago. */
+const BOOK_SPARE = 60_000;
+const LIMITS_OFF = Object.fromEntries(
+  [
+    "BUYER_PER_S",
+    "BUYER_PER_MIN",
+    "IP_PER_S",
+    "DEVICE_PER_S",
+    "NETWORK_PER_S",
+    "ASN_PER_S",
+    "SALE_PER_S",
+    "TOTAL_PER_S",
+  ].map((name) => [`RATE_${name}`, "0"]),
+);
+
+const { values } = parseArgs({
+  options: {
+    runtime: { type: "string", default: "bun" },
+    "ledger-bytes-per-s": { type: "string", default: "150000" },
+    factor: { type: "string", default: String(FACTOR) },
+    smoke: { type: "boolean", default: false },
+    write: { type: "string" },
+  },
+});
+const runtime: Runtime = values.runtime === "node" ? "node" : "bun";
+const factor = Number(values.factor);
+const bytesPerS = Number(values["ledger-bytes-per-s"]);
+const times = values.smoke
+  ? { warmUpMs: 500, peakMs: 1_000, quietMs: 1_000, overloadMs: 2_000, afterMs: 2_000 }
+  : { warmUpMs: 2_000, peakMs: 5_000, quietMs: 6_000, overloadMs: 15_000, afterMs: 10_000 };
+
+async function createSale(operator: Operator, run: string): Promise<string> {
+  const now = Date.now();
+  const saleId = `overload-${run}`;
+  const answer = await operator.send("POST", "/sales", {
+    id: saleId,
+    name: "Overload",
+    opensAt: now - 1_000,
+    closesAt: now + HOUR_MS,
+    holdMs: HOUR_MS,
+    perBuyerMax: 1,
+    signature: "optional",
+    items: [{ sku: "seat", name: "A seat", price: { amount: 4_900, currency: "EUR" }, stock: STOCK }],
+  });
+  if (answer.status !== 201) throw new Error(`could not create ${saleId}: ${answer.status} ${answer.text}`);
+  return saleId;
+}
+
+function bookOf(node: NodeProcess, saleId: string, count: number) {
+  const shape = { session: "genuine", signature: "none", buyers: count } as const;
+  return { secret: node.secret, saleId, sku: "seat", count, shape, run: randomBytes(4).toString("hex") };
+}
+
+async function findPeak(node: NodeProcess, saleId: string): Promise<number> {
+  const count = values.smoke ? 30_000 : 200_000;
+  const task: BlastTask = {
+    ports: [node.buyerPort],
+    connections: CONNECTIONS_PEAK,
+    warmUpMs: times.warmUpMs,
+    durationMs: times.peakMs,
+    ratePerS: null,
+    book: bookOf(node, saleId, count),
+    repeat: false,
+  };
+  const { requestsPerS, outcomes, latencyMsP99 } = await measure(task, [{ pid: node.pid, children: false }]);
+  const all = Object.values(outcomes).reduce((sum, each) => sum + each, 0);
+  const peakPerS = requestsPerS * ((outcomes["accepted"] ?? 0) / Math.max(1, all));
+  process.stderr.write(`peak ${Math.round(peakPerS)}/s, p99 ${latencyMsP99} ms, ${JSON.stringify(outcomes)}\n`);
+  return peakPerS;
+}
+
+async function load(node: NodeProcess, saleId: string, peakPerS: number): Promise<OverloadFigures> {
+  const phases = [
+    { name: "quiet", ratePerS: peakPerS * QUIET_SHARE, durationMs: times.quietMs },
+    { name: "overload", ratePerS: peakPerS * factor, durationMs: times.overloadMs },
+    { name: "after", ratePerS: peakPerS * QUIET_SHARE, durationMs: times.afterMs },
+  ];
+  const seconds = (times.quietMs + times.overloadMs + times.afterMs) / 1_000;
+  const count = Math.ceil(peakPerS * 1.2 * seconds) + BOOK_SPARE;
+  const task: OpenLoopTask = {
+    port: node.buyerPort,
+    connectionsMax: CONNECTIONS_MAX,
+    phases,
+    book: bookOf(node, saleId, count),
+  };
+  const cpuBeforeMs = cpuMsOf(node.pid, { children: false });
+  let loopDelayMsP99 = 0;
+  let memoryMbMax = 0;
+  const result = await runOpenLoop(task, async (phase) => {
+    // The gauge covers the last ten seconds: when a phase begins, those of the one before it.
+    const metrics = await readMetrics(node);
+    if (phase === "after") loopDelayMsP99 = (metrics.get("doorbuster_event_loop_delay_tail_seconds") ?? 0) * 1_000;
+    memoryMbMax = Math.max(memoryMbMax, (metrics.get("process_resident_memory_bytes") ?? 0) / 1_048_576);
+  });
+  const cpuShare = (cpuMsOf(node.pid, { children: false }) - cpuBeforeMs) / (seconds * 1_000);
+  return { runtime, factor, bytesPerS, peakPerS, result, loopDelayMsP99, memoryMbMax, cpuShare };
+}
+
+async function readMetrics(node: NodeProcess): Promise<ReadonlyMap<string, number>> {
+  const text = await (await fetch(`${node.adminUrl}/metrics`)).text();
+  const samples = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  return new Map(
+    samples.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ")))]),
+  );
+}
+
+/** Runs the crowd; `onPhase` is called when a phase begins. */
+async function runOpenLoop(task: OpenLoopTask, onPhase: (name: string) => Promise<void>): Promise<OpenLoopResult> {
+  const [command, flags] = runtimeCommand("bun");
+  const child = spawn(command, [...flags, join(import.meta.dirname, "open-loop.ts"), JSON.stringify(task)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const looks: Promise<void>[] = [];
+  let result: OpenLoopResult | null = null;
+  for await (const line of linesOf(child)) {
+    const said = JSON.parse(line) as { begins: string } | OpenLoopResult;
+    if ("begins" in said) looks.push(onPhase(said.begins));
+    else result = said;
+  }
+  await Promise.all(looks);
+  if (result === null) throw new Error("the crowd ended before it said what it saw");
+  return result;
+}
+
+async function* linesOf(child: ChildProcess): AsyncGenerator<string> {
+  let rest = "";
+  for await (const chunk of child.stdout ?? []) {
+    const lines = (rest + String(chunk)).split("\n");
+    rest = lines.pop() ?? "";
+    yield* lines.filter((line) => line !== "");
+  }
+}
+
+const cluster = await PostgresCluster.start({ isDurable: true });
+const line =
+  bytesPerS === 0 ? null : await FaultProxy.start({ name: "ledger", target: { port: cluster.port }, seed: 1 });
+let isRight = false;
+try {
+  const databaseUrl = new URL(await cluster.createDatabase());
+  if (line !== null) databaseUrl.port = String(line.port);
+  const env = { ...LIMITS_OFF, CONNECTIONS_PER_IP: "0", LOG_LEVEL: "warn" };
+  const node = await NodeProcess.start({ runtime, databaseUrl: databaseUrl.href, env });
+  try {
+    line?.disturb({ bytesPerS });
+    const saleId = await createSale(new Operator(node), randomBytes(4).toString("hex"));
+    const figures = await load(node, saleId, await findPeak(node, saleId));
+    const report = renderOverload(figures);
+    process.stdout.write(report);
+    if (values.write !== undefined) writeFileSync(values.write, report);
+    isRight = judgeOverload(figures).every((row) => row.isMet);
+  } finally {
+    await node.stop();
+  }
+} finally {
+  await line?.stop();
+  await cluster.stop();
+}
+process.exit(isRight ? 0 : 1);
