@@ -45,6 +45,8 @@ export async function migrate(
   schema: "sandbox" | null = null,
 ): Promise<readonly string[]> {
   const list = schema === null ? OWN_LIST : `${schema}.${OWN_LIST}`;
+  // Nothing to do needs no right to do it: nodes may run with a role that cannot change the schema.
+  if (await isUpToDate(database, migrations, list)) return [];
   return database.transaction(async (connection) => {
     await connection.query({ text: `SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})` });
     if (schema !== null) await connection.query({ text: `CREATE SCHEMA IF NOT EXISTS ${schema}` });
@@ -70,6 +72,18 @@ export async function migrate(
     }
     return fresh;
   });
+}
+
+/** Every migration was applied, as it is now. Throws MIGRATION_MISMATCH for one that changed since. */
+async function isUpToDate(database: Database, migrations: readonly Migration[], list: string): Promise<boolean> {
+  const [exists] = await database.query<{ found: string | null }>({ text: "SELECT to_regclass($1)::text AS found" }, [
+    list,
+  ]);
+  if (exists?.found == null) return false;
+  const applied = await appliedMigrations(database, list);
+  const changed = migrations.find(({ number, checksum }) => (applied.get(number) ?? checksum) !== checksum);
+  if (changed !== undefined) throw new Fault("MIGRATION_MISMATCH", { internal: changed.name });
+  return migrations.every(({ number }) => applied.has(number));
 }
 
 /** Names of migrations that this version has and the database has not. */
