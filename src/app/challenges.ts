@@ -8,12 +8,11 @@ import { SlideChallenge } from "../challenges/slide.ts";
 import { ChallengeDesk } from "../funnel/6-admission/challenge/challenge-desk.ts";
 import { DemandingGate } from "../funnel/6-admission/challenge/demanding-gate.ts";
 import { LoadLevel } from "../funnel/6-admission/challenge/load-level.ts";
+import { bandOf } from "../funnel/6-admission/risk/risk-model.ts";
 import type { WidgetSources } from "../http/security-headers.ts";
 import type { ChallengeKind } from "../ports/challenge.ts";
 import type { ProcessParts } from "./process-parts.ts";
-
-/** A session that began with at least this much held against it gets harder challenges from the start. */
-const SUSPECT_SCORE_MIN = 30;
+import { readRiskModel } from "./risk-side.ts";
 
 type ChallengeParts = Pick<ProcessParts, "config" | "clock" | "random" | "keys" | "edge" | "log">;
 
@@ -24,10 +23,11 @@ export interface ChallengeSide {
   stop(): Promise<void>;
 }
 
-/** One per node: the hot route and the routes ahead of it must know the same used challenges. */
+/** Throws CONFIG_INVALID. One per node: the hot route and the routes ahead of it must know the same used challenges. */
 export function createChallenges(parts: ChallengeParts): ChallengeSide {
   const { config, clock, random, keys, edge } = parts;
   const { kinds, thread } = createKinds(parts);
+  const model = readRiskModel(config.riskWeights);
   const desk = new ChallengeDesk({
     keys,
     random,
@@ -42,7 +42,7 @@ export function createChallenges(parts: ChallengeParts): ChallengeSide {
     load: new LoadLevel({ ordinaryPerS: config.challengeLoadPerS }),
     keys,
     clock,
-    bandOf: (score) => (score >= SUSPECT_SCORE_MIN ? "challenge" : "pass"),
+    bandOf: (score) => bandOf(model, score),
     baseDifficulty: config.challengeBits,
     difficultyMax: config.challengeBitsMax,
   });

@@ -291,7 +291,7 @@ export function makeBuyerApp(
     },
     crossOrigin: createCrossOriginPolicy({ allowedOrigins: [], ownOrigin: () => ORIGIN }),
     shopLogin: null,
-    risk: { beginSession: () => ({ device: "", suspicion: 0 }) },
+    risk: { beginSession: () => ({ device: "", suspicion: 0 }), refused: () => undefined },
     settings: {
       guestsAllowed: true,
       sessionTtlMs: 3_600_000,

@@ -81,6 +81,15 @@ describe("handing a solution in", () => {
     expect(problem.challenge?.token).not.toBe(challenge.token);
   });
 
+  test("that fails is held against the session", async () => {
+    const app = appOf("always");
+    const refused: string[] = [];
+    app.dependencies.risk.refused = (session, refusal) => refused.push(`${session.buyerId} ${refusal.reason}`);
+    const challenge = await take(app);
+    await handIn(app, { saleId: "spring-drop", token: challenge.token, solution: "nonsense" });
+    expect(refused).toEqual(["alice challenge_failed"]);
+  });
+
   test("of another buyer's session fails", async () => {
     const app = appOf("always");
     const challenge = await take(app);

@@ -13,7 +13,7 @@ import { type BuyerHandler, readBody, refuse, refuseMalformed, requireSession } 
 export function createChallengeHandlers(
   dependencies: BuyerAppDependencies,
 ): Record<"createChallenge" | "solveChallenge", BuyerHandler> {
-  const { challenges, catalogue, clock } = dependencies;
+  const { challenges, catalogue, clock, risk } = dependencies;
   return {
     createChallenge(context) {
       const [saleId, second] = context.req.queries("saleId") ?? [];
@@ -37,7 +37,10 @@ export function createChallengeHandlers(
       const sale = catalogue.findSale(saleId);
       if (sale === null) return refuse({ reason: "no_such_sale" });
       const cleared = await challenges.clear({ sale, session, solution: { token, solution }, nowMs: clock.nowMs() });
-      if ("reason" in cleared) return refuse(cleared);
+      if ("reason" in cleared) {
+        risk.refused(session, cleared);
+        return refuse(cleared);
+      }
       const { clearance, expiresAt } = cleared;
       return Response.json({ saleId: sale.id, clearance, expiresAt }, { status: 201 });
     },

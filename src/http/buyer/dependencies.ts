@@ -10,10 +10,10 @@ import type { Sale } from "../../domain/sale.ts";
 import type { RouteGuard } from "../../funnel/1-shed/route-guard.ts";
 import type { Authenticator } from "../../funnel/3-identity/authenticate.ts";
 import type { Keys } from "../../funnel/3-identity/keys.ts";
+import type { DemandingGate } from "../../funnel/6-admission/challenge/demanding-gate.ts";
 import type { ShopLoginVerifier } from "../../funnel/3-identity/shop-login.ts";
 import type { ClientAddress } from "../../funnel/4-throttle/client-address.ts";
 import type { ThrottledSession } from "../../funnel/4-throttle/throttle.ts";
-import type { DemandingGate } from "../../funnel/6-admission/challenge/demanding-gate.ts";
 import type { RiskEngine } from "../../funnel/6-admission/risk/risk-engine.ts";
 import type { PassDesk } from "../../funnel/pass-desk.ts";
 import type { CheckoutService } from "../../orders/checkout.ts";
@@ -72,7 +72,7 @@ export interface BuyerAppDependencies {
   /** Gives passes out, before a sale opens. */
   readonly passes: Pick<PassDesk, "issue">;
   /** Looks at sessions that begin. */
-  readonly risk: Pick<RiskEngine, "beginSession">;
+  readonly risk: Pick<RiskEngine, "beginSession" | "refused">;
   /** Guards `POST /v1/sessions`. */
   readonly sessionThrottle: RouteThrottle;
   /**
