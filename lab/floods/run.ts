@@ -1,0 +1,158 @@
+/**
+ * One node, honest buyers, and one flood after the other: what the node's memory and the buyers' waiting did.
+ *
+ * Quiet, flood, quiet again. Memory is the node's resident memory, sampled each second; it must stay near what it was and
+ * come back to it. The floods' bounds are the same for a short run as for a million requests, because nothing in the node
+ * may depend on how many there were.
+ */
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { createSystemClock } from "../../src/adapters/local/system-clock.ts";
+import { NodeProcess, type Runtime, runtimeCommand } from "../../test/support/node-process.ts";
+import { Operator, seat } from "../../test/support/operator-client.ts";
+import type { PostgresCluster } from "../../test/support/postgres-cluster.ts";
+import { residentBytesOf } from "../swarm/process-memory.ts";
+import type { FloodResult } from "./flood.ts";
+import type { FloodKind } from "./flood-requests.ts";
+import type { FloodTask } from "./flood-sender.ts";
+import { type HonestResult, sendHonestBuyers } from "./honest-buyers.ts";
+
+export interface FloodRunOptions {
+  readonly runtime: Runtime;
+  readonly cluster: PostgresCluster;
+  readonly kinds: readonly FloodKind[];
+  readonly count: number;
+  /** Sent before anything is measured: what the runtime needs to get going is not what the flood costs. */
+  readonly warmUpCount: number;
+  readonly ratePerS: number;
+  readonly honestPerS: number;
+  readonly quietMs: number;
+  /** How long the node may take to give memory back. */
+  readonly returnWithinMs: number;
+}
+
+export interface FloodRow {
+  readonly kind: FloodKind;
+  readonly flood: FloodResult;
+  readonly quiet: HonestResult;
+  readonly flooded: HonestResult;
+  readonly startBytes: number;
+  readonly peakBytes: number;
+  readonly endBytes: number;
+}
+
+/** The node may grow by so much, and must come back to within half of it: runtimes keep some room for the next time. */
+export const GROWTH_BYTES_MAX = 64 * 1024 * 1024;
+export const LEFT_BYTES_MAX = GROWTH_BYTES_MAX / 2;
+const SAMPLE_INTERVAL_MS = 1_000;
+const STOCK = 1_000_000;
+
+const clock = createSystemClock();
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    clock.setTimer(ms, resolve);
+  });
+}
+
+function sendFlood(task: FloodTask): Promise<FloodResult> {
+  const [command, flags] = runtimeCommand("bun");
+  const child = spawn(command, [...flags, join(import.meta.dirname, "flood-sender.ts"), JSON.stringify(task)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let output = "";
+  child.stdout.on("data", (chunk: Buffer) => {
+    output += chunk.toString("utf8");
+  });
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code) => {
+      if (code === 0) resolve(JSON.parse(output) as FloodResult);
+      else reject(new Error(`the flood ended with ${code}`));
+    });
+  });
+}
+
+/** Runs all floods against one node. */
+export async function runFloods(options: FloodRunOptions): Promise<readonly FloodRow[]> {
+  const node = await NodeProcess.start({
+    runtime: options.runtime,
+    databaseUrl: await options.cluster.createDatabase(),
+    env: { TRUSTED_PROXIES: "127.0.0.0/8", LOG_LEVEL: "warn" },
+  });
+  try {
+    const item = await new Operator(node).createSale({ items: [seat({ stock: STOCK })], signature: "optional" }, [
+      node.buyerUrl,
+    ]);
+    const rows: FloodRow[] = [];
+    for (const kind of options.kinds) rows.push(await runFlood(options, { node, item, kind }));
+    return rows;
+  } finally {
+    await node.stop();
+  }
+}
+
+async function runFlood(
+  options: FloodRunOptions,
+  scene: { node: NodeProcess; item: { saleId: string; sku: string }; kind: FloodKind },
+): Promise<FloodRow> {
+  const { node, item, kind } = scene;
+  const target = { ...item, port: node.buyerPort, secret: node.secret };
+  const honest = { ...target, ratePerS: options.honestPerS, clock };
+  await sendFlood({ ...target, kind, count: options.warmUpCount, ratePerS: options.ratePerS });
+  const quietEndsMs = clock.monotonicMs() + options.quietMs;
+  const quiet = await sendHonestBuyers(honest, () => clock.monotonicMs() >= quietEndsMs);
+
+  const startBytes = residentBytesOf(node.pid);
+  let peakBytes = startBytes;
+  let isOver = false;
+  const watch = (async () => {
+    while (!isOver) {
+      peakBytes = Math.max(peakBytes, residentBytesOf(node.pid));
+      await pause(SAMPLE_INTERVAL_MS);
+    }
+  })();
+  const sending = sendFlood({ ...target, kind, count: options.count, ratePerS: options.ratePerS }).finally(() => {
+    isOver = true;
+  });
+  const flooded = await sendHonestBuyers(honest, () => isOver);
+  const flood = await sending;
+  await watch;
+  const endBytes = await settledBytes(node.pid, startBytes, options.returnWithinMs);
+  return { kind, flood, quiet, flooded, startBytes, peakBytes, endBytes };
+}
+
+/** Memory after the flood: as soon as it has come back, or what it is when the time is over. */
+async function settledBytes(pid: number, startBytes: number, withinMs: number): Promise<number> {
+  const endMs = clock.monotonicMs() + withinMs;
+  for (;;) {
+    const bytes = residentBytesOf(pid);
+    if (bytes <= startBytes + LEFT_BYTES_MAX || clock.monotonicMs() >= endMs) return bytes;
+    await pause(SAMPLE_INTERVAL_MS);
+  }
+}
+
+/**
+ * What a row breaks of the bounds; empty = nothing. `isTimed` false: the machine is shared, so that a node may be too busy,
+ * and nobody's waiting means anything.
+ */
+export function problemsOf(row: FloodRow, { isTimed }: { readonly isTimed: boolean }): readonly string[] {
+  const { flood, flooded, quiet, startBytes, peakBytes, endBytes } = row;
+  const problems: string[] = [];
+  const answered = Object.values(flood.statuses).reduce((sum, count) => sum + count, 0);
+  const served = Object.entries(flood.statuses).filter(([status]) => status >= "500" && (isTimed || status !== "503"));
+  if (answered < flood.sent) problems.push(`${flood.sent - answered} of ${flood.sent} requests have no answer`);
+  for (const [status, count] of served) problems.push(`${count} answers were ${status}`);
+  if (peakBytes - startBytes > GROWTH_BYTES_MAX) problems.push(`grew by ${megabytes(peakBytes - startBytes)}`);
+  if (endBytes - startBytes > LEFT_BYTES_MAX) problems.push(`kept ${megabytes(endBytes - startBytes)}`);
+  const refused = flooded.asked - flooded.accepted - (isTimed ? 0 : (flooded.others["503"] ?? 0));
+  if (refused > 0) problems.push(`${refused} of ${flooded.asked} honest buyers: ${JSON.stringify(flooded.others)}`);
+  if (isTimed && flooded.p99Ms > 2 * quiet.p99Ms) {
+    problems.push(`honest p99 ${flooded.p99Ms.toFixed(1)} ms is more than twice ${quiet.p99Ms.toFixed(1)} ms`);
+  }
+  return problems;
+}
+
+export function megabytes(bytes: number): string {
+  return `${(bytes / 1_048_576).toFixed(1)} MB`;
+}
