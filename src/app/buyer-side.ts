@@ -65,7 +65,7 @@ export function createBuyerSide(
     limits,
     limitExchange: parts.edge?.exchange ?? null,
     asns: parts.asns,
-    riskAssessor: parts.risk,
+    riskAssessor: parts.risk.engine,
     refusesByScore: config.riskRefuse === "on",
     trustedProxies,
     challengeGate: challenges.gate,
@@ -114,7 +114,7 @@ export function createBuyerSide(
     pages: outside.pages,
     crossOrigin,
     shopLogin: createShopLogin(parts),
-    risk: parts.risk,
+    risk: parts.risk.engine,
     settings: {
       guestsAllowed: config.sessionGuests === "on",
       sessionTtlMs: config.sessionTtlMs,

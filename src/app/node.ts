@@ -12,6 +12,7 @@ import { ConnectionCap } from "../http/listen/connection-cap.ts";
 import type { Listener, ListenOptions } from "../http/listen/listener.ts";
 import { ALLOWLIST_BYTES_MAX } from "../http/operator/allowlist-upload.ts";
 import { createOutboxTrimmer } from "../orders/outbox-trimmer.ts";
+import { createWarden } from "../orders/warden.ts";
 import { type BuyerSide, createBuyerSide, readPages } from "./buyer-side.ts";
 import { createOperatorSide, type OperatorSide } from "./operator-side.ts";
 import { createPayments, type Payments } from "./payments.ts";
@@ -114,6 +115,8 @@ class Node implements RunningNode {
     await stores.postgres.warmUp(database.ledgerConnections);
     await buyers.funnel.warmUp();
     buyers.hub.start();
+    this.#parts.risk.start();
+    this.#stops.push(() => this.#parts.risk.stop());
     this.#buyerListener = await listenOn({
       hostname: config.host,
       port: config.port,
@@ -157,11 +160,15 @@ class Node implements RunningNode {
     this.#parts.redis?.startWork();
     const trimmer = createOutboxTrimmer({ events: stores.events, clock, random, log });
     trimmer.start();
+    const { coolDownMsMax } = this.#parts.config;
+    const warden = createWarden({ bans: stores.bans, coolDownMsMax, clock, random, log });
+    warden.start();
     const { courier } = this.#webhooks;
     courier.start();
     this.#stops.push(
       () => payments.stop(),
       () => trimmer.stop(),
+      () => warden.stop(),
       () => courier.stop(),
     );
   }

@@ -11,7 +11,6 @@ import type { Config } from "../config/load.ts";
 import { Catalogue } from "../funnel/2-window/catalogue.ts";
 import { deriveKeys, type Keys } from "../funnel/3-identity/keys.ts";
 import type { AsnTable } from "../funnel/4-throttle/asn-table.ts";
-import type { RiskEngine } from "../funnel/6-admission/risk/risk-engine.ts";
 import type { Durability } from "../ledger/ledger-view.ts";
 import { RelayingOrderStore } from "../ledger/relaying-order-store.ts";
 import { RelayingSaleStore } from "../ledger/relaying-sale-store.ts";
@@ -26,7 +25,7 @@ import type { FunnelTelemetry } from "../ports/telemetry.ts";
 import { readAsns } from "./asn-file.ts";
 import { createEdgeSide, type EdgeSide } from "./edge-side.ts";
 import { createRedisSide, type RedisSide } from "./redis-side.ts";
-import { createRiskEngine } from "./risk-side.ts";
+import { createRiskSide, type RiskSide } from "./risk-side.ts";
 import { createStores, type OpenDatabase, openDatabase, prepareSchema, type Stores } from "./storage.ts";
 
 export interface ProcessParts {
@@ -55,7 +54,7 @@ export interface ProcessParts {
   readonly feed: PostgresChangeFeed;
   readonly catalogue: Catalogue;
   /** What is suspicious about sessions and attempts that come to this process. */
-  readonly risk: RiskEngine;
+  readonly risk: RiskSide;
   /** Publishes the counters. `backlog` is what waits for the ledger in this process. */
   createReporter(backlog: () => number): StatsReporter;
   /** Ends the edge, the redis ledger, catalogue, feed, database and log, in that order. */
@@ -111,7 +110,7 @@ export async function openProcessParts(config: Config): Promise<ProcessParts> {
       asns,
       feed,
       catalogue,
-      risk: createRiskEngine({ config, clock, keys, catalogue }),
+      risk: createRiskSide({ config, clock, random, log, keys, catalogue, bans: stores.bans }),
       createReporter: (backlog) =>
         createStatsReporter({ counts: counters, store: stores.stats, runId: random.id(), backlog, clock, log }),
       async close() {

@@ -1,5 +1,5 @@
 /**
- * The risk engine of a process, with the model that its operator chose.
+ * The risk engine of a process with the model that its operator chose, and its work beside the hot path.
  */
 import { readFileSync } from "node:fs";
 import type { Config } from "../config/load.ts";
@@ -9,7 +9,11 @@ import type { Catalogue } from "../funnel/2-window/catalogue.ts";
 import type { Keys } from "../funnel/3-identity/keys.ts";
 import { RiskEngine } from "../funnel/6-admission/risk/risk-engine.ts";
 import { DEFAULT_RISK_MODEL, type RiskModel } from "../funnel/6-admission/risk/risk-model.ts";
+import { RiskWork } from "../funnel/6-admission/risk/risk-work.ts";
+import type { BanStore } from "../ports/ban-store.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { Random } from "../ports/random.ts";
+import type { Log } from "../ports/telemetry.ts";
 
 /** The model of RISK_WEIGHTS, or the default one. Throws CONFIG_INVALID. */
 export function readRiskModel(path: string | null): RiskModel {
@@ -24,16 +28,30 @@ export function readRiskModel(path: string | null): RiskModel {
   return parseRiskWeights(text, path);
 }
 
-/** Makes the engine. Without a limit per address an address says nothing, so accounts are not counted by it either. */
-export function createRiskEngine(parts: {
+/** The engine, and what it does beside the hot path. */
+export interface RiskSide {
+  readonly engine: RiskEngine;
+  readonly model: RiskModel;
+  /** Begins to write bans and reports, and to learn cool-downs. */
+  start(): void;
+  stop(): Promise<void>;
+}
+
+/** Makes both. Without a limit per address an address says nothing, so accounts are not counted by it either. */
+export function createRiskSide(parts: {
   config: Config;
   clock: Clock;
+  random: Random;
+  log: Log;
   keys: Keys;
   catalogue: Catalogue;
-}): RiskEngine {
-  const { config, clock, keys, catalogue } = parts;
-  return new RiskEngine({
-    model: readRiskModel(config.riskWeights),
+  bans: BanStore;
+}): RiskSide {
+  const { config, clock, random, log, keys, catalogue, bans } = parts;
+  const model = readRiskModel(config.riskWeights);
+  const work = new RiskWork({ bans, runId: random.id(), clock, random, log });
+  const engine = new RiskEngine({
+    model,
     clock,
     deviceKey: keys.device,
     sharedHash: keys.sharedHash,
@@ -41,5 +59,20 @@ export function createRiskEngine(parts: {
     countsNetworks: config.rateIpPerS > 0,
     exemptions: catalogue,
     timeZoneHeader: config.riskTimeZoneHeader?.toLowerCase() ?? null,
+    propose: work.propose,
   });
+  let unsubscribe: (() => void) | null = null;
+  return {
+    engine,
+    model,
+    start() {
+      unsubscribe ??= catalogue.onRefresh(() => engine.learnBans(catalogue.listBans()));
+      work.start(engine);
+    },
+    async stop() {
+      unsubscribe?.();
+      unsubscribe = null;
+      await work.stop();
+    },
+  };
 }

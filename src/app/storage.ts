@@ -11,6 +11,7 @@ import { migrate, pendingMigrations, readMigrations } from "../adapters/postgres
 import { PostgresAllowlistStore } from "../adapters/postgres/postgres-allowlist-store.ts";
 import { PostgresApprovalStore } from "../adapters/postgres/postgres-approval-store.ts";
 import { createPostgresAuditStore } from "../adapters/postgres/postgres-audit-store.ts";
+import { PostgresBanStore } from "../adapters/postgres/postgres-ban-store.ts";
 import { PostgresEventLog } from "../adapters/postgres/postgres-event-log.ts";
 import { PostgresLedger } from "../adapters/postgres/postgres-ledger.ts";
 import { PostgresOperatorLog } from "../adapters/postgres/postgres-operator-log.ts";
@@ -22,6 +23,7 @@ import type { Settings } from "../config/load.ts";
 import type { AllowlistStore } from "../ports/allowlist-store.ts";
 import type { ApprovalStore } from "../ports/approval-store.ts";
 import type { AuditStore } from "../ports/audit-store.ts";
+import type { BanStore } from "../ports/ban-store.ts";
 import type { Database } from "../ports/database.ts";
 import type { EventLog } from "../ports/event-log.ts";
 import type { OperatorLog } from "../ports/operator-log.ts";
@@ -51,6 +53,7 @@ export interface OpenDatabase {
 export interface Stores {
   readonly postgres: PostgresLedger;
   readonly sales: SaleStore;
+  readonly bans: BanStore;
   readonly allowlists: AllowlistStore;
   readonly orders: OrderStore;
   readonly events: EventLog;
@@ -111,6 +114,7 @@ export function createStores(database: OpenDatabase): Stores {
   return {
     postgres: new PostgresLedger(database.ledger),
     sales: new PostgresSaleStore(database.general),
+    bans: new PostgresBanStore(database.general),
     allowlists: new PostgresAllowlistStore(database.general),
     orders: new PostgresOrderStore(database.general),
     events: new PostgresEventLog(database.general),

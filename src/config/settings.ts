@@ -129,7 +129,7 @@ export const SETTINGS = {
     max: 1_000_000,
     byDefault: 5,
     unit: "requests per second",
-    text: "Attempts of one buyer. 0 switches the limit off.",
+    text: "Attempts of one buyer, one at a time. 0 switches the limit off, and several may then be on their way at once.",
   }),
   RATE_BUYER_PER_MIN: integer({
     min: 0,
@@ -183,6 +183,13 @@ export const SETTINGS = {
   ASN_FILE: pattern(/^[^\0]{1,1024}$/, "a path", {
     byDefault: null,
     text: "A list of prefixes and the numbers of their autonomous systems, one pair a line, read at the start. Without it systems are not limited.",
+  }),
+  COOL_DOWN_MS_MAX: integer({
+    min: 0,
+    max: DAY_MS,
+    byDefault: DAY_MS / 24,
+    unit: "ms",
+    text: "How long a buyer who leaves holds unpaid waits at most before he may attempt again; the first time as long as he held. 0 = nobody waits.",
   }),
   RISK_WEIGHTS: pattern(/^[^\0]{1,1024}$/, "a path", {
     byDefault: null,

@@ -35,6 +35,7 @@ import { LatchKeeper } from "./5-sold-out/latch-keeper.ts";
 import { Admission } from "./6-admission/admission.ts";
 import { type ChallengeGate, isDemand, noChallengeGate } from "./6-admission/challenge-gate.ts";
 import { type RiskAssessor, trustingAssessor } from "./6-admission/risk/risk.ts";
+import { LiveAttempts } from "./7-reserve/live-attempts.ts";
 import { type AdmittedAttempt, type ReserveServices, reserve } from "./7-reserve/reserve.ts";
 import { PassDesk } from "./pass-desk.ts";
 import { answerRefusal, plainRefusal } from "./refusal-answers.ts";
@@ -119,6 +120,8 @@ class SevenStages implements Funnel {
   readonly #admission: Admission;
   readonly #risk: RiskAssessor;
   readonly #services: ReserveServices;
+  /** Null where buyers are not limited: then neither is this. */
+  readonly #live: LiveAttempts | null;
 
   constructor(parts: FunnelDependencies) {
     const { ledger, catalogue, feed, clock, random, log, limits, trustedProxies } = parts;
@@ -150,6 +153,7 @@ class SevenStages implements Funnel {
     });
     const fullness = () => this.#fullness;
     this.passes = new PassDesk({ catalogue, admission: this.#admission, gate, keys: parts.keys, clock, fullness });
+    this.#live = limits.buyerPerS > 0 ? new LiveAttempts() : null;
     const durability = parts.durability ?? "always";
     this.#services = { keys: parts.keys, clock, shed: this.#shed, gate, durability };
   }
@@ -207,7 +211,10 @@ class SevenStages implements Funnel {
     const demand = asked !== null && isDemand(asked) ? asked : null;
     if (asked !== null && !isDemand(asked)) return this.#refuseKnown(session, pending ?? asked, sale.id, arrivedAtMs);
 
-    // 7 reserve
+    // 7 reserve, one attempt of a buyer at a time
+    const key = request.header("idempotency-key") ?? "";
+    const another = this.#live?.begin({ saleId: sale.id, buyerId: session.buyerId, key }) ?? null;
+    if (another !== null) return this.#refuseKnown(session, pending ?? another, sale.id, arrivedAtMs);
     return this.#reserve({ request, place, lane, session, pass, demand }, arrivedAtMs);
   }
 
@@ -220,6 +227,8 @@ class SevenStages implements Funnel {
       return outcome.answer;
     } catch (error) {
       return this.#confess(error, saleId, arrivedAtMs);
+    } finally {
+      this.#live?.end({ saleId, buyerId: attempt.session.buyerId });
     }
   }
 

@@ -17,7 +17,13 @@ export interface Target {
   readonly runtime: Runtime;
 }
 
-const OPEN_LIMITS = { RATE_BUYER_PER_S: "0", RATE_BUYER_PER_MIN: "0", RATE_IP_PER_S: "0", RATE_NETWORK_PER_S: "0" };
+const OPEN_LIMITS = {
+  RATE_BUYER_PER_S: "0",
+  RATE_BUYER_PER_MIN: "0",
+  RATE_IP_PER_S: "0",
+  RATE_NETWORK_PER_S: "0",
+  COOL_DOWN_MS_MAX: "0",
+};
 
 export class Deployment {
   readonly target: Target;

@@ -209,6 +209,21 @@ describe("behaviour", () => {
     expect(proposals.at(-1)).toMatchObject({ kind: "device", subject: session.device });
   });
 
+  test("of whoever left holds unpaid is held against him and his device, once for each", () => {
+    const { engine, begin, assess } = setting();
+    const farm = Array.from({ length: 40 }, (_, index) => begin(`buyer-${index}`, { address: "198.51.100.1" }));
+    for (const session of farm) assess(session, { address: "198.51.100.1" });
+    const ban = { kind: "buyer", reason: "", effect: "cool_down", origin: "automatic", createdAt: 0 } as const;
+    const bans = farm.map(({ buyerId }) => ({ ...ban, id: `cd-${buyerId}`, subject: buyerId, expiresAt: null }));
+    engine.learnBans(bans.slice(0, 16));
+    engine.learnBans([...bans.slice(0, 16)]);
+    const fresh = begin("fresh", { address: "198.51.100.1" });
+    expect(assess(fresh, { address: "198.51.100.1" }).causes).toContain("dropped_holds");
+    expect(assess(begin("stranger")).score).toBe(0);
+    const before = engine.report().causes["dropped_holds"];
+    expect(before).toBe(1);
+  });
+
   test("as even as a clock's is", async () => {
     const { clock, begin, assess } = setting();
     const session = begin("ann");

@@ -7,11 +7,13 @@
  */
 import type { Refusal } from "../../../domain/refusals.ts";
 import type { Clock } from "../../../ports/clock.ts";
+import type { Ban } from "../../../ports/sale-store.ts";
 import type { HmacKey } from "../../3-identity/hmac.ts";
 import type { Session } from "../../3-identity/session-token.ts";
 import { type AddressedRequest, type ClientAddress, createClientAddress } from "../../4-throttle/client-address.ts";
 import { hexOfWords, KeyedHash } from "../../keyed-hash.ts";
 import type { HotRequest } from "../../request.ts";
+import { DeviceBook } from "./device-book.ts";
 import { DistinctCounts } from "./distinct-counts.ts";
 import { FadingCounts, type FadingKind } from "./fading-counts.ts";
 import { Rhythm } from "./rhythm.ts";
@@ -97,9 +99,12 @@ export class RiskEngine implements RiskAssessor {
   readonly #held: FadingCounts;
   readonly #rhythm = new Rhythm({ entriesMax: ENTRIES_MAX });
   readonly #lane: SlowLane;
+  readonly #devices = new DeviceBook({ entriesMax: ENTRIES_MAX });
   readonly #told = new ToldWaits({ entriesMax: ENTRIES_MAX });
   readonly #journal = new RiskJournal();
   readonly #scores = new Map<number, RiskScore>();
+  #learnt: readonly Ban[] = [];
+  #coolDowns: ReadonlySet<string> = new Set();
 
   constructor(parts: RiskEngineParts) {
     const { model } = parts;
@@ -142,6 +147,7 @@ export class RiskEngine implements RiskAssessor {
     const { buyerId, device } = session;
     if (exemptions?.isExempt({ buyerId, device, ipKey }, wallMs) === true) return UNSUSPECTED;
     this.#hash(session, ipKey, request.header("user-agent") ?? "");
+    if (device !== "") this.#devices.note(this.#account, this.#device, clock.monotonicMs());
     const score = this.#scoreNamed(this.#grade(session, clock.monotonicMs(), wallMs));
     this.#journal.note(score, { session, nowMs: wallMs, networkName: () => hexOfWords(this.#network) });
     return score;
@@ -160,6 +166,30 @@ export class RiskEngine implements RiskAssessor {
       const waitMs = refusal.retryAfterMs ?? 0;
       if (this.#told.tell(this.#account, waitMs, this.#parts.clock.monotonicMs())) this.note(session, "hammering");
     } else if (refusal.reason === "challenge_failed" && isHisFailure(refusal)) this.note(session, "failed_challenges");
+  }
+
+  /**
+   * Learns from the bans in force who left holds unpaid since the last time. It is held against the account's device, too,
+   * where the account came to this process: a new account costs nothing, a new device something.
+   */
+  learnBans(bans: readonly Ban[]): void {
+    if (bans === this.#learnt) return;
+    this.#learnt = bans;
+    const coolDowns = new Set<string>();
+    for (const { id, kind, subject, effect } of bans) {
+      if (kind !== "buyer" || effect !== "cool_down") continue;
+      coolDowns.add(id);
+      if (!this.#coolDowns.has(id)) this.#noteDroppedHold(subject);
+    }
+    this.#coolDowns = coolDowns;
+  }
+
+  #noteDroppedHold(buyerId: string): void {
+    const nowMs = this.#parts.clock.monotonicMs();
+    this.#account.update(buyerId);
+    this.#held.add(this.#account, "dropped_holds", nowMs);
+    const device = this.#devices.find(this.#account);
+    if (device !== null) this.#held.add(device, "dropped_holds", nowMs);
   }
 
   /** Something that will be held against the account and its device. */

@@ -1,0 +1,78 @@
+/** Proposals become bans once, few at a time and never without end; reports are written when there is something new. */
+import { expect, test } from "bun:test";
+import { ManualClock } from "../../../../test/support/manual-clock.ts";
+import { evenRandom, RecordingLog } from "../../../../test/support/recording-log.ts";
+import type { AutomaticBan } from "../../../ports/ban-store.ts";
+import type { RiskReport } from "./risk-journal.ts";
+import { RiskWork } from "./risk-work.ts";
+
+function setting() {
+  const clock = new ManualClock();
+  const banned: AutomaticBan[] = [];
+  const reports: unknown[] = [];
+  const state = { fails: false, passed: 0 };
+  const bans = {
+    async banAutomatically(ban: AutomaticBan) {
+      if (state.fails) throw new Error("no database");
+      banned.push(ban);
+      return null;
+    },
+    async writeReport({ report }: { report: unknown }) {
+      reports.push(report);
+    },
+  };
+  const work = new RiskWork({ bans, runId: "one", clock, random: evenRandom(), log: new RecordingLog() });
+  work.start({
+    report: (): RiskReport => ({
+      bands: { pass: state.passed, challenge: 0, slow_down: 0, refuse: 0 },
+      causes: {},
+      suspects: [],
+    }),
+  });
+  const propose = (subject: string) => work.propose({ kind: "buyer", subject, cause: "failed_challenges", figure: 31 });
+  return { clock, banned, reports, state, work, propose };
+}
+
+test("a proposal becomes one ban, however often it is made, and may be made again later", async () => {
+  const { clock, banned, work, propose } = setting();
+  for (let times = 0; times < 100; times += 1) propose("ann");
+  await clock.advance(3_000);
+  expect(banned).toHaveLength(1);
+  expect(banned[0]).toMatchObject({ kind: "buyer", subject: "ann", reason: "challenges failed: 31", banMs: 900_000 });
+  await clock.advance(60_000);
+  propose("ann");
+  await clock.advance(3_000);
+  expect(banned).toHaveLength(2);
+  await work.stop();
+});
+
+test("a flood of proposals is bounded, in number and in pace", async () => {
+  const { clock, banned, work, propose } = setting();
+  for (let index = 0; index < 100_000; index += 1) propose(`buyer-${index}`);
+  await clock.advance(1_300);
+  expect(banned.length).toBeLessThanOrEqual(20);
+  for (let second = 0; second < 40; second += 1) await clock.advance(1_000);
+  expect(banned).toHaveLength(256);
+  await work.stop();
+});
+
+test("a store that fails gets the proposal again", async () => {
+  const { clock, banned, state, work, propose } = setting();
+  state.fails = true;
+  propose("ann");
+  await clock.advance(3_000);
+  state.fails = false;
+  await clock.advance(30_000);
+  expect(banned).toHaveLength(1);
+  await work.stop();
+});
+
+test("a report is written when it changed, and not more often than every few seconds", async () => {
+  const { clock, reports, state, work } = setting();
+  await clock.advance(30_000);
+  expect(reports).toHaveLength(1);
+  state.passed = 1;
+  await clock.advance(30_000);
+  expect(reports).toHaveLength(2);
+  await work.stop();
+});
