@@ -28,7 +28,13 @@ const mint = new SessionMint(SECRET);
 
 beforeAll(async () => {
   cluster = await PostgresCluster.start();
-  const env = { RATE_BUYER_PER_S: "0", RATE_BUYER_PER_MIN: "0", RATE_IP_PER_S: "0", RATE_NETWORK_PER_S: "0" };
+  const env = {
+    RATE_BUYER_PER_S: "0",
+    RATE_BUYER_PER_MIN: "0",
+    RATE_IP_PER_S: "0",
+    RATE_NETWORK_PER_S: "0",
+    CONNECTIONS_PER_IP: "0",
+  };
   const shared = { databaseUrl: await cluster.createDatabase(), secret: SECRET, adminToken: ADMIN_TOKEN, env };
   nodes = await startNodes([
     { ...shared, runtime: "bun" },

@@ -30,7 +30,11 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-async function startNode(runtime: Runtime, databaseUrl: string, more: { env: Record<string, string>; buyerPort?: number }) {
+async function startNode(
+  runtime: Runtime,
+  databaseUrl: string,
+  more: { env: Record<string, string>; buyerPort?: number },
+) {
   const shared = { databaseUrl, secret: SECRET, adminToken: ADMIN_TOKEN };
   const { buyerPort } = more;
   const place = buyerPort === undefined ? {} : { buyerPort };
