@@ -1,8 +1,8 @@
 /**
- * Calls of the operator API with the operator's token, and the problems they come back with.
+ * Calls of the operator API with the operator's token or a person's session, and the problems they come back with.
  *
- * A 401 means the token is not (or no longer) good: the console then goes back to its sign-in page, whatever was being
- * done. The statistics stream is read with fetch, because EventSource cannot send an Authorization header.
+ * A 401 means that neither is good (any more): the console then goes back to its sign-in page, whatever was being
+ * done. A session is a cookie that this code never sees. The statistics stream is read with fetch, because EventSource cannot send an Authorization header.
  */
 import { EventStreamParser } from "../../client/event-stream.ts";
 import type { Stats } from "./documents.ts";
@@ -33,13 +33,14 @@ export class AdminError extends Error {
 }
 
 export interface AdminApiParts {
-  readonly token: string;
-  /** The token was refused. */
+  /** Null = the session's cookie vouches for us. */
+  readonly token: string | null;
+  /** Nobody is signed in any more. */
   readonly onUnauthorized: () => void;
 }
 
 export class AdminApi {
-  readonly #token: string;
+  readonly #token: string | null;
   readonly #onUnauthorized: () => void;
 
   constructor({ token, onUnauthorized }: AdminApiParts) {
@@ -48,7 +49,11 @@ export class AdminApi {
   }
 
   /** The answer's document. Throws AdminError for every other outcome, a broken network included. */
-  async call<Document>(method: "GET" | "POST" | "PUT" | "DELETE", path: string, body?: unknown): Promise<Document> {
+  async call<Document>(
+    method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE",
+    path: string,
+    body?: unknown,
+  ): Promise<Document> {
     const headers = { "content-type": typeof body === "string" ? "text/plain" : "application/json" };
     const text = typeof body === "string" ? body : JSON.stringify(body);
     const response = await this.#fetch(path, {
@@ -104,8 +109,12 @@ export class AdminApi {
   }
 
   async #fetch(path: string, init: RequestInit): Promise<Response> {
-    const headers = { ...init.headers, accept: "application/json", authorization: `Bearer ${this.#token}` };
-    const response = await fetch(BASE + path, { ...init, headers, cache: "no-store" });
+    const headers = {
+      ...init.headers,
+      accept: "application/json",
+      ...(this.#token === null ? {} : { authorization: `Bearer ${this.#token}` }),
+    };
+    const response = await fetch(BASE + path, { ...init, headers, cache: "no-store", credentials: "same-origin" });
     if (response.ok) return response;
     if (response.status === 401) this.#onUnauthorized();
     throw await adminErrorOf(response);

@@ -1,59 +1,112 @@
 /**
  * What the whole console shares: who is signed in and which page is shown.
  *
- * The token lives in sessionStorage: it survives a reload, ends with the tab and is never in an address. Pages are
- * fragments of one address, because the server knows only `/`.
+ * A person's session is a cookie that no script sees; whose it is, the server says at the start. The machine's token lives in
+ * sessionStorage: it survives a reload, ends with the tab and is never in an address. Pages are fragments of one
+ * address, because the server knows only `/`.
  */
 import { computed, signal } from "@preact/signals";
+import type { OperatorRole } from "../../src/domain/operator-role.ts";
 import { AdminApi } from "./admin-api.ts";
 
 const TOKEN = "doorbuster.admin-token";
 
+/** Who asks: a person, or whoever has the machine's token. */
+export type Actor =
+  | { readonly kind: "machine"; readonly role: "owner" }
+  | { readonly kind: "person"; readonly id: string; readonly name: string; readonly role: OperatorRole };
+
+/** How one can sign in here; null until the server has said. */
+export interface SignInWays {
+  readonly people: boolean;
+  readonly provider: boolean;
+}
+
+const MACHINE: Actor = { kind: "machine", role: "owner" };
+
 const token = signal(sessionStorage.getItem(TOKEN));
 const fragment = signal(location.hash);
+
+/** Null while nobody is signed in. */
+export const actor = signal<Actor | null>(token.value === null ? null : MACHINE);
+
+export const ways = signal<SignInWays | null>(null);
 
 /** Why the operator has to sign in again; empty at the first visit. */
 export const farewell = signal("");
 
 /** Null while nobody is signed in. */
-export const api = computed(() =>
-  token.value === null
-    ? null
-    : new AdminApi({
-        token: token.value,
-        onUnauthorized: () =>
-          signOut("The token was refused. It changes when a solo node without ADMIN_TOKEN restarts."),
-      }),
-);
+export const api = computed(() => {
+  if (actor.value === null) return null;
+  const text =
+    token.value === null
+      ? "Your session is over."
+      : "The token was refused. It changes when a solo node without ADMIN_TOKEN restarts.";
+  return new AdminApi({ token: token.value, onUnauthorized: () => leave(text) });
+});
 
 /** Where in the console we are. */
 export type Route =
-  | { readonly page: "sales" }
-  | { readonly page: "new" }
-  | { readonly page: "bans" }
+  | { readonly page: "sales" | "new" | "bans" | "approvals" | "people" | "log" }
+  | { readonly page: "join"; readonly invitation: string }
   | { readonly page: "sale"; readonly saleId: string };
+
+const PLAIN_PAGES = ["new", "bans", "approvals", "people", "log"] as const;
 
 export const route = computed<Route>(() => {
   const [page, id] = fragment.value.slice(1).split("/").filter(Boolean);
   if (page === "sales" && id !== undefined && /^[\w-]+$/.test(id)) return { page: "sale", saleId: id };
-  return page === "new" || page === "bans" ? { page } : { page: "sales" };
+  if (page === "join" && id !== undefined) return { page, invitation: id };
+  return { page: PLAIN_PAGES.find((plain) => plain === page) ?? "sales" };
 });
 
-/** Follows the address; called once. */
-export function followAddress(): void {
+/** Follows the address, and asks who we are; called once. */
+export function startConsole(): void {
   window.addEventListener("hashchange", () => {
     fragment.value = location.hash;
   });
+  if (location.hash === "#/sign-in-failed") farewell.value = "The identity provider's answer did not sign you in.";
+  void askWho();
 }
 
+async function askWho(): Promise<void> {
+  try {
+    const anybody = new AdminApi({ token: null, onUnauthorized: () => undefined });
+    const { me, ...rest } = await anybody.call<SignInWays & { me: Actor | null }>("GET", "/sign-in");
+    if (actor.value === null && me !== null) actor.value = me;
+    ways.value = rest;
+  } catch {
+    // The forms say what is wrong when they are sent; until then the simplest one is shown.
+    ways.value = { people: false, provider: false };
+  }
+}
+
+/** With the machine's token. */
 export function signIn(newToken: string): void {
   sessionStorage.setItem(TOKEN, newToken);
   farewell.value = "";
   token.value = newToken;
+  actor.value = MACHINE;
 }
 
-export function signOut(why: string): void {
+/** As a person, whose cookie is there already. */
+export function signInAs(person: Actor): void {
+  sessionStorage.removeItem(TOKEN);
+  farewell.value = "";
+  token.value = null;
+  actor.value = person;
+}
+
+/** Ends the session here and on the server. */
+export async function signOut(): Promise<void> {
+  const current = api.value;
+  if (actor.value?.kind === "person") await current?.call("POST", "/sign-out", {}).catch(() => undefined);
+  leave("You are signed out.");
+}
+
+function leave(why: string): void {
   sessionStorage.removeItem(TOKEN);
   farewell.value = why;
   token.value = null;
+  actor.value = null;
 }

@@ -5,6 +5,7 @@
  * having them.
  */
 import type { Money } from "../../src/domain/money.ts";
+import type { OperatorRole } from "../../src/domain/operator-role.ts";
 import type { ReservationStatus } from "../../src/domain/reservation.ts";
 import type { ChallengeRule, Eligibility, LedgerMode, SaleState, SignatureRule } from "../../src/domain/sale.ts";
 
@@ -151,4 +152,35 @@ export interface Ban {
   readonly reason: string;
   readonly createdAt: number;
   readonly expiresAt: number | null;
+}
+
+export interface Person {
+  readonly id: string;
+  readonly name: string;
+  readonly role: OperatorRole;
+  readonly isActive: boolean;
+  readonly isEnrolled: boolean;
+}
+
+/** A change that waits for a second person, or waited. */
+export interface Approval {
+  readonly id: string;
+  readonly method: string;
+  readonly path: string;
+  readonly body: unknown;
+  readonly digest: string;
+  readonly requestedBy: { readonly id: string; readonly name: string };
+  readonly requestedAt: number;
+  readonly expiresAt: number;
+  readonly state: "waiting" | "approved" | "rejected" | "withdrawn";
+  readonly decidedBy: { readonly name: string } | null;
+  readonly outcome: number | null;
+}
+
+/** What a change is answered with: its own document, or that it waits for a second person. */
+export type Answered = Readonly<Record<string, unknown>>;
+
+/** True when nothing was done yet, because it takes two. */
+export function isWaiting(answer: Answered): boolean {
+  return "approval" in answer;
 }

@@ -7,8 +7,12 @@
 import { render } from "preact";
 import { useEffect } from "preact/hooks";
 import type { AdminApi } from "./admin-api.ts";
+import { ApprovalsPage } from "./approvals-page.tsx";
 import { BansPage } from "./bans-page.tsx";
-import { api, followAddress, type Route, route, signOut } from "./console-state.ts";
+import { actor, api, type Route, route, signOut, startConsole, ways } from "./console-state.ts";
+import { JoinPage } from "./join-page.tsx";
+import { LogPage } from "./log-page.tsx";
+import { PeoplePage } from "./people-page.tsx";
 import { SaleFormPage } from "./sale-form-page.tsx";
 import { SalePage } from "./sale-page.tsx";
 import { SalesPage } from "./sales-page.tsx";
@@ -19,8 +23,8 @@ function Console() {
   const where = route.value;
   const icon = document.querySelector<HTMLLinkElement>("link[rel=icon]")?.href;
   useEffect(() => {
-    document.querySelector<HTMLElement>(current === null ? "#token" : "h1")?.focus();
-  }, [where, current]);
+    document.querySelector<HTMLElement>(current === null ? ".sign-in input" : "h1")?.focus();
+  }, [where, current, ways.value]);
   return (
     <>
       <header class="top">
@@ -33,31 +37,44 @@ function Console() {
         </div>
       </header>
       <main id="main" class="page" tabIndex={-1}>
-        {current === null ? <SignInPage /> : <Page api={current} where={where} />}
+        <Main api={current} where={where} />
       </main>
     </>
   );
 }
 
+function Main({ api, where }: { api: AdminApi | null; where: Route }) {
+  if (where.page === "join") return <JoinPage invitation={where.invitation} />;
+  return api === null ? <SignInPage /> : <Page api={api} where={where} />;
+}
+
 function Navigation({ where }: { where: Route }) {
-  const isBans = where.page === "bans";
-  const current = (isCurrent: boolean) => (isCurrent ? { "aria-current": "page" as const } : {});
+  const me = actor.value;
+  const link = (page: Route["page"], text: string) => (
+    <a href={page === "sales" ? "#/" : `#/${page}`} {...(isPart(where.page, page) ? { "aria-current": "page" } : {})}>
+      {text}
+    </a>
+  );
   return (
     <nav class="row" aria-label="Console">
-      <a href="#/" {...current(!isBans)}>
-        Sales
-      </a>
-      <a href="#/bans" {...current(isBans)}>
-        Bans
-      </a>
-      <button type="button" class="button small quiet" onClick={() => signOut("You are signed out.")}>
-        Sign out
+      {link("sales", "Sales")}
+      {link("bans", "Bans")}
+      {link("approvals", "Approvals")}
+      {me?.role === "owner" && link("people", "People")}
+      {me?.role === "owner" && link("log", "Log")}
+      <button type="button" class="button small quiet" onClick={() => void signOut()}>
+        Sign out{me?.kind === "person" && <span class="hidden"> {me.name}</span>}
       </button>
     </nav>
   );
 }
 
-function Page({ api, where }: { api: AdminApi; where: Route }) {
+/** A sale and the form for a new one belong to the sales. */
+function isPart(where: Route["page"], page: Route["page"]): boolean {
+  return where === page || (page === "sales" && (where === "sale" || where === "new"));
+}
+
+function Page({ api, where }: { api: AdminApi; where: Exclude<Route, { page: "join" }> }) {
   switch (where.page) {
     case "sales":
       return <SalesPage api={api} />;
@@ -65,6 +82,12 @@ function Page({ api, where }: { api: AdminApi; where: Route }) {
       return <SaleFormPage api={api} />;
     case "bans":
       return <BansPage api={api} />;
+    case "approvals":
+      return <ApprovalsPage api={api} />;
+    case "people":
+      return <PeoplePage api={api} />;
+    case "log":
+      return <LogPage api={api} />;
     case "sale":
       return <SalePage key={where.saleId} api={api} saleId={where.saleId} />;
   }
@@ -72,5 +95,5 @@ function Page({ api, where }: { api: AdminApi; where: Route }) {
 
 const root = document.getElementById("app");
 if (root === null) throw new Error("The page has no place for the console.");
-followAddress();
+startConsole();
 render(<Console />, root);

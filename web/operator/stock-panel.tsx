@@ -4,8 +4,9 @@
 import { useSignal } from "@preact/signals";
 import { formatMoney } from "../shared/money.ts";
 import { textOf } from "./admin-api.ts";
-import type { Sale, SaleItem, StockFigures } from "./documents.ts";
+import { type Answered, isWaiting, type Sale, type SaleItem, type StockFigures } from "./documents.ts";
 import { bound, Field } from "./field.tsx";
+import { ProofForm, type Wanted, withProof } from "./proof.tsx";
 import type { SaleWatch } from "./sale-watch.ts";
 import { StockBar } from "./stock-bar.tsx";
 import { formatCount } from "./words.ts";
@@ -101,6 +102,7 @@ function Adjust({ watch, sku, onDone }: { watch: SaleWatch; sku: string; onDone:
   const reason = useSignal("");
   const problem = useSignal("");
   const isBusy = useSignal(false);
+  const wanted: Wanted = useSignal(null);
   const submit = async () => {
     if (isBusy.value) return;
     problem.value = checkAdjustment({ delta: delta.value, reason: reason.value });
@@ -108,31 +110,45 @@ function Adjust({ watch, sku, onDone }: { watch: SaleWatch; sku: string; onDone:
     isBusy.value = true;
     try {
       const body = { delta: Number(delta.value.replace("−", "-")), reason: reason.value.trim() };
-      await watch.api.call("POST", `/sales/${watch.saleId}/items/${sku}/adjust`, body);
-      await watch.reload();
-      onDone();
+      await withProof(wanted, async () => {
+        const answer = await watch.api.call<Answered>("POST", `/sales/${watch.saleId}/items/${sku}/adjust`, body);
+        watch.outcome.value = isWaiting(answer)
+          ? { tone: "good", text: "Somebody else has to approve this: it is among the approvals." }
+          : watch.outcome.value;
+        await watch.reload();
+        onDone();
+      });
     } catch (error) {
       problem.value = textOf(error);
     }
     isBusy.value = false;
   };
   return (
-    <form
-      class="adjust"
-      noValidate
-      onSubmit={(event) => {
-        event.preventDefault();
-        void submit();
-      }}
-    >
-      <Field id={`delta-${sku}`} label="Add or take units" hint="With a minus to take away." {...bound(delta)} />
-      <Field id={`reason-${sku}`} label="Reason" {...bound(reason)} />
-      <button type="submit" class="button small primary" aria-disabled={isBusy.value}>
-        {isBusy.value ? "Adjusting…" : "Adjust"}
-      </button>
-      <p class="small bad" role="alert">
-        {problem}
-      </p>
-    </form>
+    <>
+      <form
+        class="adjust"
+        noValidate
+        onSubmit={(event) => {
+          event.preventDefault();
+          void submit();
+        }}
+      >
+        <Field id={`delta-${sku}`} label="Add or take units" hint="With a minus to take away." {...bound(delta)} />
+        <Field id={`reason-${sku}`} label="Reason" {...bound(reason)} />
+        <button type="submit" class="button small primary" aria-disabled={isBusy.value}>
+          {isBusy.value ? "Adjusting…" : "Adjust"}
+        </button>
+        <p class="small bad" role="alert">
+          {problem}
+        </p>
+      </form>
+      <ProofForm
+        api={watch.api}
+        wanted={wanted}
+        onProblem={(text) => {
+          problem.value = text;
+        }}
+      />
+    </>
   );
 }

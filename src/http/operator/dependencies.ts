@@ -78,7 +78,7 @@ export interface ApprovedCall {
 /** hono's view of the connection, and what the gate found out. */
 export interface OperatorEnv {
   Bindings: ConnectionContext & { readonly approved?: ApprovedCall };
-  /** Set on every route that is not for anyone. */
+  /** Always there on a route that is not for anyone. */
   Variables: { actor: Actor };
 }
 

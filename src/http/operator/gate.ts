@@ -77,6 +77,7 @@ class Gate {
     if (!isVouchedFor && !isOwnPage(context.req.raw, this.#deps.operators.ownOrigin)) {
       return problemResponse({ reason: "cross_site" });
     }
+    if (actor !== null) context.set("actor", actor);
     if (actor === null || route.role === "anyone") return void (await next());
     const refused = this.#judge(route, actor);
     if (refused !== null) {
@@ -84,7 +85,6 @@ class Gate {
         await this.#record.access("refused", actor, `${context.req.method} ${context.req.path}`);
       return problemResponse(refused);
     }
-    context.set("actor", actor);
     if (route.changes === undefined) return void (await next());
     return this.#change(context, next, { route, actor, kind: route.changes });
   }

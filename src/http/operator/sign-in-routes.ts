@@ -40,7 +40,12 @@ export function createSignInRoutes(deps: OperatorDependencies, parts: SignInRout
 
   app.get("/sign-in", async (context) => {
     const known = await people.listPeople();
-    return context.json({ people: known.some((person) => person.isEnrolled), provider: provider !== null });
+    const actor: Actor | undefined = context.get("actor");
+    return context.json({
+      people: known.some((person) => person.isEnrolled),
+      provider: provider !== null,
+      me: actor === undefined ? null : actorDocument(actor),
+    });
   });
   app.post("/sign-in", (context) =>
     tryOnce(context, deps, parts, { schema: SignInSchema, nameOf: (body) => body.name }, async (body) => {

@@ -183,8 +183,10 @@ test("codes stay good while SECRET is changed, and are sealed anew at the next s
 });
 
 test("how one can sign in is told to anybody, and nothing about who", async () => {
-  const told = async () => (await staged.request("GET", "/v1/admin/sign-in", { token: null })).json();
-  expect(await told()).toEqual({ people: false, provider: false });
-  await enrol(await invite());
-  expect(await told()).toEqual({ people: true, provider: false });
+  const told = async (headers = {}) =>
+    (await staged.request("GET", "/v1/admin/sign-in", { token: null, headers })).json();
+  expect(await told()).toEqual({ people: false, provider: false, me: null });
+  const { cookie } = await enrol(await invite());
+  expect(await told()).toEqual({ people: true, provider: false, me: null });
+  expect(await told(pageHeaders(cookie))).toMatchObject({ me: { kind: "person", name: "Ann" } });
 });
