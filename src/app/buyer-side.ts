@@ -5,10 +5,9 @@ import { join } from "node:path";
 import { Hono } from "hono";
 import { createMemoryGauge } from "../adapters/local/memory-gauge.ts";
 import { SANDBOX_PATH } from "../adapters/payment-sandbox/sandbox-provider.ts";
-import { createAuthenticator } from "../funnel/3-identity/authenticate.ts";
+import { type Authenticator, createAuthenticator } from "../funnel/3-identity/authenticate.ts";
 import { createShopLoginVerifier, type ShopLoginVerifier } from "../funnel/3-identity/shop-login.ts";
 import { createClientAddress } from "../funnel/4-throttle/client-address.ts";
-import { type SharedThrottle, Throttle, type ThrottleLimits } from "../funnel/4-throttle/throttle.ts";
 import { createFunnel, type Funnel } from "../funnel/funnel.ts";
 import { createBuyerApp } from "../http/buyer/app.ts";
 import { createCrossOriginPolicy, readableAcrossOrigins } from "../http/cross-origin.ts";
@@ -20,13 +19,9 @@ import { createEventHub, type EventHub } from "../push/hub.ts";
 import { type ChallengeSide, createChallenges, widgetSourcesOf } from "./challenges.ts";
 import type { Payments } from "./payments.ts";
 import type { ProcessParts } from "./process-parts.ts";
+import { createRouteThrottles, limitsOf } from "./throttles.ts";
 
 const BYTES_PER_MB = 1_048_576;
-/** Looking at one's own reservations while a hold runs down takes more requests than attempting. */
-const READS_PER_ATTEMPT = 4;
-
-type RouteThrottles = "sessionThrottle" | "readThrottle";
-
 export interface BuyerSide {
   readonly funnel: Funnel;
   /** The funnel as the listener asks it. */
@@ -49,30 +44,8 @@ export function createBuyerSide(
   const { config, clock, random, log, keys, stores, feed, catalogue } = parts;
   const edge = parts.edge?.state ?? null;
   const authenticator = createAuthenticator({ keys, clock, random, edge });
-  const limits = limitsOf(config);
-  const { trustedProxies } = config;
   const challenges = createChallenges(parts);
-  const funnel = createFunnel({
-    ledger: parts.ledger,
-    catalogue,
-    authenticator,
-    feed,
-    clock,
-    random,
-    log,
-    telemetry: parts.counters,
-    keys,
-    limits,
-    limitExchange: parts.edge?.exchange ?? null,
-    asns: parts.asns,
-    riskAssessor: parts.risk.engine,
-    refusesByScore: config.riskRefuse === "on",
-    trustedProxies,
-    challengeGate: challenges.gate,
-    rampMs: config.ledgerRampMs,
-    memory: createMemoryGauge(config.memoryMaxMb === 0 ? null : config.memoryMaxMb * BYTES_PER_MB),
-    durability: parts.durability ?? "always",
-  });
+  const funnel = createFunnelOf(parts, { authenticator, challenges });
   const hub = createEventHub({
     eventLog: stores.events,
     orders: stores.orders,
@@ -106,10 +79,10 @@ export function createBuyerSide(
     checkout: outside.payments.checkout,
     settlement: outside.payments.settlement,
     events: hub,
-    clientAddress: createClientAddress(trustedProxies),
+    clientAddress: createClientAddress(config.trustedProxies),
     passes: funnel.passes,
     challenges: challenges.gate,
-    ...createRouteThrottles(parts, limits),
+    ...createRouteThrottles(parts),
     readiness: () => funnel.readiness() ?? (missingLedger({ ...parts, sales: catalogue }) === null ? null : "busy"),
     pages: outside.pages,
     crossOrigin,
@@ -132,56 +105,34 @@ export function createBuyerSide(
   };
 }
 
-function limitsOf(config: ProcessParts["config"]): Required<ThrottleLimits> {
-  return {
-    buyerPerS: config.rateBuyerPerS,
-    buyerPerMin: config.rateBuyerPerMin,
-    devicePerS: config.rateDevicePerS,
-    ipPerS: config.rateIpPerS,
-    networkPerS: config.rateNetworkPerS,
-    asnPerS: config.rateAsnPerS,
-    salePerS: config.rateSalePerS,
-    totalPerS: config.rateTotalPerS,
-  };
-}
-
-function timesOf(limits: Required<ThrottleLimits>, factor: number): Required<ThrottleLimits> {
-  return {
-    buyerPerS: limits.buyerPerS * factor,
-    buyerPerMin: limits.buyerPerMin * factor,
-    devicePerS: limits.devicePerS * factor,
-    ipPerS: limits.ipPerS * factor,
-    networkPerS: limits.networkPerS * factor,
-    asnPerS: limits.asnPerS * factor,
-    salePerS: limits.salePerS * factor,
-    totalPerS: limits.totalPerS * factor,
-  };
-}
-
-/** Limits of the routes beside the hot one, shared between nodes like those of the funnel. */
-function createRouteThrottles(
+/** The hot route's seven stages, with everything they ask. */
+function createFunnelOf(
   parts: ProcessParts,
-  limits: Required<ThrottleLimits>,
-): { [Name in RouteThrottles]: Throttle } {
-  const { config, catalogue, clock, random, edge, asns } = parts;
-  const common = { trustedProxies: config.trustedProxies, asns, clock, random };
-  const shared = (name: SharedThrottle["name"]) => (edge === null ? null : { exchange: edge.exchange, name });
-  return {
-    // Nobody has a name yet, so there is nothing to remember of buyers.
-    sessionThrottle: new Throttle({
-      ...common,
-      bans: catalogue,
-      limits: { ...limits, buyerPerS: 0, buyerPerMin: 0, devicePerS: 0, salePerS: 0 },
-      shared: shared("sessions"),
-    }),
-    // A ban keeps a buyer from attempting, not from seeing, paying or giving back what he already won.
-    readThrottle: new Throttle({
-      ...common,
-      bans: { isBanned: () => false },
-      limits: { ...timesOf(limits, READS_PER_ATTEMPT), salePerS: 0 },
-      shared: shared("reads"),
-    }),
-  };
+  made: { authenticator: Authenticator; challenges: ChallengeSide },
+): Funnel {
+  const { config, clock, random, log, keys, feed, catalogue } = parts;
+  const { authenticator, challenges } = made;
+  return createFunnel({
+    ledger: parts.ledger,
+    catalogue,
+    authenticator,
+    feed,
+    clock,
+    random,
+    log,
+    telemetry: parts.counters,
+    keys,
+    limits: limitsOf(config),
+    limitExchange: parts.edge?.exchange ?? null,
+    asns: parts.asns,
+    riskAssessor: parts.risk.engine,
+    refusesByScore: config.riskRefuse === "on",
+    trustedProxies: config.trustedProxies,
+    challengeGate: challenges.gate,
+    rampMs: config.ledgerRampMs,
+    memory: createMemoryGauge(config.memoryMaxMb === 0 ? null : config.memoryMaxMb * BYTES_PER_MB),
+    durability: parts.durability ?? "always",
+  });
 }
 
 /** The sandbox provider's pages stand beside ours and answer for themselves. */
