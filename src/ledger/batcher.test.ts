@@ -2,59 +2,15 @@
  * The batcher's promises one by one: company, order, sharing, resending, fencing, giving up.
  */
 import { describe, expect, test } from "bun:test";
-import { ManualClock, settle } from "../../test/support/manual-clock.ts";
-import { type Fate, MemoryLedger } from "../../test/support/memory-ledger.ts";
-import { evenRandom } from "../../test/support/recording-log.ts";
+import { attempt, batcherSetting, many } from "../../test/support/batcher-setting.ts";
+import { settle } from "../../test/support/manual-clock.ts";
+import type { Fate } from "../../test/support/memory-ledger.ts";
 import { Fault } from "../domain/faults.ts";
-import type { BuyerId, Rid, SaleId } from "../domain/ids.ts";
-import type { Attempt } from "../ports/ledger.ts";
-import {
-  BATCH_ATTEMPTS_MAX,
-  Batcher,
-  BEHIND_MS,
-  CALL_DEADLINE_MS,
-  CALLS_OPEN_MAX,
-  FLIGHTS_MAX,
-  type FlushReport,
-  GATHER_MS,
-  PENDING_MAX,
-  QUEUE_WAIT_MS_MAX,
-  RETRY_BUDGET,
-  STALLED_UNITS_MIN,
-  TRIES_MAX,
-} from "./batcher.ts";
-
-function setting(stock = 1_000) {
-  const clock = new ManualClock();
-  const ledger = new MemoryLedger();
-  ledger.addItem(1, stock);
-  const reports: FlushReport[] = [];
-  const known = { epoch: 1, refreshes: 0 };
-  const batcher = new Batcher({
-    ledger,
-    clock,
-    random: evenRandom(),
-    saleId: "demo" as SaleId,
-    itemId: 1,
-    epoch: () => known.epoch,
-    refreshEpoch: async () => {
-      known.refreshes += 1;
-      known.epoch = ledger.item(1).epoch;
-    },
-    onFlush: (report) => reports.push(report),
-  });
-  return { clock, ledger, batcher, reports, known };
-}
-
-function attempt(rid: string, buyerId: string, quantity = 1): Attempt {
-  return { rid: rid as Rid, buyerId: buyerId as BuyerId, quantity };
-}
-
-const many = (count: number) => Array.from({ length: count }, (_, index) => attempt(`r${index}`, `b${index}`));
+import { BATCH_ATTEMPTS_MAX, CALL_DEADLINE_MS, CALLS_OPEN_MAX, FLIGHTS_MAX, GATHER_MS, TRIES_MAX } from "./batcher.ts";
 
 describe("batcher", () => {
   test("sends a lone attempt after a millisecond of waiting for company", async () => {
-    const { clock, ledger, batcher } = setting();
+    const { clock, ledger, batcher } = batcherSetting();
     const outcome = batcher.submit(attempt("r", "b"));
     await settle();
     expect(ledger.batches.length).toBe(0);
@@ -64,7 +20,7 @@ describe("batcher", () => {
   });
 
   test("sends attempts of the same millisecond together, in order of arrival", async () => {
-    const { clock, ledger, batcher } = setting();
+    const { clock, ledger, batcher } = batcherSetting();
     const outcomes = many(100).map((each) => batcher.submit(each));
     await clock.advance(GATHER_MS);
     await Promise.all(outcomes);
@@ -73,7 +29,7 @@ describe("batcher", () => {
   });
 
   test("sends a full batch at once, and never more than two at a time", async () => {
-    const { clock, ledger, batcher } = setting(2_000);
+    const { clock, ledger, batcher } = batcherSetting(2_000);
     const gates: (() => void)[] = [];
     ledger.delay = () => new Promise((resolve) => gates.push(resolve));
     const outcomes = many(4 * BATCH_ATTEMPTS_MAX).map((each) => batcher.submit(each));
@@ -91,7 +47,7 @@ describe("batcher", () => {
   });
 
   test("what arrives while flushes are under way leaves together as soon as one is back", async () => {
-    const { clock, ledger, batcher } = setting();
+    const { clock, ledger, batcher } = batcherSetting();
     const gates: (() => void)[] = [];
     ledger.delay = () => new Promise((resolve) => gates.push(resolve));
     void batcher.submit(attempt("first", "b-first"));
@@ -107,7 +63,7 @@ describe("batcher", () => {
   });
 
   test("the identical attempt twice at once is sent once, and the second is a replay", async () => {
-    const { clock, ledger, batcher } = setting();
+    const { clock, ledger, batcher } = batcherSetting();
     const first = batcher.submit(attempt("r", "b"));
     const second = batcher.submit(attempt("r", "b"));
     await clock.advance(GATHER_MS);
@@ -117,7 +73,7 @@ describe("batcher", () => {
   });
 
   test("a refusal decided before the identical attempt came again is not its answer", async () => {
-    const { clock, ledger, batcher } = setting(0);
+    const { clock, ledger, batcher } = batcherSetting(0);
     let answerFirst: () => void = () => undefined;
     ledger.delay = () => new Promise((resolve) => (answerFirst = resolve));
     const first = batcher.submit(attempt("r", "b"));
@@ -141,7 +97,7 @@ describe("batcher", () => {
   });
 
   test("the same key with another quantity is asked by itself and refused as key_reused", async () => {
-    const { clock, batcher } = setting();
+    const { clock, batcher } = batcherSetting();
     const first = batcher.submit(attempt("r", "b", 1));
     const second = batcher.submit(attempt("r", "b", 2));
     await clock.advance(5);
@@ -150,7 +106,7 @@ describe("batcher", () => {
   });
 
   test("two attempts of one buyer go in two batches, in order", async () => {
-    const { clock, ledger, batcher } = setting();
+    const { clock, ledger, batcher } = batcherSetting();
     const outcomes = ["r1", "r2", "r3"].map((rid) => batcher.submit(attempt(rid, "b")));
     await clock.advance(10);
     const [first, second, third] = await Promise.all(outcomes);
@@ -165,7 +121,7 @@ describe("batcher", () => {
   });
 
   test("resends the same rids when an answer was lost, and the acceptance is found again", async () => {
-    const { clock, ledger, batcher } = setting();
+    const { clock, ledger, batcher } = batcherSetting();
     const fates: Fate[] = ["lose-answer", "answer"];
     ledger.fateOf = () => fates.shift() ?? "answer";
     const outcome = batcher.submit(attempt("r", "b"));
@@ -176,7 +132,7 @@ describe("batcher", () => {
   });
 
   test("gives up after three tries as unavailable, never as a refusal", async () => {
-    const { clock, ledger, batcher, reports } = setting();
+    const { clock, ledger, batcher, reports } = batcherSetting();
     ledger.fateOf = () => "lose-answer";
     const outcome = batcher.submit(attempt("r", "b"));
     const caught = outcome.catch((error: unknown) => error);
@@ -187,7 +143,7 @@ describe("batcher", () => {
   });
 
   test("counts a call without an answer as unknown when its deadline has passed", async () => {
-    const { clock, ledger, batcher } = setting();
+    const { clock, ledger, batcher } = batcherSetting();
     const fates: Fate[] = ["hang", "answer"];
     ledger.fateOf = () => fates.shift() ?? "answer";
     const outcome = batcher.submit(attempt("r", "b"));
@@ -198,7 +154,7 @@ describe("batcher", () => {
   });
 
   test("a refusal does not count while an earlier call may still accept the attempt", async () => {
-    const { clock, ledger, batcher } = setting(0);
+    const { clock, ledger, batcher } = batcherSetting(0);
     let decide = (): void => undefined;
     const slow = new Promise<void>((resolve) => {
       decide = resolve;
@@ -227,7 +183,7 @@ describe("batcher", () => {
   });
 
   test("when nothing more becomes known of an open call, its attempts end as unavailable", async () => {
-    const { clock, ledger, batcher } = setting(0);
+    const { clock, ledger, batcher } = batcherSetting(0);
     ledger.delay = () => (ledger.batches.length === 1 ? new Promise(() => undefined) : Promise.resolve());
     const caught = batcher.submit(attempt("r", "b")).catch((error: unknown) => error);
     await clock.advance(CALL_DEADLINE_MS + 1_000);
@@ -235,7 +191,7 @@ describe("batcher", () => {
   });
 
   test("stops calling a ledger that leaves every call open", async () => {
-    const { clock, ledger, batcher } = setting();
+    const { clock, ledger, batcher } = batcherSetting();
     ledger.fateOf = () => "hang";
     for (let round = 0; round < 20; round += 1) {
       void batcher.submit(attempt(`r${round}`, `b${round}`)).catch((error: unknown) => error);
@@ -245,7 +201,7 @@ describe("batcher", () => {
   });
 
   test("reads the epoch again when fenced, and resends", async () => {
-    const { clock, ledger, batcher, known } = setting();
+    const { clock, ledger, batcher, known } = batcherSetting();
     ledger.item(1).epoch = 7;
     const outcome = batcher.submit(attempt("r", "b"));
     await clock.advance(5);
@@ -255,7 +211,7 @@ describe("batcher", () => {
   });
 
   test("one attempt that the database refuses does not take the others with it", async () => {
-    const { clock, ledger, batcher } = setting();
+    const { clock, ledger, batcher } = batcherSetting();
     ledger.fateOf = (batch) => (batch.attempts.some((each) => (each.rid as string) === "r13") ? "refuse" : "answer");
     const outcomes = many(32).map((each) =>
       batcher.submit(each).then(
@@ -269,131 +225,8 @@ describe("batcher", () => {
     expect(ended[13]).toBe("DATABASE_REFUSED");
   });
 
-  test("does not send an attempt that waited too long, and calls that overloaded", async () => {
-    const { clock, ledger, batcher } = setting();
-    let open: (() => void) | null = null;
-    ledger.delay = () =>
-      new Promise((resolve) => {
-        open = resolve;
-      });
-    ledger.fateOf = () => "hang";
-    for (const each of many(FLIGHTS_MAX * BATCH_ATTEMPTS_MAX)) {
-      void batcher.submit(each).catch((error: unknown) => error);
-    }
-    await settle();
-    const late = batcher.submit(attempt("late", "b-late")).catch((error: unknown) => error);
-    await clock.advance(QUEUE_WAIT_MS_MAX + 3 * CALL_DEADLINE_MS);
-    expect(await late).toMatchObject({ code: "LEDGER_OVERLOADED" });
-    expect(open).not.toBeNull();
-    expect(ledger.batches.some((batch) => batch.attempts.some((each) => (each.rid as string) === "late"))).toBe(false);
-  });
-
-  test("tells those whose time is over although no flight is free to notice", async () => {
-    const { clock, ledger, batcher } = setting();
-    ledger.delay = () => new Promise(() => undefined);
-    for (const each of many(FLIGHTS_MAX * BATCH_ATTEMPTS_MAX)) {
-      void batcher.submit(each).catch((error: unknown) => error);
-    }
-    await settle();
-    let ended: unknown = null;
-    void batcher.submit(attempt("late", "b-late")).catch((error: unknown) => (ended = error));
-    await clock.advance(QUEUE_WAIT_MS_MAX);
-    expect(ended).toBeNull();
-    await clock.advance(2 * GATHER_MS);
-    expect(ended).toMatchObject({ code: "LEDGER_OVERLOADED" });
-  });
-
-  /** Two full flights are under way and 300 more wait; then one of them, asked for, comes back after the time. */
-  async function queueBehindFlights(waitMs: number) {
-    const world = setting(5_000);
-    const gates: (() => void)[] = [];
-    world.ledger.delay = () => new Promise((resolve) => gates.push(resolve));
-    const submit = (prefix: string, count: number) => {
-      for (const { rid, buyerId } of many(count)) {
-        void world.batcher.submit(attempt(`${prefix}${rid}`, `${prefix}${buyerId}`)).catch((error: unknown) => error);
-      }
-    };
-    submit("flying-", FLIGHTS_MAX * BATCH_ATTEMPTS_MAX);
-    await settle();
-    submit("old-", BATCH_ATTEMPTS_MAX);
-    await world.clock.advance(waitMs);
-    submit("new-", 100);
-    gates.shift()?.();
-    await settle();
-    return {
-      ...world,
-      gates,
-      sent: () => world.ledger.batches.map((batch) => batch.attempts.map(({ rid }) => rid as string)),
-    };
-  }
-
-  test("a queue that moves is served in order of arrival", async () => {
-    const { sent } = await queueBehindFlights(BEHIND_MS);
-    expect(sent()[FLIGHTS_MAX]).toEqual(Array.from({ length: BATCH_ATTEMPTS_MAX }, (_, index) => `old-r${index}`));
-  });
-
-  test("a queue that is behind is served from its newest, and the rest as soon as there is room", async () => {
-    const { clock, gates, sent, batcher, reports } = await queueBehindFlights(BEHIND_MS + 1);
-    const newest = sent()[FLIGHTS_MAX] ?? [];
-    expect(newest.length).toBe(BATCH_ATTEMPTS_MAX);
-    expect(newest.slice(-100)).toEqual(Array.from({ length: 100 }, (_, index) => `new-r${index}`));
-    expect(newest[0]).toBe(`old-r${100}`);
-    expect(reports[0]?.oldestWaitingMs).toBe(BEHIND_MS + 1);
-    gates.shift()?.();
-    await settle();
-    expect(sent()[FLIGHTS_MAX + 1]).toEqual(Array.from({ length: 100 }, (_, index) => `old-r${index}`));
-    for (let turn = 0; turn < 4; turn += 1) {
-      gates.shift()?.();
-      await clock.advance(GATHER_MS);
-    }
-    expect(batcher.pendingCount).toBe(0);
-  });
-
-  test("a buyer's own attempts keep their order although the newest go first", async () => {
-    const { clock, ledger, batcher, gates } = await queueBehindFlights(BEHIND_MS + 1);
-    const first = batcher.submit(attempt("first", "one-buyer"));
-    const second = batcher.submit(attempt("second", "one-buyer"));
-    for (let turn = 0; turn < 6; turn += 1) {
-      gates.shift()?.();
-      await clock.advance(GATHER_MS);
-    }
-    expect([await first, await second].map((outcome) => outcome.kind)).toEqual(["accepted", "accepted"]);
-    const order = ledger.batches.flatMap((batch) => batch.attempts.map(({ rid }) => rid as string));
-    expect(order.indexOf("first")).toBeLessThan(order.indexOf("second"));
-  });
-
-  test("stops sending everything again once its budget of retries is spent, and earns new ones", async () => {
-    const { clock, ledger, batcher } = setting();
-    ledger.fateOf = () => "lose-call";
-    let asked = 0;
-    const ask = async () => {
-      asked += 1;
-      const caught = batcher.submit(attempt(`r${asked}`, `b${asked}`)).catch((error: unknown) => error);
-      await clock.advance(300);
-      return caught;
-    };
-    const calls = async () => {
-      const before = ledger.batches.length;
-      expect(await ask()).toMatchObject({ code: "LEDGER_UNAVAILABLE" });
-      return ledger.batches.length - before;
-    };
-    expect(await calls()).toBe(TRIES_MAX);
-    for (let call = 0; call < RETRY_BUDGET.savedMax; call += 1) await calls();
-    const whenSpent = [await calls(), await calls(), await calls(), await calls()];
-    expect(whenSpent.reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(7);
-    await clock.advance(30_000);
-    expect(await calls()).toBe(TRIES_MAX);
-  });
-
-  test("refuses at once when too many wait", async () => {
-    const { ledger, batcher } = setting();
-    ledger.fateOf = () => "hang";
-    for (const each of many(PENDING_MAX)) void batcher.submit(each).catch((error: unknown) => error);
-    await expect(batcher.submit(attempt("one-more", "b"))).rejects.toMatchObject({ code: "LEDGER_OVERLOADED" });
-  });
-
   test("asks again only for those of whom nothing is known, with the same rids", async () => {
-    const { clock, ledger, batcher, reports } = setting();
+    const { clock, ledger, batcher, reports } = batcherSetting();
     const decide = ledger.reserve.bind(ledger);
     let calls = 0;
     ledger.reserve = async (batch) => {
@@ -425,7 +258,7 @@ describe("batcher", () => {
   });
 
   test("those of whom nothing becomes known end as unavailable, never as a refusal; the others have their answers", async () => {
-    const { clock, ledger, batcher } = setting();
+    const { clock, ledger, batcher } = batcherSetting();
     const decide = ledger.reserve.bind(ledger);
     ledger.reserve = async (batch) => {
       const { outcomes } = await decide(batch);
@@ -441,32 +274,8 @@ describe("batcher", () => {
     expect(await known).toMatchObject({ kind: "accepted" });
   });
 
-  test("while the ledger stalls, keeps no more waiting than is certain, and a few to notice its end", async () => {
-    const { clock, ledger, batcher } = setting();
-    const stalled: { certainUnits: number | null } = { certainUnits: null };
-    Object.assign(ledger, { certainUnits: () => stalled.certainUnits });
-    ledger.fateOf = () => "hang";
-    const press = (prefix: string, count: number) =>
-      many(count).map(({ rid, buyerId }) => {
-        const outcome = batcher.submit(attempt(`${prefix}${rid}`, `${prefix}${buyerId}`, 2));
-        return outcome.catch((error: unknown) => error);
-      });
-    void press("a", 10);
-    await clock.advance(5);
-    expect(batcher.pendingCount).toBe(10);
-    stalled.certainUnits = 50;
-    const refused = await Promise.race([Promise.all(press("b", 30).slice(15)), clock.advance(1).then(() => null)]);
-    expect(batcher.pendingCount).toBe(25);
-    expect(refused).toEqual(Array.from({ length: 15 }, () => expect.objectContaining({ code: "LEDGER_OVERLOADED" })));
-    stalled.certainUnits = 0;
-    await clock.advance(20_000);
-    expect(batcher.pendingCount).toBe(0);
-    void press("c", 30);
-    expect(batcher.pendingCount).toBe(STALLED_UNITS_MIN / 2);
-  });
-
   test("reports each flush before anybody gets his answer", async () => {
-    const { clock, batcher, reports } = setting();
+    const { clock, batcher, reports } = batcherSetting();
     const seen: number[] = [];
     const outcome = batcher.submit(attempt("r", "b")).then(() => seen.push(reports.length));
     await clock.advance(GATHER_MS);

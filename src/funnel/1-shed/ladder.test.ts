@@ -44,6 +44,15 @@ describe("ladder", () => {
     },
   );
 
+  test.each(["delayMs", "memory"] as const)(
+    "takes by %s no attempt away while pages are served, nothing of confirm while attempts are taken, nothing of pay before that",
+    (sign) => {
+      expect(STEPS.reserve[sign].from).toBeGreaterThanOrEqual(STEPS.browse[sign].to);
+      expect(STEPS.confirm[sign].from).toBeGreaterThanOrEqual(STEPS.reserve[sign].to);
+      expect(STEPS.pay[sign].from).toBeGreaterThanOrEqual(STEPS.confirm[sign].to);
+    },
+  );
+
   test("follows the event loop's delay from nothing to everything, and back", () => {
     const { loopDelay, refusedOf } = setting();
     const { from, to } = STEPS.reserve.delayMs;
