@@ -1,0 +1,128 @@
+/**
+ * Two people are invited on the server, join in the browser, and change the stock of a running sale together; one cannot.
+ */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import type { Browser, Page } from "playwright-core";
+import { codeAt, stepAt } from "../../src/http/operator/totp.ts";
+import { Deployment } from "../support/deployment.ts";
+import { runToEnd } from "../support/node-process.ts";
+import { waitUntil } from "../support/waiting.ts";
+import { openPage, startBrowser, type WatchedPage } from "./browser.ts";
+
+setDefaultTimeout(120_000);
+
+const PASSWORD = "stapled horse battery";
+
+let deployment: Deployment;
+let browser: Browser;
+
+beforeAll(async () => {
+  [deployment, browser] = await Promise.all([Deployment.start({ database: "pglite", runtime: "bun" }), startBrowser()]);
+}, 60_000);
+
+afterAll(async () => {
+  await browser?.close();
+  await deployment?.stop();
+});
+
+async function doorbuster(...args: string[]): Promise<string> {
+  const { adminPort, adminToken } = deployment.node;
+  const env = { ADMIN_PORT: String(adminPort), ADMIN_TOKEN: adminToken };
+  const ended = await runToEnd({ runtime: "bun", args: ["operator", ...args], env });
+  expect(ended.code, ended.output).toBe(0);
+  return ended.output;
+}
+
+function fromBase32(text: string): Uint8Array {
+  const bits = [...text].map((letter) =>
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(letter).toString(2).padStart(5, "0"),
+  );
+  return Uint8Array.from(bits.join("").match(/.{8}/g) ?? [], (byte) => Number.parseInt(byte, 2));
+}
+
+interface Joined {
+  readonly watched: WatchedPage;
+  readonly secret: Uint8Array;
+}
+
+/** Follows an invitation to the console. */
+async function join(name: string, role: string): Promise<Joined> {
+  const address = /http\S+#\/join\/\S+/.exec(await doorbuster("add", name, "--role", role))?.[0] ?? "";
+  const watched = await openPage(browser, [deployment.node.adminUrl]);
+  const { page } = watched;
+  await page.goto(address);
+  await page.getByText(`You are invited as ${name}`).waitFor();
+  const secret = fromBase32((await page.locator(".secret").innerText()).replace(/\s/g, ""));
+  await page.getByLabel(/code the app shows/).fill(codeAt(secret, stepAt(Date.now())));
+  await page.getByLabel(/password of your own/i).fill(PASSWORD);
+  await page.getByRole("button", { name: "Join" }).click();
+  await page.getByRole("heading", { name: "Sales", level: 1 }).waitFor();
+  expect(page.url()).not.toContain("join");
+  return { watched, secret };
+}
+
+async function stockOf(saleId: string): Promise<number> {
+  return (await deployment.operator.must("GET", `/sales/${saleId}`)).items[0].total;
+}
+
+async function askFor(page: Page, saleId: string): Promise<void> {
+  await page.goto(`${deployment.node.adminUrl}/#/sales/${saleId}`);
+  await page.getByRole("button", { name: /^Adjust/ }).click();
+  await page.getByLabel("Add or take units").fill("5");
+  await page.getByLabel("Reason").fill("found a box");
+  await page.locator("form.adjust").getByRole("button", { name: "Adjust" }).click();
+  await page.getByText(/Somebody else has to approve/).waitFor();
+}
+
+test("two people change the stock of a running sale, one of them does not, and the log has both", async () => {
+  const { saleId } = await deployment.sale();
+  const [ann, bob] = [await join("Ann Lee", "operator"), await join("Bob Ray", "owner")];
+  await askFor(ann.watched.page, saleId);
+  expect(await stockOf(saleId)).toBe(10);
+
+  await ann.watched.page.getByRole("link", { name: "Approvals" }).click();
+  await ann.watched.page.getByText("Add 5 units to seat").waitFor();
+  expect(await ann.watched.page.getByRole("button", { name: "Approve" }).count()).toBe(0);
+  expect(await ann.watched.page.getByRole("link", { name: "People" }).count()).toBe(0);
+
+  const { page } = bob.watched;
+  await page.getByRole("link", { name: "Approvals" }).click();
+  await page.getByRole("button", { name: "Approve" }).click();
+  await page.getByText(/approved by Bob Ray and done/).waitFor();
+  expect(await stockOf(saleId)).toBe(15);
+  await page.getByRole("link", { name: "Log" }).click();
+  await page
+    .getByText(/"name":"Ann Lee".*adjust.*"name":"Bob Ray"/)
+    .first()
+    .waitFor();
+  expect(await doorbuster("log", "verify")).toContain("each continuing the one before");
+
+  for (const { watched } of [ann, bob]) {
+    watched.expectNoComplaints();
+    await watched.close();
+  }
+});
+
+test("T10: the session is a cookie that no script of the page can read, and survives a reload but not signing out", async () => {
+  const { watched, secret } = await join("Cid Moss", "viewer");
+  const { page } = watched;
+  const cookies = await page.context().cookies();
+  expect(cookies).toMatchObject([
+    { name: "__Host-doorbuster-operator", httpOnly: true, secure: true, sameSite: "Strict" },
+  ]);
+  expect(await page.evaluate("document.cookie + JSON.stringify({ ...localStorage, ...sessionStorage })")).toBe("{}");
+  await page.reload();
+  await page.getByRole("heading", { name: "Sales", level: 1 }).waitFor();
+  await page.getByRole("button", { name: /Sign out/ }).click();
+  await page.getByLabel("Name").waitFor();
+  await page.reload();
+  await page.getByLabel("Name").fill("cid moss");
+  await page.getByLabel("Password").fill(PASSWORD);
+  const used = stepAt(Date.now());
+  await waitUntil("the next code", () => stepAt(Date.now()) > used, { withinMs: 35_000, everyMs: 200 });
+  await page.getByLabel("Code from your app").fill(codeAt(secret, stepAt(Date.now())));
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("heading", { name: "Sales", level: 1 }).waitFor();
+  watched.expectNoComplaints();
+  await watched.close();
+});
