@@ -73,6 +73,18 @@ export interface Acceptance {
   readonly receipt: string;
 }
 
+/** What a page may tell of its device when a session begins; see the contract for the bounds. */
+export interface PageSignals {
+  readonly automation: boolean;
+  readonly timeZone: string;
+  readonly languages: readonly string[];
+  readonly screen: { readonly width: number; readonly height: number; readonly depth: number };
+  readonly hardwareConcurrency: number;
+  readonly touch: number;
+  readonly webgl?: string;
+  readonly canvas?: string;
+}
+
 /** A started session, also the form in which a caller may keep it. `signingKey` is a secret: memory only. */
 export interface StoredSession {
   readonly token: string;

@@ -8,7 +8,7 @@
 import { RetryBudget } from "../src/domain/retry-budget.ts";
 import { type ChallengeSolver, challengeIn, solveInSlices } from "./challenge.ts";
 import { type ChallengeProgress, Clearances, type ClearRequest, SOLVES_MAX } from "./clearances.ts";
-import type { Acceptance, Clearance, Problem, Reservation, SaleDocument, StoredSession } from "./contract.ts";
+import type { Acceptance, Clearance, PageSignals, Problem, Reservation, SaleDocument, StoredSession } from "./contract.ts";
 import { type EventListeners, type EventSubscription, followReservations } from "./events.ts";
 import { type ArmedAttempt, type ArmRequest, Passes } from "./passes.ts";
 import { DoorbusterError, problemOf } from "./problem.ts";
@@ -37,7 +37,10 @@ export interface DoorbusterOptions {
 }
 
 /** How a session is started: as a guest, or with the shop's own login. */
-export type SessionStart = { readonly kind: "guest" } | { readonly kind: "jwt"; readonly token: string };
+export type SessionStart = ({ readonly kind: "guest" } | { readonly kind: "jwt"; readonly token: string }) & {
+  /** What the page tells of its device. Without it a session begins with a little more suspicion. */
+  readonly signals?: PageSignals;
+};
 
 export interface ReserveRequest {
   readonly saleId: string;

@@ -3,14 +3,15 @@
  * already has are never touched by it.
  */
 import { describe, expect, test } from "bun:test";
-import { type Buyer, FunnelFixture } from "../../test/support/funnel-fixture.ts";
+import { type Buyer, FunnelFixture, SALE_ID } from "../../test/support/funnel-fixture.ts";
 import type { Refusal } from "../domain/refusals.ts";
 import { HmacKey } from "./3-identity/hmac.ts";
-import type { Session } from "./3-identity/session-token.ts";
+import { type Session, verifySessionToken } from "./3-identity/session-token.ts";
 import type { RiskAssessor, RiskScore } from "./6-admission/risk/risk.ts";
 import { RiskEngine } from "./6-admission/risk/risk-engine.ts";
 import { DEFAULT_RISK_MODEL } from "./6-admission/risk/risk-model.ts";
 import type { FunnelDependencies } from "./funnel.ts";
+import type { PassWish } from "./pass-desk.ts";
 
 /** Hands everything on to the engine that is made once the fixture's clock is there. */
 class LateAssessor implements RiskAssessor {
@@ -98,5 +99,18 @@ describe("an attempt", () => {
       clock.jump(10 + times);
     }
     expect(engine.report().causes["hammering"]).toBeGreaterThan(0);
+  });
+
+  test("that is suspect gets no pass by which it would leave its lane; an ordinary one does", async () => {
+    const { clock, fixture } = await setting();
+    const wish = (suspicion: number): PassWish => {
+      const session = verifySessionToken(fixture.keys.session, fixture.buyer({ suspicion }).token, clock.nowMs());
+      if (typeof session === "string") throw new Error(session);
+      const request = { method: "POST", pathAndQuery: "/", remoteAddress: "192.0.2.1", header: () => null };
+      const wanted = { saleId: SALE_ID, sku: "one", quantity: 1, idempotencyKey: "the-key-of-the-wish" };
+      return { session, ...wanted, challenge: null, request };
+    };
+    expect(await fixture.funnel.passes.issue(wish(60))).toMatchObject({ reason: "throttled", extra: { rule: "risk" } });
+    expect(await fixture.funnel.passes.issue(wish(59))).toHaveProperty("pass");
   });
 });

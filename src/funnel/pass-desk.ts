@@ -98,7 +98,8 @@ export class PassDesk {
     };
     // Where load decides whether there is a challenge, the load that counts is that of T0.
     const sale = entry.sale.challenge === "adaptive" ? { ...entry.sale, challenge: "always" as const } : entry.sale;
-    const asked = admission.weigh({ entry: { ...entry, sale }, session, request, nowMs, fullness: fullness() });
+    const weighed = { entry: { ...entry, sale }, session, request, nowMs, fullness: fullness(), isAhead: true };
+    const asked = admission.weigh(weighed);
     if (asked === null || !isDemand(asked)) return asked;
     return gate.settle(asked, { solution: challenge, purpose: idempotencyKey, nowMs });
   }

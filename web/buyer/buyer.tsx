@@ -9,6 +9,7 @@ import { createPageSolver } from "./challenge-solver.ts";
 import { ListPage, loadSales } from "./list-page.tsx";
 import { SaleModel } from "./sale-model.ts";
 import { SalePage } from "./sale-page.tsx";
+import { collectSignals } from "./signals.ts";
 
 function drawPage(content: ComponentChildren): void {
   const root = document.getElementById("app");
@@ -45,6 +46,7 @@ function startSalePage(saleId: string): void {
   const model = new SaleModel({
     shop: new Doorbuster({ solveChallenge: createPageSolver({ workerUrl: readWorkerUrl(), ask: null }) }),
     saleId,
+    signals: collectSignals,
     spotlight: new URLSearchParams(location.search).get("rid"),
     draw: () => {
       document.title = model.sale?.name ?? "Sale";

@@ -5,7 +5,7 @@
  * would draw less, but their share of the script's budget is needed elsewhere. Requests are the SDK's work, and when to
  * ask again is purchase.ts's. Reservations come by stream, and by polling while the stream is broken.
  */
-import type { Reservation, SaleDocument, SaleItem } from "../../client/contract.ts";
+import type { PageSignals, Reservation, SaleDocument, SaleItem } from "../../client/contract.ts";
 import type { Doorbuster } from "../../client/doorbuster.ts";
 import { DoorbusterError } from "../../client/problem.ts";
 import { randomToken } from "../../client/sign.ts";
@@ -21,6 +21,8 @@ const POLL_SPREAD_MS = 2_000;
 const TICK_MS_MAX = 1_000;
 
 export interface SaleModelParts {
+  /** What the page tells of its device when a session begins; absent = nothing. Must not reject. */
+  readonly signals?: () => Promise<PageSignals>;
   readonly shop: Doorbuster;
   readonly saleId: string;
   /** The reservation the buyer comes back for, from the payment page. */
@@ -57,13 +59,15 @@ export class SaleModel {
   readonly #shop: Doorbuster;
   readonly #saleId: string;
   readonly #draw: () => void;
+  readonly #signals: SaleModelParts["signals"];
   #isDrawDue = false;
   #isStreaming = false;
   #starting: Promise<void> | null = null;
   #tickTimer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor({ shop, saleId, spotlight, draw }: SaleModelParts) {
+  constructor({ shop, saleId, spotlight, draw, signals }: SaleModelParts) {
     this.#shop = shop;
+    this.#signals = signals;
     this.#saleId = saleId;
     this.spotlight = spotlight;
     this.#draw = draw;
@@ -232,7 +236,7 @@ export class SaleModel {
 
   async #openSession(): Promise<void> {
     const known = recallSession(this.#shop.clock.now());
-    if (known === null) rememberSession(await this.#shop.startSession());
+    if (known === null) rememberSession(await this.#shop.startSession({ kind: "guest", ...(await this.#tellSignals()) }));
     else await this.#shop.resumeSession(known);
     this.clearing.recall();
     this.#shop.events({
@@ -246,6 +250,10 @@ export class SaleModel {
       },
       onEnd: () => this.#dropSession(),
     });
+  }
+
+  async #tellSignals(): Promise<{ signals?: PageSignals }> {
+    return this.#signals === undefined ? {} : { signals: await this.#signals() };
   }
 
   /** The next need of a session starts a new one. */

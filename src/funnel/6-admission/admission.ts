@@ -19,6 +19,7 @@ const BLOCKED = prepareRefusal({ reason: "not_eligible", extra: { rule: "blockli
 const NOT_ALLOWED = prepareRefusal({ reason: "not_eligible", extra: { rule: "allowlist" } });
 const LEVEL_TOO_LOW = prepareRefusal({ reason: "not_eligible", extra: { rule: "level" } });
 const SUSPECTED = prepareRefusal({ reason: "not_eligible", extra: { rule: "risk" } });
+const NO_PASS = prepareRefusal({ reason: "throttled", retryAfterMs: 60_000, extra: { rule: "risk" } });
 const ACCOUNT_TOO_YOUNG = prepareRefusal({ reason: "not_eligible", extra: { rule: "account_age" } });
 
 /** Judges the rules of a sale. `nowMs` is the server's wall clock. */
@@ -81,6 +82,8 @@ export class Admission {
     request: HotRequest;
     nowMs: number;
     fullness: number;
+    /** A pass is asked for: whom the score slows down gets none, or all would leave the slow lane by it. */
+    isAhead?: boolean;
   }): Refusal | ChallengeDemand | null {
     const { entry, session, request, nowMs, fullness } = attempt;
     const risk = this.#assessor.assess({ session, request });
@@ -88,7 +91,9 @@ export class Admission {
     const asked = this.#gate.check({ sale: entry.sale, session, risk, request, fullness, nowMs });
     if (asked !== null && !isDemand(asked)) return asked;
     // Last, so that whoever must wait solves his challenge meanwhile.
-    const waitMs = risk.band === "slow_down" || risk.band === "refuse" ? this.#assessor.slowDownMs(session) : 0;
+    if (risk.band === "pass" || risk.band === "challenge") return asked;
+    if (attempt.isAhead === true) return NO_PASS;
+    const waitMs = this.#assessor.slowDownMs(session);
     return waitMs > 0 ? refusalWithWait("throttled", waitMs) : asked;
   }
 }
