@@ -1,5 +1,6 @@
 /**
- * `npm run floods`: a million distinct addresses and a million distinct forged tokens against one node, beside honest buyers.
+ * `npm run floods`: a million distinct addresses, a million distinct forged tokens, a million sessions, and two thousand
+ * sockets that are half open, against one node, beside honest buyers.
  *
  * Prints the table that docs/operating/limits.md shows, and ends with 1 when a bound does not hold. Needs PostgreSQL on this
  * machine; a quiet machine, if the waiting times are to mean anything.
@@ -8,8 +9,7 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { Runtime } from "../../test/support/node-process.ts";
 import { PostgresCluster } from "../../test/support/postgres-cluster.ts";
-import { FLOOD_KINDS } from "./flood-requests.ts";
-import { type FloodRow, megabytes, problemsOf, runFloods } from "./run.ts";
+import { ATTACK_KINDS, type FloodRow, megabytes, problemsOf, runFloods } from "./run.ts";
 
 const COUNT = 1_000_000;
 const WARM_UP_COUNT = 20_000;
@@ -50,7 +50,7 @@ const { values } = parseArgs({
     write: { type: "string" },
   },
 });
-const kinds = FLOOD_KINDS.filter((kind) => values.kind === undefined || values.kind === kind);
+const kinds = ATTACK_KINDS.filter((kind) => values.kind === undefined || values.kind === kind);
 const lines = [HEAD];
 const problems: string[] = [];
 const cluster = await PostgresCluster.start({ isDurable: true });
