@@ -2,7 +2,9 @@
  * The operators' port of a node: health, readiness and metrics always, the operator API and console with the `admin` role.
  */
 
+import { OpenidProvider } from "../adapters/openid/openid-provider.ts";
 import { PostgresBooks } from "../adapters/postgres/postgres-books.ts";
+import type { Config } from "../config/load.ts";
 import { Fault } from "../domain/faults.ts";
 import type { FetchApp } from "../http/listen/listener.ts";
 import { createOperatorApp } from "../http/operator/app.ts";
@@ -18,6 +20,7 @@ import { LedgerView } from "../ledger/ledger-view.ts";
 import { createShownStock } from "../ledger/shown-stock.ts";
 import { StreamRecovery } from "../orders/stream-recovery.ts";
 import type { BucketStore } from "../ports/bucket-store.ts";
+import type { IdentityProvider } from "../ports/identity-provider.ts";
 import type { Ledger } from "../ports/ledger.ts";
 import type { BuyerSide } from "./buyer-side.ts";
 import type { ProcessParts } from "./process-parts.ts";
@@ -88,6 +91,12 @@ export function createOperatorSide(
   return { app, monitor };
 }
 
+/** Null where none is configured; the configuration's check has seen to it that it is all there or nothing. */
+function identityProviderOf({ oidcIssuer, oidcClientId, oidcClientSecret }: Config): IdentityProvider | null {
+  if (oidcIssuer === null || oidcClientId === null || oidcClientSecret === null) return null;
+  return new OpenidProvider({ issuer: oidcIssuer, clientId: oidcClientId, clientSecret: oidcClientSecret });
+}
+
 /** People who sign in. Cookies are for the address they see; the identity provider sends them back to it. */
 function operatorsOf({ config, keys, stores }: ProcessParts): OperatorsParts {
   return {
@@ -95,7 +104,7 @@ function operatorsOf({ config, keys, stores }: ProcessParts): OperatorsParts {
     operatorLog: stores.operatorLog,
     approvals: stores.approvals,
     sealKeys: { current: keys.operatorSeal, previous: keys.previous?.operatorSeal ?? null },
-    provider: null,
+    provider: identityProviderOf(config),
     ownOrigin: config.adminUrl === null ? null : new URL(config.adminUrl).origin,
   };
 }

@@ -33,6 +33,7 @@ export function checkTogether(values: SettingValues): readonly string[] {
       `CHALLENGE_BITS is ${values.challengeBits}, more than CHALLENGE_BITS_MAX; accepted: at most ${values.challengeBitsMax}.`,
     );
   }
+  problems.push(...checkIdentityProvider(values));
   if (values.port === values.adminPort && values.port !== 0) {
     problems.push(`ADMIN_PORT is ${values.adminPort}, the same as PORT; accepted: two different ports.`);
   }
@@ -67,4 +68,24 @@ const REDIS_PORT = "6379";
 function serverOf(url: string): string {
   const { hostname, port } = new URL(url);
   return `${hostname}:${port === "" ? REDIS_PORT : port}`;
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+
+/** All of it or nothing, and no secrets over a network in the clear. */
+function checkIdentityProvider(values: SettingValues): readonly string[] {
+  const { oidcIssuer, oidcClientId, oidcClientSecret, adminUrl } = values;
+  if (oidcIssuer === null) {
+    const isAlone = oidcClientId !== null || oidcClientSecret !== null;
+    return isAlone ? ["OIDC_CLIENT_ID or OIDC_CLIENT_SECRET is set and OIDC_ISSUER is not; accepted: all three."] : [];
+  }
+  const problems: string[] = [];
+  if (oidcClientId === null || oidcClientSecret === null || adminUrl === null) {
+    problems.push("OIDC_ISSUER is set; accepted: with OIDC_CLIENT_ID, OIDC_CLIENT_SECRET and ADMIN_URL.");
+  }
+  const { protocol, hostname } = new URL(oidcIssuer);
+  if (protocol === "http:" && !LOOPBACK.test(hostname)) {
+    problems.push("OIDC_ISSUER is http:// on another machine; accepted: https://.");
+  }
+  return problems;
+}
+
 }

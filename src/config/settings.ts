@@ -38,6 +38,18 @@ export const SETTINGS = {
     secret: "no",
     text: "How operators reach ADMIN_PORT from outside. Without it, the console works under whatever host it is asked for.",
   }),
+  OIDC_ISSUER: url(["https:", "http:"], {
+    secret: "no",
+    text: "The identity provider at which operators sign in. Needs OIDC_CLIENT_ID, OIDC_CLIENT_SECRET and ADMIN_URL; http:// only on this machine.",
+  }),
+  OIDC_CLIENT_ID: pattern(/^[\x21-\x7e]{1,255}$/, "1 to 255 visible characters", {
+    byDefault: null,
+    text: "What the identity provider calls this deployment. Its redirect address is ADMIN_URL followed by /v1/admin/oidc/callback.",
+  }),
+  OIDC_CLIENT_SECRET: secret({
+    bytesMin: 8,
+    text: "The secret the identity provider gave this deployment.",
+  }),
   PUBLIC_URL: url(["https:", "http:"], {
     secret: "no",
     text: "How buyers reach PORT from outside, for links to the checkout. Without it, links go to the loopback address.",

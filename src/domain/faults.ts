@@ -84,6 +84,11 @@ export const FAULTS = {
     retryable: true,
     text: "The keys of the shop's login could not be fetched. Check SESSION_JWKS_URL and the server behind it.",
   },
+  IDENTITY_PROVIDER_UNAVAILABLE: {
+    whose: "dependency",
+    retryable: true,
+    text: "The operators' identity provider gave no usable answer. Check OIDC_ISSUER and the server; ADMIN_TOKEN works without it.",
+  },
   NOTIFICATION_FORGED: {
     whose: "buyer",
     retryable: false,

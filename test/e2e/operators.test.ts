@@ -52,7 +52,7 @@ async function join(name: string, role: string): Promise<Joined> {
   const { page } = watched;
   await page.goto(address);
   await page.getByText(`You are invited as ${name}`).waitFor();
-  const secret = fromBase32((await page.locator(".secret").innerText()).replace(/\s/g, ""));
+  const secret = fromBase32(((await page.locator(".secret").textContent()) ?? "").replace(/\s/g, ""));
   await page.getByLabel(/code the app shows/).fill(codeAt(secret, stepAt(Date.now())));
   await page.getByLabel(/password of your own/i).fill(PASSWORD);
   await page.getByRole("button", { name: "Join" }).click();

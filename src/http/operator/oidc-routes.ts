@@ -14,15 +14,17 @@ const CALLBACK_PATH = "/v1/admin/oidc/callback";
 const NOT_HERE: OperatorProblem = { reason: "not_found", detail: "This deployment has no identity provider." };
 
 export function createOidcRoutes(deps: OperatorDependencies, parts: SignInRoutesParts): OperatorApp {
-  const { provider, ownOrigin, people } = deps.operators;
+  const { people } = deps.operators;
   const app = new Hono<OperatorEnv>();
   app.get("/oidc/start", async (context) => {
+    const { provider, ownOrigin } = deps.operators;
     if (provider === null || ownOrigin === null) return problemResponse(NOT_HERE);
     const { url, state } = await provider.begin(`${ownOrigin}${CALLBACK_PATH}`);
     context.header("set-cookie", flowCookie(parts.signIn.sealFlow(state)));
     return context.redirect(url, 302);
   });
   app.get("/oidc/callback", async (context) => {
+    const { provider, ownOrigin } = deps.operators;
     if (provider === null || ownOrigin === null) return problemResponse(NOT_HERE);
     const sealed = readFlowCookie(context.req.header("cookie") ?? null);
     const state = sealed === null ? null : parts.signIn.openFlow(sealed);
