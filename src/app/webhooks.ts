@@ -23,11 +23,13 @@ export function createWebhooks(parts: ProcessParts): Webhooks {
   const { config, clock, random, log, stores, database } = parts;
   const store = new PostgresWebhookStore(database.general);
   const sender = createWebhookSender({ networks: config.webhookNetworks, clock, log });
-  const keys: WebhookKeys = (endpointId) =>
-    new Uint8Array(hkdfSync("sha256", config.secret, "", `${KEY_PURPOSE}${endpointId}`, KEY_BYTES));
+  const keyOf = (secret: string, endpointId: string): Uint8Array =>
+    new Uint8Array(hkdfSync("sha256", secret, "", `${KEY_PURPOSE}${endpointId}`, KEY_BYTES));
+  const secrets = [config.secret, ...(config.secretPrevious === null ? [] : [config.secretPrevious])];
+  const keys: WebhookKeys = (endpointId) => secrets.map((secret) => keyOf(secret, endpointId));
   const { events, orders } = stores;
   return {
-    forOperators: { store, sender, secretOf: (endpointId) => shownSecret(keys(endpointId)) },
+    forOperators: { store, sender, secretOf: (endpointId) => shownSecret(keyOf(config.secret, endpointId)) },
     courier: createWebhookCourier({ store, sender, events, orders, keys, clock, random, log }),
   };
 }

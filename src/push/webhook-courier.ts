@@ -4,9 +4,10 @@
  * Works like the push hub: the event says that something changed, the message says how it stands now. An address that
  * does not take a message keeps its place and is tried again, ever more seldom; others are not kept waiting. Messages are
  * signed as Standard Webhooks asks (https://www.standardwebhooks.com), with a secret that follows from the deployment's
- * own and the address's id. An event's id follows from its place in the log, so a repeat has the same one.
+ * own and the address's id; while the deployment's is being changed, with both. An event's id follows from its place in
+ * the log, so a repeat has the same one.
  */
-import { createHmac } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
 import { createLoop, type Loop } from "../orders/loop.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { EventLog, LoggedEvent } from "../ports/event-log.ts";
@@ -31,8 +32,8 @@ const EVENT_ID_LENGTH = 22;
 const MS_PER_S = 1_000;
 const SECRET_PREFIX = "whsec_";
 
-/** Makes the key of an address's messages: 32 bytes. */
-export type WebhookKeys = (endpointId: string) => Uint8Array;
+/** Makes the keys of an address's messages, 32 bytes each: today's first, then those that shops may still check with. */
+export type WebhookKeys = (endpointId: string) => readonly Uint8Array[];
 
 /** The secret of an address as the shop is told it. */
 export function shownSecret(key: Uint8Array): string {
@@ -97,29 +98,31 @@ async function serve(parts: WebhookCourierParts, turn: Turn): Promise<void> {
 
 /** All messages of one event; null when every one was taken. */
 async function tell(parts: WebhookCourierParts, endpoint: ClaimedEndpoint, event: LoggedEvent): Promise<string | null> {
-  const key = parts.keys(endpoint.id);
+  const keys = parts.keys(endpoint.id);
   for (let start = 0; start < event.rids.length; start += RESERVATIONS_PER_MESSAGE_MAX) {
     const rids = event.rids.slice(start, start + RESERVATIONS_PER_MESSAGE_MAX);
     const orders = await parts.orders.listOrdersByRid(rids);
-    const place = `${event.cursor.transaction}.${event.cursor.row}.${start}`;
-    const id = `evt_${createHmac("sha256", key).update(place).digest("base64url").slice(0, EVENT_ID_LENGTH)}`;
+    const place = `${endpoint.id}.${event.cursor.transaction}.${event.cursor.row}.${start}`;
+    const id = `evt_${createHash("sha256").update(place).digest("base64url").slice(0, EVENT_ID_LENGTH)}`;
     const nowMs = parts.clock.nowMs();
     const body = JSON.stringify({
       type: `reservations.${event.kind}`,
       timestamp: new Date(nowMs).toISOString(),
       data: { reservations: orders.map(toDocument) },
     });
-    const headers = signed({ key, id, nowMs, body });
+    const headers = signed({ keys, id, nowMs, body });
     const delivery = await parts.sender.send({ url: endpoint.url, headers, body });
     if (delivery.kind === "failed") return delivery.why;
   }
   return null;
 }
 
-function signed({ key, id, nowMs, body }: { key: Uint8Array; id: string; nowMs: number; body: string }) {
+function signed(message: { keys: readonly Uint8Array[]; id: string; nowMs: number; body: string }) {
+  const { keys, id, nowMs, body } = message;
   const timestamp = String(Math.floor(nowMs / MS_PER_S));
-  const signature = createHmac("sha256", key).update(`${id}.${timestamp}.${body}`).digest("base64");
-  return { "webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": `v1,${signature}` };
+  const text = `${id}.${timestamp}.${body}`;
+  const signatures = keys.map((key) => `v1,${createHmac("sha256", key).update(text).digest("base64")}`);
+  return { "webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": signatures.join(" ") };
 }
 
 /** A reservation as the shop may see it: what the buyer sees, and whose it is. */

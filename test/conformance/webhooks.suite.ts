@@ -24,9 +24,10 @@ const random = createSystemRandom();
 const ROOT = randomBytes(32);
 const NETWORKS = ["127.0.0.0/8"];
 
-/** Every address has a key of its own. */
-function keys(endpointId: string): Uint8Array {
-  return Uint8Array.from(ROOT, (byte, index) => byte ^ endpointId.charCodeAt(index % endpointId.length));
+/** Every address has keys of its own: today's, and the one from before. */
+function keys(endpointId: string): readonly [Uint8Array, Uint8Array] {
+  const today = Uint8Array.from(ROOT, (byte, index) => byte ^ endpointId.charCodeAt(index % endpointId.length));
+  return [today, today.map((byte) => byte ^ 0xff)];
 }
 
 interface Message {
@@ -86,8 +87,8 @@ export function describeWebhooks(name: string, open: () => Promise<LedgerFixture
     }
 
     /** What the receiver took, each checked as a shop would check it. */
-    function messages(endpointId: string): readonly Message[] {
-      const webhook = new Webhook(shownSecret(keys(endpointId)));
+    function messages(endpointId: string, which: 0 | 1 = 0): readonly Message[] {
+      const webhook = new Webhook(shownSecret(keys(endpointId)[which]));
       return receiver.deliveries.map(({ headers, body }) => {
         const document = webhook.verify(body, headers as Record<string, string>) as {
           type: string;
@@ -127,6 +128,7 @@ export function describeWebhooks(name: string, open: () => Promise<LedgerFixture
       );
       assert.ok(told.every(({ rids }) => !rids.includes(present(early[0]))));
       assert.throws(() => messages("another-address"));
+      assert.deepEqual(messages("in-order", 1), told);
     });
 
     it("repeats a message that was not taken, under the same id, before it goes on", async () => {

@@ -131,6 +131,7 @@ function dependenciesOf(state: Staged): OperatorDependencies {
     recovery: {
       recover: async (sale) => guard(state, { saleId: sale.id, epoch: 7, found: 3, known: 1, recovered: 2, voided: 0 }),
     },
+    webhooks: WEBHOOKS,
     warmUp: async () => {
       state.warmUps += 1;
     },
@@ -138,6 +139,17 @@ function dependenciesOf(state: Staged): OperatorDependencies {
     pages: null,
   };
 }
+
+/** No address may be used, and none is there: who may ask is all that matters here. */
+const WEBHOOKS: NonNullable<OperatorDependencies["webhooks"]> = {
+  store: {
+    createEndpoint: async () => null,
+    listEndpoints: async () => [],
+    deleteEndpoint: async () => false,
+  },
+  sender: { findObjection: async () => "nothing leads out of a test" },
+  secretOf: () => "whsec_",
+};
 
 function readTotals(state: Staged): SaleTotals {
   state.statsReads += 1;
