@@ -6,6 +6,7 @@ import { expect } from "bun:test";
 import { Fault } from "../../src/domain/faults.ts";
 import type { SaleId } from "../../src/domain/ids.ts";
 import type { Sale } from "../../src/domain/sale.ts";
+import { DEFAULT_RISK_MODEL } from "../../src/funnel/6-admission/risk/risk-model.ts";
 import { createOperatorApp } from "../../src/http/operator/app.ts";
 import type { OperatorDependencies } from "../../src/http/operator/dependencies.ts";
 import { createOpsApp } from "../../src/http/ops/app.ts";
@@ -126,6 +127,7 @@ function dependenciesOf(state: Staged): OperatorDependencies {
     allowlists: allowlistsOf(state),
     orderStore: orderStoreOf(state),
     ledger: { readStock: async (itemIds) => itemIds.flatMap((id) => state.stock.get(id) ?? []) },
+    risk: { reports: { readReports: async () => [] }, model: DEFAULT_RISK_MODEL },
     statsStore: { publish: async () => undefined, read: async () => readTotals(state) },
     ledgerView: { read: async () => guard(state, state.standing) },
     recovery: {

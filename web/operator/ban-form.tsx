@@ -1,9 +1,15 @@
 /**
- * Banning a buyer or an address. What the server finds wrong with a field stands at that field.
+ * Banning or exempting a buyer, a device or an address. What the server finds wrong with a field stands at that field.
  */
 import { type Signal, useSignal } from "@preact/signals";
 import { type AdminApi, AdminError, textOf } from "./admin-api.ts";
 import { bound, Field } from "./field.tsx";
+
+const WHOM = [
+  { kind: "buyer", text: "a buyer", label: "Buyer id", hint: "As the orders show it." },
+  { kind: "ip", text: "an IP address", label: "Address", hint: "An IPv6 address stands for its /64." },
+  { kind: "device", text: "a device", label: "Device key", hint: "As the page of risk shows it." },
+] as const;
 
 const DURATIONS = [
   { label: "until lifted", ms: null },
@@ -18,12 +24,14 @@ export function BanForm({ api, onBanned }: { api: AdminApi; onBanned: () => void
   const subject = useSignal("");
   const reason = useSignal("");
   const duration = useSignal(0);
-  const isIp = kind.value === 1;
+  const isExempt = useSignal(0);
+  const whom = WHOM[kind.value] ?? WHOM[0];
   const errors = useSignal<ReadonlyMap<string, string>>(new Map());
   const problem = useSignal("");
   const ban = async () => {
     const durationMs = DURATIONS[duration.value]?.ms ?? null;
-    const body = { kind: isIp ? "ip" : "buyer", subject: subject.value.trim(), reason: reason.value.trim() };
+    const effect = isExempt.value === 1 ? "exempt" : "refuse";
+    const body = { kind: whom.kind, effect, subject: subject.value.trim(), reason: reason.value.trim() };
     try {
       await api.call("POST", "/bans", { ...body, ...(durationMs === null ? {} : { durationMs }) });
       subject.value = "";
@@ -47,11 +55,12 @@ export function BanForm({ api, onBanned }: { api: AdminApi; onBanned: () => void
       }}
     >
       <div class="columns four">
-        <Choice id="kind" label="Whom" options={["a buyer", "an IP address"]} chosen={kind} />
+        <Choice id="effect" label="What" options={["ban", "exempt from suspicion"]} chosen={isExempt} />
+        <Choice id="kind" label="Whom" options={WHOM.map(({ text }) => text)} chosen={kind} />
         <Field
           id="subject"
-          label={isIp ? "Address" : "Buyer id"}
-          hint={isIp ? "An IPv6 address stands for its /64." : "As the orders show it."}
+          label={whom.label}
+          hint={whom.hint}
           {...bound(subject)}
           error={errors.value.get("subject")}
         />
@@ -60,7 +69,7 @@ export function BanForm({ api, onBanned }: { api: AdminApi; onBanned: () => void
       </div>
       <div class="row">
         <button type="submit" class="button danger">
-          Ban
+          {isExempt.value === 1 ? "Exempt" : "Ban"}
         </button>
         <p class="bad" role="alert">
           {problem}

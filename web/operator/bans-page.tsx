@@ -1,5 +1,7 @@
 /**
- * Bans over all sales: who is banned, why and until when; banning and lifting.
+ * Bans over all sales: who is banned, cools down or is exempt, why and until when; banning, exempting and lifting.
+ *
+ * What a rule made and an operator lifts does not come back for a day.
  */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
@@ -7,6 +9,12 @@ import { type AdminApi, textOf } from "./admin-api.ts";
 import { BanForm } from "./ban-form.tsx";
 import type { Ban } from "./documents.ts";
 import { formatMoment } from "./words.ts";
+
+const EFFECTS: Readonly<Record<Ban["effect"], string>> = {
+  refuse: "banned",
+  cool_down: "cools down",
+  exempt: "exempt",
+};
 
 export function BansPage({ api }: { api: AdminApi }) {
   const bans = useSignal<readonly Ban[] | null>(null);
@@ -43,15 +51,18 @@ export function BansPage({ api }: { api: AdminApi }) {
           <li key={ban.id} class="card row spread">
             <div>
               <p>
-                <span class="chip">{ban.kind}</span> <span class="mono">{ban.subject}</span>
+                <span class="chip">{EFFECTS[ban.effect]}</span> <span class="chip">{ban.kind}</span>{" "}
+                <span class="mono">{ban.subject}</span>
               </p>
               <p class="small soft">
-                {ban.reason} · since {formatMoment(ban.createdAt)} ·{" "}
+                {ban.reason} · {ban.origin === "automatic" ? "by rule" : "by an operator"} · since{" "}
+                {formatMoment(ban.createdAt)} ·{" "}
                 {ban.expiresAt === null ? "until lifted" : `until ${formatMoment(ban.expiresAt)}`}
               </p>
             </div>
             <button type="button" class="button small" onClick={() => void lift(ban.id)}>
-              Lift<span class="hidden"> the ban of {ban.subject}</span>
+              {ban.effect === "exempt" ? "End" : "Lift"}
+              <span class="hidden"> what concerns {ban.subject}</span>
             </button>
           </li>
         ))}

@@ -1,11 +1,13 @@
 /** The console's view of the operator API fits what the server answers; checked by the compiler. */
 import { expect, test } from "bun:test";
 import type { OrderDocument, SaleDocument, StatsDocument } from "../../src/http/operator/documents.ts";
+import type { Suspect as ServerSuspect } from "../../src/funnel/6-admission/risk/risk-journal.ts";
 import type { approvalDocument } from "../../src/http/operator/gate.ts";
 import type { AuditReport as ServerAuditReport } from "../../src/ledger/auditor.ts";
 import type { Person as ServerPerson } from "../../src/ports/operator-store.ts";
 import type { Ban as ServerBan } from "../../src/ports/sale-store.ts";
 import type { Approval, AuditReport, Ban, Order, Person, Sale, Stats } from "./documents.ts";
+import type { Suspect } from "./risk-document.ts";
 
 type Fits<Server extends Console, Console> = Server;
 
@@ -18,9 +20,10 @@ export type Checked = [
   Fits<ServerBan, Ban>,
   Fits<ReturnType<typeof approvalDocument>, Approval>,
   Fits<ServerPerson, Person>,
+  Fits<ServerSuspect, Suspect>,
 ];
 
 test("the compiler holds the console's documents to the server's", () => {
-  const documents: Checked["length"] = 7;
-  expect(documents).toBe(7);
+  const documents: Checked["length"] = 8;
+  expect(documents).toBe(8);
 });

@@ -147,9 +147,11 @@ export interface AuditReport {
 
 export interface Ban {
   readonly id: string;
-  readonly kind: "buyer" | "ip";
+  readonly kind: "buyer" | "ip" | "device";
   readonly subject: string;
   readonly reason: string;
+  readonly effect: "refuse" | "cool_down" | "exempt";
+  readonly origin: "operator" | "automatic";
   readonly createdAt: number;
   readonly expiresAt: number | null;
 }

@@ -13,6 +13,7 @@ import { actor, api, type Route, route, signOut, startConsole, ways } from "./co
 import { JoinPage } from "./join-page.tsx";
 import { LogPage } from "./log-page.tsx";
 import { PeoplePage } from "./people-page.tsx";
+import { RiskPage } from "./risk-page.tsx";
 import { SaleFormPage } from "./sale-form-page.tsx";
 import { SalePage } from "./sale-page.tsx";
 import { SalesPage } from "./sales-page.tsx";
@@ -59,6 +60,7 @@ function Navigation({ where }: { where: Route }) {
     <nav class="row" aria-label="Console">
       {link("sales", "Sales")}
       {link("bans", "Bans")}
+      {link("risk", "Risk")}
       {link("approvals", "Approvals")}
       {me?.role === "owner" && link("people", "People")}
       {me?.role === "owner" && link("log", "Log")}
@@ -82,6 +84,8 @@ function Page({ api, where }: { api: AdminApi; where: Exclude<Route, { page: "jo
       return <SaleFormPage api={api} />;
     case "bans":
       return <BansPage api={api} />;
+    case "risk":
+      return <RiskPage api={api} />;
     case "approvals":
       return <ApprovalsPage api={api} />;
     case "people":

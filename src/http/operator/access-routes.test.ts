@@ -154,10 +154,33 @@ test("bans are made, listed and lifted, and addresses are kept in the throttle's
   expect(staged.bans.size).toBe(3);
 });
 
+test("a device is banned by its key, and whoever is exempt is so until lifted", async () => {
+  const make = async (json: unknown): Promise<unknown> =>
+    (await staged.request("POST", "/v1/admin/bans", { json })).json();
+  const device = { kind: "device", subject: "abcdefghijkl", reason: "a farm" };
+  expect(await make(device)).toMatchObject({ ...device, effect: "refuse", origin: "operator" });
+  const office = { kind: "ip", subject: "203.0.113.7", reason: "our own office", effect: "exempt" };
+  expect(await make(office)).toMatchObject({ ...office, expiresAt: null });
+});
+
+test("thousands of bans are not sent as one page, but counted", async () => {
+  const createdAt = staged.clock.nowMs();
+  for (let index = 0; index < 1_500; index += 1) {
+    const ban = { id: `cd-${index}`, kind: "buyer", subject: `b-${index}`, reason: "unpaid", createdAt } as const;
+    staged.bans.set(ban.id, { ...ban, effect: "cool_down", origin: "automatic", expiresAt: null });
+  }
+  const listed = (await (await staged.request("GET", "/v1/admin/bans")).json()) as { bans: unknown[]; total: number };
+  expect(listed.bans).toHaveLength(1_000);
+  expect(listed.total).toBe(1_500);
+});
+
 test("a ban on what is neither buyer nor address, or that is over already, is refused", async () => {
   const now = staged.clock.nowMs();
   const wrongs = [
     { kind: "device", subject: "x", reason: "x" },
+    { kind: "device", subject: "not a device", reason: "x" },
+    { kind: "buyer", subject: "b-1", reason: "x", effect: "cool_down" },
+    { kind: "planet", subject: "x", reason: "x" },
     { kind: "buyer", subject: "a b", reason: "x" },
     { kind: "ip", subject: "300.1.1.1", reason: "x" },
     { kind: "ip", subject: "10.0.0.0/8", reason: "x" },

@@ -3,6 +3,7 @@
  */
 import { Hono } from "hono";
 import { isId, parseSaleId } from "../../domain/ids.ts";
+import { DEVICE_LENGTH } from "../../funnel/3-identity/session-token.ts";
 import { ipKeyOf } from "../../funnel/4-throttle/ip-address.ts";
 import type { Ban } from "../../ports/sale-store.ts";
 import { allowlistFormOf, uploadAllowlist } from "./allowlist-upload.ts";
@@ -29,12 +30,15 @@ export function createAccessRoutes(deps: OperatorDependencies): OperatorApp {
     return context.json({ saleId, buyers: list.value });
   });
 
-  app.get("/bans", async (context) => context.json({ bans: await deps.saleStore.listBans() }));
+  app.get("/bans", async (context) => {
+    const bans = await deps.saleStore.listBans();
+    return context.json({ bans: bans.slice(0, BANS_SHOWN_MAX), total: bans.length });
+  });
   app.post("/bans", async (context) => {
     const body = await readJson(context.req.raw, deps.clock, BanSchema);
     if (body.kind === "problem") return problemResponse(body.problem);
-    const { kind, reason, expiresAt, durationMs } = body.value;
-    const subject = kind === "buyer" ? buyerSubject(body.value.subject) : ipKeyOf(body.value.subject);
+    const { kind, effect, reason, expiresAt, durationMs } = body.value;
+    const subject = SUBJECTS[kind](body.value.subject);
     if (subject === null) return problemResponse(invalidFields([{ field: "subject", text: SUBJECT_TEXTS[kind] }]));
     const nowMs = deps.clock.nowMs();
     const endsAt = durationMs === undefined ? (expiresAt ?? null) : nowMs + durationMs;
@@ -44,11 +48,12 @@ export function createAccessRoutes(deps: OperatorDependencies): OperatorApp {
     const ban: Ban = await deps.saleStore.createBan({
       id: deps.random.id(),
       kind,
+      effect,
       subject,
       reason,
       expiresAt: endsAt,
     });
-    deps.log.info({ banId: ban.id, kind }, "ban created");
+    deps.log.info({ banId: ban.id, kind, effect: ban.effect }, "ban created");
     return context.json(ban, 201);
   });
   app.delete("/bans/:banId", async (context) => {
@@ -64,8 +69,14 @@ export function createAccessRoutes(deps: OperatorDependencies): OperatorApp {
 const SUBJECT_TEXTS = {
   buyer: "must be a buyer id: 1 to 64 of A-Z a-z 0-9 _ -",
   ip: "must be an IPv4 or IPv6 address; an IPv6 address stands for its /64 network",
+  device: `must be a device key: ${DEVICE_LENGTH} of A-Z a-z 0-9 _ -`,
 } as const;
 
-function buyerSubject(text: string): string | null {
-  return isId(text) ? text : null;
-}
+/** After a rush of cool-downs there are thousands; the newest are shown. */
+const BANS_SHOWN_MAX = 1_000;
+
+const SUBJECTS: Readonly<Record<Ban["kind"], (text: string) => string | null>> = {
+  buyer: (text) => (isId(text) ? text : null),
+  ip: ipKeyOf,
+  device: (text) => (isId(text) && text.length === DEVICE_LENGTH ? text : null),
+};

@@ -17,6 +17,7 @@ import { OperatorRecord } from "./operator-record.ts";
 import { createOrderRoutes } from "./order-routes.ts";
 import { createPeopleRoutes } from "./people-routes.ts";
 import { problemOfFault, problemResponse } from "./problem.ts";
+import { createRiskRoutes } from "./risk-routes.ts";
 import { createSaleRoutes } from "./sale-routes.ts";
 import { SignIn } from "./sign-in.ts";
 import { SignInBrake } from "./sign-in-brake.ts";
@@ -78,6 +79,7 @@ function createAdminApi(
   api.route("/", createStatsRoutes(deps));
   api.route("/", createOrderRoutes(deps));
   api.route("/", createAccessRoutes(deps));
+  api.route("/", createRiskRoutes(deps.risk));
   api.route("/", createWebhookRoutes(deps));
   api.post("/rehearsals", () =>
     problemResponse({

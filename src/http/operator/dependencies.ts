@@ -23,6 +23,7 @@ import type { ConnectionContext } from "../listen/listener.ts";
 import type { OpsApp } from "../ops/app.ts";
 import type { Pages } from "../pages.ts";
 import type { Actor, PersonActor } from "./actor.ts";
+import type { RiskRoutesParts } from "./risk-routes.ts";
 import type { SealKeys } from "./seal.ts";
 
 /** People who sign in, and what they are held to. */
@@ -46,6 +47,8 @@ export interface OperatorDependencies {
   /** Only its stock is read. */
   readonly ledger: Pick<Ledger, "readStock">;
   readonly statsStore: StatsStore;
+  /** What processes report of risk, and the model in force. */
+  readonly risk: RiskRoutesParts;
   /** How sales' ledgers stand; absent or null = not shown. */
   readonly ledgerView?: Pick<LedgerView, "read"> | null;
   readonly auditor: Auditor;

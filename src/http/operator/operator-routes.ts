@@ -72,6 +72,7 @@ export const OPERATOR_ROUTES: Readonly<Record<string, OperatorRoute>> = {
   "GET /bans": READ,
   "POST /bans": RUN,
   "DELETE /bans/:banId": RUN,
+  "GET /risk": READ,
   "POST /rehearsals": RUN,
   "GET /webhooks": { role: "operator" },
   "POST /webhooks": { role: "owner", changes: "json" },

@@ -52,6 +52,7 @@ const MATRIX: Readonly<Record<string, readonly Asker[]>> = {
   "GET /bans": SIGNED_IN,
   "POST /bans": OPERATORS,
   "DELETE /bans/:banId": OPERATORS,
+  "GET /risk": SIGNED_IN,
   "POST /rehearsals": OPERATORS,
   "GET /webhooks": OPERATORS,
   "POST /webhooks": OWNERS,

@@ -231,7 +231,8 @@ export const WebhookSchema = members({ url: line(URL_LENGTH_MAX) }, "an address 
 
 export const BanSchema = members(
   {
-    kind: z.enum(["buyer", "ip"], expected('"buyer" or "ip"')),
+    kind: z.enum(["buyer", "ip", "device"], expected('"buyer", "ip" or "device"')),
+    effect: z.enum(["refuse", "exempt"], expected('"refuse" or "exempt"')).optional(),
     subject: line(REASON_LENGTH_MAX),
     reason: line(REASON_LENGTH_MAX),
     expiresAt: instant.nullable().optional(),
