@@ -13,13 +13,14 @@ import { createBuyerApp } from "../http/buyer/app.ts";
 import { createCrossOriginPolicy, readableAcrossOrigins } from "../http/cross-origin.ts";
 import type { FetchApp, HotRoute } from "../http/listen/listener.ts";
 import { missingLedger } from "../http/ops/ledger-check.ts";
+import type { ThrottleCount } from "../http/ops/metrics.ts";
 import { loadPages, type Pages } from "../http/pages.ts";
 import { createGuardedOrders } from "../orders/guarded-orders.ts";
 import { createEventHub, type EventHub } from "../push/hub.ts";
 import { type ChallengeSide, createChallenges, widgetSourcesOf } from "./challenges.ts";
 import type { Payments } from "./payments.ts";
 import type { ProcessParts } from "./process-parts.ts";
-import { createRouteThrottles, limitsOf } from "./throttles.ts";
+import { createRouteThrottles, limitsOf, throttleCountsOf } from "./throttles.ts";
 
 const BYTES_PER_MB = 1_048_576;
 export interface BuyerSide {
@@ -29,6 +30,8 @@ export interface BuyerSide {
   readonly hub: EventHub;
   readonly challenges: ChallengeSide;
   readonly app: FetchApp;
+  /** What the limits of all routes held back. */
+  throttled(): readonly ThrottleCount[];
 }
 
 /** Where `npm run build` puts the pages. */
@@ -55,6 +58,7 @@ export function createBuyerSide(
     log,
     cursorKey: keys.eventCursor,
   });
+  const throttles = createRouteThrottles(parts);
   const crossOrigin = createCrossOriginPolicy({
     allowedOrigins: config.corsOrigins,
     ownOrigin: () => new URL(outside.publicUrl()).origin,
@@ -82,7 +86,7 @@ export function createBuyerSide(
     clientAddress: createClientAddress(config.trustedProxies),
     passes: funnel.passes,
     challenges: challenges.gate,
-    ...createRouteThrottles(parts),
+    ...throttles,
     readiness: () => funnel.readiness() ?? (missingLedger({ ...parts, sales: catalogue }) === null ? null : "busy"),
     pages: outside.pages,
     crossOrigin,
@@ -102,6 +106,11 @@ export function createBuyerSide(
     hub,
     challenges,
     app: withSandbox(buyerApp, outside.payments.pages),
+    throttled: () => [
+      ...throttleCountsOf("attempts", funnel.throttled()),
+      ...throttleCountsOf("sessions", throttles.sessionThrottle.refusals()),
+      ...throttleCountsOf("reads", throttles.readThrottle.refusals()),
+    ],
   };
 }
 

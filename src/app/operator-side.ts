@@ -72,7 +72,6 @@ export function createOperatorSide(
     ledger: shownStock,
     ledgerView,
     statsStore: stores.stats,
-    risk: { reports: stores.bans, model: parts.risk.model },
     auditor,
     recovery:
       redis === null
@@ -141,6 +140,7 @@ function createOps(
     eventLoopDelayMs: () => buyers?.funnel.eventLoopDelayMs() ?? 0,
     eventLoopDelayMsP99: () => buyers?.funnel.eventLoopDelayMsP99() ?? 0,
     attemptsMax: () => buyers?.funnel.attemptsMax() ?? 0,
+    throttled: () => buyers?.throttled() ?? [],
     sseConnections: () => buyers?.hub.connections() ?? 0,
     lastAudits: () => monitor.lastReports(),
     lastPlaces: () => monitor.lastPlaces(),

@@ -1,7 +1,13 @@
 /**
  * The limits of a node's routes: the hot one's as they are configured, those beside it in proportion.
  */
-import { type SharedThrottle, Throttle, type ThrottleLimits } from "../funnel/4-throttle/throttle.ts";
+import {
+  type SharedThrottle,
+  Throttle,
+  type ThrottleLimits,
+  type ThrottleScope,
+} from "../funnel/4-throttle/throttle.ts";
+import type { ThrottleCount } from "../http/ops/metrics.ts";
 import type { ProcessParts } from "./process-parts.ts";
 
 /** Looking at one's own reservations while a hold runs down takes more requests than attempting. */
@@ -59,4 +65,9 @@ export function createRouteThrottles(parts: ProcessParts): {
       shared: shared("reads"),
     }),
   };
+}
+
+/** What the limits of one set held back, as it is exported. */
+export function throttleCountsOf(of: string, refusals: ReadonlyMap<ThrottleScope, number>): readonly ThrottleCount[] {
+  return Array.from(refusals, ([limit, count]) => ({ of, limit, count }));
 }

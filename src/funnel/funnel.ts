@@ -27,9 +27,9 @@ import { judgeWindow } from "./2-window/window.ts";
 import { type Authenticator, isRefusal } from "./3-identity/authenticate.ts";
 import type { Keys } from "./3-identity/keys.ts";
 import { readPass } from "./3-identity/pass.ts";
-import type { AsnLookup } from "./4-throttle/asn-table.ts";
 import type { Session } from "./3-identity/session-token.ts";
-import { type SharedThrottle, Throttle, type ThrottleLimits } from "./4-throttle/throttle.ts";
+import type { AsnLookup } from "./4-throttle/asn-table.ts";
+import { type SharedThrottle, Throttle, type ThrottleLimits, type ThrottleScope } from "./4-throttle/throttle.ts";
 import { Lanes } from "./5-sold-out/lane.ts";
 import { LatchKeeper } from "./5-sold-out/latch-keeper.ts";
 import { Admission } from "./6-admission/admission.ts";
@@ -93,6 +93,8 @@ export interface Funnel {
   eventLoopDelayMsP99(): number;
   /** Attempts that may be in flight now. */
   attemptsMax(): number;
+  /** How often each limit of stage 4 held an attempt back. */
+  throttled(): ReadonlyMap<ThrottleScope, number>;
   /** Lets requests of the other routes through as far as the process can take them. */
   readonly routeGuard: RouteGuard;
   /** The newest stock of an item that this process has heard of; null before the first. At most seconds old. */
@@ -308,6 +310,10 @@ class SevenStages implements Funnel {
 
   attemptsMax(): number {
     return this.#limit.limit;
+  }
+
+  throttled(): ReadonlyMap<ThrottleScope, number> {
+    return this.#throttle.refusals();
   }
 
   stockOf(itemId: number): Stock | null {

@@ -38,6 +38,8 @@ export interface MetricsSources {
   /** Attempts that this process lets wait for the ledger at once, now. */
   attemptsMax(): number;
   sseConnections(): number;
+  /** How often each limit of each set held a request back; a request may meet several. */
+  throttled(): readonly ThrottleCount[];
   /** The last audit of each sale that this process made. */
   lastAudits(): readonly AuditReport[];
   /** The last quick look at each running sale that this process made. */
@@ -48,6 +50,14 @@ export interface MetricsSources {
   readonly edge?: Pick<EdgeState, "isReachable"> | null;
   readonly clock: Clock;
   readonly log: Log;
+}
+
+/** What one limit held back. */
+export interface ThrottleCount {
+  /** Which set of limits: attempts, sessions or reads. */
+  readonly of: string;
+  readonly limit: string;
+  readonly count: number;
 }
 
 /** Sales whose stock is exported: the newest. */
@@ -101,6 +111,16 @@ function addFunnelMetrics(registry: Registry, sources: MetricsSources): void {
       for (const decision of DECISIONS) {
         this.inc({ stage: stageOfDecision(decision), reason: decision }, sums.get(decision) ?? 0);
       }
+    },
+  });
+  new Counter({
+    name: "doorbuster_throttled_total",
+    help: "Requests that a limit held back, by the limit; one that several held back counts for each.",
+    labelNames: ["of", "limit"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { of, limit, count } of sources.throttled()) this.inc({ of, limit }, count);
     },
   });
   registry.registerMetric(latencyMetric(sources.counts));

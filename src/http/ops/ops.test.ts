@@ -186,6 +186,7 @@ function stageMetrics() {
     eventLoopDelayMsP99: () => 7.5,
     attemptsMax: () => 640,
     sseConnections: () => 42,
+    throttled: () => [{ of: "attempts", limit: "network", count: 23 }],
     lastAudits: () => [
       {
         saleId: DROP,
@@ -262,6 +263,7 @@ test("stock, imbalance, audits and the state of the process are gauges", async (
   expect(balanced.get("doorbuster_event_loop_delay_seconds")).toBe(0.0025);
   expect(balanced.get("doorbuster_event_loop_delay_tail_seconds")).toBe(0.0075);
   expect(balanced.get("doorbuster_attempts_limit")).toBe(640);
+  expect(balanced.get('doorbuster_throttled_total{of="attempts",limit="network"}')).toBe(23);
   expect(balanced.get("doorbuster_sse_connections")).toBe(42);
   expect(balanced.get('doorbuster_audit_violations{sale="drop"}')).toBe(1);
   expect(balanced.get('doorbuster_audit_age_seconds{sale="drop"}')).toBe(3);
