@@ -176,6 +176,22 @@ describe("refusing settings", () => {
   });
 
   test("Redis without PostgreSQL is refused: it only lends what PostgreSQL owns", () => {
+
+  test("the identity provider of operators is there as a whole, and not in the clear", () => {
+    const whole = {
+      OIDC_CLIENT_ID: "doorbuster",
+      OIDC_CLIENT_SECRET: "secret-of-it",
+      ADMIN_URL: "https://console.shop",
+    };
+    expect(problemsOf({ OIDC_ISSUER: "https://idp", ...whole })).toBe("");
+    expect(problemsOf({ OIDC_ISSUER: "http://127.0.0.1:9", ...whole })).toBe("");
+    expect(problemsOf({ OIDC_ISSUER: "http://idp", ...whole })).toContain("accepted: https://");
+    for (const name of Object.keys(whole)) {
+      expect(problemsOf({ OIDC_ISSUER: "https://idp", ...whole, [name]: "" })).toContain(name);
+    }
+    expect(problemsOf({ OIDC_CLIENT_ID: "doorbuster" })).toContain("OIDC_ISSUER is not");
+    expect(problemsOf({ SECRET, SECRET_PREVIOUS: SECRET })).toContain("the secret from before");
+  });
     expect(problemsOf({ REDIS_URL: "redis://r" })).toContain("REDIS_URL is set and DATABASE_URL is not");
     expect(problemsOf({ ...SHARED, REDIS_URL: "redis://r" })).toBe("");
     expect(problemsOf({ EDGE_REDIS_URL: "redis://edge" })).toBe("");

@@ -6,9 +6,9 @@
  * limited per address, because every session is a fresh buyer and so a fresh limit per buyer. What the page tells of its
  * device goes into the token as a hash and a figure, and nowhere else.
  */
-import { type BuyerId, parseBuyerId, parseSessionId } from "../../domain/ids.ts";
+import { type BuyerId, parseBuyerId } from "../../domain/ids.ts";
 import type { Refusal } from "../../domain/refusals.ts";
-import { signingKeyOf } from "../../funnel/3-identity/keys.ts";
+import { newSessionId, signingKeyOf } from "../../funnel/3-identity/keys.ts";
 import { mintSessionToken } from "../../funnel/3-identity/session-token.ts";
 import type { SessionRisk } from "../../funnel/6-admission/risk/risk-engine.ts";
 import { SessionRequestSchema } from "../contract/schemas.ts";
@@ -59,7 +59,7 @@ async function shopAccount({ shopLogin }: BuyerAppDependencies, token: string): 
 }
 
 function open({ keys, clock, random, settings }: BuyerAppDependencies, subject: Subject & SessionRisk) {
-  const sessionId = known(parseSessionId(random.id()));
+  const sessionId = newSessionId(keys, random);
   // The token carries whole seconds; the answer must not promise more than the token does.
   const expiresAt = Math.floor((clock.nowMs() + settings.sessionTtlMs) / 1_000) * 1_000;
   return {
