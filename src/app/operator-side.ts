@@ -72,6 +72,7 @@ export function createOperatorSide(
     ledger: shownStock,
     ledgerView,
     statsStore: stores.stats,
+    risk: { reports: stores.bans, model: parts.risk.model },
     auditor,
     recovery:
       redis === null
