@@ -56,6 +56,8 @@ export const HOSTILE_URLS: readonly HostileUrl[] = [
   { url: "https://zone.example/", leadsTo: ["fe80::1%eth0"] },
   { url: "https://nowhere.example/", leadsTo: [] },
   { url: "http://shop.example/", leadsTo: [PUBLIC] },
+  { url: "http://shop.example:443/", leadsTo: [PUBLIC] },
+  { url: "http://shop.example:8443/", leadsTo: [PUBLIC] },
   { url: "https://shop.example:22/", leadsTo: [PUBLIC] },
   { url: "https://shop.example:6379/", leadsTo: [PUBLIC] },
   { url: "https://shop.example:80/", leadsTo: [PUBLIC] },
