@@ -69,6 +69,15 @@ describe("shed", () => {
     expect(shed.check(request())).toBeNull();
   });
 
+  test("gives no place to whoever has read his body when the last one is taken", () => {
+    const { shed } = warmShed();
+    for (let count = 0; count < CONCURRENCY_AT_START; count += 1) expect(shed.enter()).toBe(true);
+    expect(shed.enter()).toBe(false);
+    expect(shed.inFlight).toBe(CONCURRENCY_AT_START);
+    shed.leave();
+    expect(shed.enter()).toBe(true);
+  });
+
   test("slow bodies have a bound of their own and do not use up the ledger's places", () => {
     const { shed } = warmShed();
     for (let count = 0; count < BODIES_READ_MAX - 1; count += 1) shed.beginRead();

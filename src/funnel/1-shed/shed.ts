@@ -102,9 +102,12 @@ export class Shed {
   }
 
   #isFull(): boolean {
+    return !this.#isWarm || this.#reading >= BODIES_READ_MAX || !this.#hasPlace();
+  }
+
+  #hasPlace(): boolean {
     const load = { inFlight: this.#inFlight, limit: this.#limit.limit };
-    if (!this.#isWarm || load.inFlight >= load.limit || this.#reading >= BODIES_READ_MAX) return true;
-    return !this.#ramp.admits(load);
+    return load.inFlight < load.limit && this.#ramp.admits(load);
   }
 
   /** Around reading a body: slow senders are counted apart, so that they cannot use up the ledger's places. */
@@ -116,10 +119,15 @@ export class Shed {
     this.#reading -= 1;
   }
 
-  /** Around waiting for the batcher. */
-  enter(): void {
+  /**
+   * Around waiting for the batcher. False when the places were taken while the body was being read: many bodies may
+   * come at once, and what is bounded is the ledger's queue. Then there is nothing to {@link leave}.
+   */
+  enter(): boolean {
+    if (!this.#hasPlace()) return false;
     this.#advice.take();
     this.#inFlight += 1;
+    return true;
   }
 
   leave(): void {

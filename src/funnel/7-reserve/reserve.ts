@@ -125,7 +125,7 @@ export async function reserve(attempt: AdmittedAttempt, services: ReserveService
   const idempotencyKey = request.header("idempotency-key") ?? "";
   const rid = deriveRid({ buyerId: session.buyerId, saleId: sale.id, idempotencyKey });
   let outcome: AttemptOutcome;
-  services.shed.enter();
+  if (!services.shed.enter()) return refused(services.shed.refuseUnsent());
   try {
     outcome = await lane.batcher.submit({ rid, buyerId: session.buyerId, quantity });
   } catch (error) {
