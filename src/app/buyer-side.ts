@@ -157,11 +157,12 @@ function withSandbox(buyerApp: FetchApp, sandbox: Hono): FetchApp {
 }
 
 function createShopLogin({ config, clock }: ProcessParts): ShopLoginVerifier | null {
+  const common = { clock, issuer: config.sessionJwtIssuer, audience: config.sessionJwtAudience };
   if (config.sessionJwtSecret !== null) {
-    return createShopLoginVerifier({ source: { kind: "secret", secret: config.sessionJwtSecret }, clock });
+    return createShopLoginVerifier({ source: { kind: "secret", secret: config.sessionJwtSecret }, ...common });
   }
   if (config.sessionJwksUrl !== null) {
-    return createShopLoginVerifier({ source: { kind: "jwks", url: config.sessionJwksUrl }, clock });
+    return createShopLoginVerifier({ source: { kind: "jwks", url: config.sessionJwksUrl }, ...common });
   }
   return null;
 }

@@ -40,7 +40,13 @@ export function checkTogether(values: SettingValues): readonly string[] {
   if (values.sessionJwksUrl !== null && values.sessionJwtSecret !== null) {
     problems.push("SESSION_JWKS_URL and SESSION_JWT_SECRET are both set; accepted: one of them.");
   }
-  if (values.sessionGuests === "off" && values.sessionJwksUrl === null && values.sessionJwtSecret === null) {
+  const hasLogin = values.sessionJwksUrl !== null || values.sessionJwtSecret !== null;
+  if (!hasLogin && (values.sessionJwtIssuer !== null || values.sessionJwtAudience !== null)) {
+    problems.push(
+      "SESSION_JWT_ISSUER and SESSION_JWT_AUDIENCE need a login; accepted: SESSION_JWKS_URL or SESSION_JWT_SECRET set as well.",
+    );
+  }
+  if (values.sessionGuests === "off" && !hasLogin) {
     problems.push(
       "SESSION_GUESTS is off and there is no login; accepted: on, or SESSION_JWKS_URL or SESSION_JWT_SECRET set.",
     );

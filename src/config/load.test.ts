@@ -160,6 +160,8 @@ describe("refusing settings", () => {
     expect(problemsOf({ SECRET, ADMIN_TOKEN: SECRET })).toContain("two different secrets");
     expect(problemsOf({ SESSION_GUESTS: "off" })).toContain("SESSION_GUESTS is off");
     expect(problemsOf({ SESSION_JWKS_URL: "https://shop/keys", SESSION_JWT_SECRET: SECRET })).toContain("one of them");
+    expect(problemsOf({ SESSION_JWT_AUDIENCE: "doorbuster" })).toContain("need a login");
+    expect(problemsOf({ SESSION_JWT_ISSUER: "https://shop" })).toContain("need a login");
   });
 
   test("a provider's challenge needs site key, secret and the hosts it is shown on", () => {

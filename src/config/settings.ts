@@ -136,6 +136,14 @@ export const SETTINGS = {
     bytesMin: 32,
     text: "The secret the shop signs its logins with (HS256). Exclusive with SESSION_JWKS_URL.",
   }),
+  SESSION_JWT_ISSUER: pattern(/^[\x21-\x7e]{1,255}$/, "1 to 255 visible ASCII characters", {
+    byDefault: null,
+    text: "The only `iss` that the shop's logins may name. Without it any, each with buyers of its own.",
+  }),
+  SESSION_JWT_AUDIENCE: pattern(/^[\x21-\x7e]{1,255}$/, "1 to 255 visible ASCII characters", {
+    byDefault: null,
+    text: "The `aud` that the shop's logins must name. Set it wherever the same key signs tokens for other services too.",
+  }),
   RATE_BUYER_PER_S: integer({
     min: 0,
     max: 1_000_000,

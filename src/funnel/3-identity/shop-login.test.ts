@@ -64,6 +64,18 @@ describe("a login signed with the shared secret", () => {
     expect(await bySecret().verify(await token())).toBe("session_invalid");
   });
 
+  test("names the issuer and the audience that are demanded, and any where none is", async () => {
+    const source = { kind: "secret", secret: SECRET } as const;
+    const strict = createShopLoginVerifier({ source, clock, issuer: "https://shop.example", audience: "doorbuster" });
+    const good = { ...CLAIMS, aud: ["newsletter", "doorbuster"] };
+    expect(await strict.verify(await sign(good))).toMatchObject({ level: 0 });
+    for (const wrong of [{ iss: "https://shop.example/" }, { aud: "newsletter" }, { aud: "" }, { aud: [] }]) {
+      expect(await strict.verify(await sign({ ...good, ...wrong }))).toBe("session_invalid");
+    }
+    expect(await strict.verify(await sign(CLAIMS))).toBe("session_invalid");
+    expect(await bySecret().verify(await sign({ ...CLAIMS, aud: "newsletter" }))).toMatchObject({ level: 0 });
+  });
+
   test.each(["", "a", "a.b", "a.b.c", "....", `${"x".repeat(4_000)}`])(
     "is refused when it is no JWT: %p",
     async (text) => {

@@ -30,6 +30,10 @@ export interface ShopLoginOptions {
     | { readonly kind: "secret"; readonly secret: string }
     | { readonly kind: "jwks"; readonly url: string };
   readonly clock: Clock;
+  /** The only issuer; absent or null = any. */
+  readonly issuer?: string | null;
+  /** The audience that a token must name; absent or null = it is not looked at. */
+  readonly audience?: string | null;
   /** Replaces the network in tests. */
   readonly fetch?: FetchImplementation;
 }
@@ -63,6 +67,8 @@ export function createShopLoginVerifier(options: ShopLoginOptions): ShopLoginVer
     async verify(token) {
       const checks = {
         algorithms,
+        ...(options.issuer == null ? {} : { issuer: options.issuer }),
+        ...(options.audience == null ? {} : { audience: options.audience }),
         requiredClaims: ["exp", "iss", "sub"],
         clockTolerance: CLOCK_TOLERANCE_S,
         currentDate: new Date(clock.nowMs()),
@@ -75,6 +81,10 @@ export function createShopLoginVerifier(options: ShopLoginOptions): ShopLoginVer
         if (isFault(error)) throw error;
         if (error instanceof errors.JWTExpired) return "session_expired";
         if (error instanceof errors.JOSEError) return "session_invalid";
+        // A key of the shop's that no token can be checked with: one of fewer than 2,048 bits, say.
+        if (error instanceof TypeError && typeof key === "function") {
+          throw new Fault("SHOP_LOGIN_UNAVAILABLE", { cause: error });
+        }
         throw error;
       }
     },
