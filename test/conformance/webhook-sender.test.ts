@@ -12,6 +12,7 @@ import { createConnect } from "../../src/adapters/webhook-http/post.ts";
 import { createWebhookSender } from "../../src/adapters/webhook-http/webhook-sender.ts";
 import { HOSTILE_URLS } from "../security/hostile-urls.ts";
 import { type Certificate, makeCertificate } from "../support/certificate.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 import { RecordingLog } from "../support/recording-log.ts";
 
 const clock = createSystemClock();
@@ -190,6 +191,20 @@ describe("T11: a message to the shop", () => {
     begin([PUBLIC]);
     receiver.answer = (socket) => void socket.write("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n\r\n");
     assert.deepEqual(await send("https://hooks.example/"), { kind: "taken" });
+  });
+
+  it("does not wait for a name that is never found", async () => {
+    const patient = new ManualClock();
+    const stuck = createWebhookSender({
+      networks: [],
+      clock: patient,
+      log: new RecordingLog(),
+      resolve: () => new Promise(() => undefined),
+    });
+    const objection = stuck.findObjection("https://hooks.example/");
+    await patient.advance(3_000);
+    assert.equal(await objection, "its name leads nowhere");
+    assert.equal(patient.timerCount, 0);
   });
 
   it("goes to the deployment's own networks where they are named, by plain HTTP too, but never to metadata", async () => {

@@ -14,6 +14,8 @@ import { type Aimed, aim, type Resolve } from "./webhook-target.ts";
 
 /** From the first byte out to the status of the answer. */
 const DELIVERY_MS_MAX = 5_000;
+/** A name that is not found by then leads nowhere; the system itself might ask for half a minute. */
+const LOOKUP_MS_MAX = 3_000;
 
 /** The system's own way to look up names, hosts file included. */
 const resolveByLookup: Resolve = async (hostname) => {
@@ -32,7 +34,7 @@ export function createWebhookSender(options: {
 }): WebhookSender {
   const { clock, log, resolve = resolveByLookup, connect = createConnect() } = options;
   const policy = createAddressPolicy(options.networks);
-  const look = (url: string): Promise<Aimed> => aim(url, { policy, resolve });
+  const look = (url: string): Promise<Aimed> => aim(url, { policy, resolve: withDeadline(resolve, clock) });
   return {
     async findObjection(url) {
       const aimed = await look(url);
@@ -52,5 +54,19 @@ export function createWebhookSender(options: {
         return { kind: "failed", why: "it could not be reached" };
       }
     },
+  };
+}
+
+function withDeadline(resolve: Resolve, clock: Clock): Resolve {
+  return async (hostname) => {
+    let cancel = (): void => undefined;
+    const late = new Promise<never>((_, reject) => {
+      cancel = clock.setTimer(LOOKUP_MS_MAX, () => reject(new Error("the name was not found in time")));
+    });
+    try {
+      return await Promise.race([resolve(hostname), late]);
+    } finally {
+      cancel();
+    }
   };
 }
