@@ -40,7 +40,13 @@ export function checkTogether(values: SettingValues): readonly string[] {
   if (values.sessionJwksUrl !== null && values.sessionJwtSecret !== null) {
     problems.push("SESSION_JWKS_URL and SESSION_JWT_SECRET are both set; accepted: one of them.");
   }
-  if (values.sessionGuests === "off" && values.sessionJwksUrl === null && values.sessionJwtSecret === null) {
+  const hasLogin = values.sessionJwksUrl !== null || values.sessionJwtSecret !== null;
+  if (!hasLogin && (values.sessionJwtIssuer !== null || values.sessionJwtAudience !== null)) {
+    problems.push(
+      "SESSION_JWT_ISSUER and SESSION_JWT_AUDIENCE need a login; accepted: SESSION_JWKS_URL or SESSION_JWT_SECRET set as well.",
+    );
+  }
+  if (values.sessionGuests === "off" && !hasLogin) {
     problems.push(
       "SESSION_GUESTS is off and there is no login; accepted: on, or SESSION_JWKS_URL or SESSION_JWT_SECRET set.",
     );
@@ -62,14 +68,6 @@ function checkCaptcha(values: SettingValues): readonly string[] {
   return problems;
 }
 
-const REDIS_PORT = "6379";
-
-/** Which server a URL leads to: other databases or users of one server share its memory and its policy. */
-function serverOf(url: string): string {
-  const { hostname, port } = new URL(url);
-  return `${hostname}:${port === "" ? REDIS_PORT : port}`;
-}
-
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
 /** All of it or nothing, and no secrets over a network in the clear. */
@@ -88,4 +86,12 @@ function checkIdentityProvider(values: SettingValues): readonly string[] {
     problems.push("OIDC_ISSUER is http:// on another machine; accepted: https://.");
   }
   return problems;
+}
+
+const REDIS_PORT = "6379";
+
+/** Which server a URL leads to: other databases or users of one server share its memory and its policy. */
+function serverOf(url: string): string {
+  const { hostname, port } = new URL(url);
+  return `${hostname}:${port === "" ? REDIS_PORT : port}`;
 }

@@ -177,8 +177,6 @@ describe("refusing settings", () => {
     expect(problemsOf({ CHALLENGE_KIND: "slide" })).toBe("");
   });
 
-  test("Redis without PostgreSQL is refused: it only lends what PostgreSQL owns", () => {
-
   test("the identity provider of operators is there as a whole, and not in the clear", () => {
     const whole = {
       OIDC_CLIENT_ID: "doorbuster",
@@ -194,6 +192,8 @@ describe("refusing settings", () => {
     expect(problemsOf({ OIDC_CLIENT_ID: "doorbuster" })).toContain("OIDC_ISSUER is not");
     expect(problemsOf({ SECRET, SECRET_PREVIOUS: SECRET })).toContain("the secret from before");
   });
+
+  test("Redis without PostgreSQL is refused: it only lends what PostgreSQL owns", () => {
     expect(problemsOf({ REDIS_URL: "redis://r" })).toContain("REDIS_URL is set and DATABASE_URL is not");
     expect(problemsOf({ ...SHARED, REDIS_URL: "redis://r" })).toBe("");
     expect(problemsOf({ EDGE_REDIS_URL: "redis://edge" })).toBe("");
