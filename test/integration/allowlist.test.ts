@@ -61,7 +61,7 @@ async function upload(node: NodeProcess, saleId: string, body: ReadableStream<Ui
     method: "PUT",
     headers: { authorization: `Bearer ${node.adminToken}`, "content-type": "text/plain" },
     body,
-    duplex: "half",
+    duplex: "half" as const,
   };
   return readAnswer(await fetch(`${node.adminUrl}/v1/admin/sales/${saleId}/allowlist`, init));
 }
