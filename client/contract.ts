@@ -85,6 +85,12 @@ export interface PageSignals {
   readonly canvas?: string;
 }
 
+/** A place at the provider where the buyer pays. */
+export interface CheckoutPage {
+  readonly checkoutUrl: string;
+  readonly paymentId: string;
+}
+
 /** A started session, also the form in which a caller may keep it. `signingKey` is a secret: memory only. */
 export interface StoredSession {
   readonly token: string;

@@ -8,7 +8,16 @@
 import { RetryBudget } from "../src/domain/retry-budget.ts";
 import { type ChallengeSolver, challengeIn, solveInSlices } from "./challenge.ts";
 import { type ChallengeProgress, Clearances, type ClearRequest, SOLVES_MAX } from "./clearances.ts";
-import type { Acceptance, Clearance, PageSignals, Problem, Reservation, SaleDocument, StoredSession } from "./contract.ts";
+import type {
+  Acceptance,
+  CheckoutPage,
+  Clearance,
+  PageSignals,
+  Problem,
+  Reservation,
+  SaleDocument,
+  StoredSession,
+} from "./contract.ts";
 import { type EventListeners, type EventSubscription, followReservations } from "./events.ts";
 import { type ArmedAttempt, type ArmRequest, Passes } from "./passes.ts";
 import { DoorbusterError, problemOf } from "./problem.ts";
@@ -70,12 +79,6 @@ export type ReserveResult =
     }
   | { readonly kind: "refused"; readonly problem: Problem; readonly idempotencyKey: string }
   | { readonly kind: "unknown"; readonly cause: unknown; readonly idempotencyKey: string };
-
-/** A place at the provider where the buyer pays. */
-export interface CheckoutPage {
-  readonly checkoutUrl: string;
-  readonly paymentId: string;
-}
 
 const REQUEST_DEADLINE_MS = 8_000;
 const PATIENCE_MS = 30_000;
