@@ -6,6 +6,7 @@ import { Hono } from "hono";
 import { createMemoryGauge } from "../adapters/local/memory-gauge.ts";
 import { SANDBOX_PATH } from "../adapters/payment-sandbox/sandbox-provider.ts";
 import { type Authenticator, createAuthenticator } from "../funnel/3-identity/authenticate.ts";
+import { createShopKeysFetch } from "../funnel/3-identity/shop-keys-fetch.ts";
 import { createShopLoginVerifier, type ShopLoginVerifier } from "../funnel/3-identity/shop-login.ts";
 import { createClientAddress } from "../funnel/4-throttle/client-address.ts";
 import { createFunnel, type Funnel } from "../funnel/funnel.ts";
@@ -156,13 +157,15 @@ function withSandbox(buyerApp: FetchApp, sandbox: Hono): FetchApp {
   };
 }
 
-function createShopLogin({ config, clock }: ProcessParts): ShopLoginVerifier | null {
+function createShopLogin({ config, clock, random, log }: ProcessParts): ShopLoginVerifier | null {
   const common = { clock, issuer: config.sessionJwtIssuer, audience: config.sessionJwtAudience };
   if (config.sessionJwtSecret !== null) {
     return createShopLoginVerifier({ source: { kind: "secret", secret: config.sessionJwtSecret }, ...common });
   }
   if (config.sessionJwksUrl !== null) {
-    return createShopLoginVerifier({ source: { kind: "jwks", url: config.sessionJwksUrl }, ...common });
+    const fetchKeys = createShopKeysFetch({ fetch: (url, options) => fetch(url, options), clock, random, log });
+    const source = { kind: "jwks", url: config.sessionJwksUrl } as const;
+    return createShopLoginVerifier({ source, fetch: fetchKeys, ...common });
   }
   return null;
 }
