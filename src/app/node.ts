@@ -12,7 +12,7 @@ import { ConnectionCap } from "../http/listen/connection-cap.ts";
 import type { Listener, ListenOptions } from "../http/listen/listener.ts";
 import { ALLOWLIST_BYTES_MAX } from "../http/operator/allowlist-upload.ts";
 import { createOutboxTrimmer } from "../orders/outbox-trimmer.ts";
-import { createWarden } from "../orders/warden.ts";
+import { createWarden, type Warden } from "../orders/warden.ts";
 import { type BuyerSide, createBuyerSide, readPages } from "./buyer-side.ts";
 import { createOperatorSide, type OperatorSide } from "./operator-side.ts";
 import { createPayments, type Payments } from "./payments.ts";
@@ -77,13 +77,23 @@ class Node implements RunningNode {
 
   async start(pages: ReturnType<typeof readPages>): Promise<void> {
     const { config, database, orders, clock, random, log } = this.#parts;
-    const payments = createPayments({ config, database: database.general, orders, clock, random, log });
+    const { coolDownMsMax } = config;
+    const warden = createWarden({ bans: this.#parts.stores.bans, coolDownMsMax, clock, random, log });
+    const payments = createPayments({
+      config,
+      database: database.general,
+      orders,
+      clock,
+      random,
+      log,
+      beforeUnitsReturn: () => warden.coolDown(),
+    });
     await this.#parts.catalogue.start();
     this.#parts.edge?.start();
     await this.#parts.redis?.start(this.#roles);
     if (this.#has("api")) await this.#startBuyers(payments, pages);
     await this.#startOperators(pages);
-    if (this.#has("worker")) this.#startWork(payments);
+    if (this.#has("worker")) this.#startWork(payments, warden);
     const reporter = this.#parts.createReporter(() => this.#buyers?.funnel.inFlight() ?? 0);
     reporter.start();
     this.#stops.push(() => reporter.stop());
@@ -154,14 +164,12 @@ class Node implements RunningNode {
     }
   }
 
-  #startWork(payments: Payments): void {
+  #startWork(payments: Payments, warden: Warden): void {
     const { stores, clock, random, log } = this.#parts;
     payments.startWork(this.#publicUrl());
     this.#parts.redis?.startWork();
     const trimmer = createOutboxTrimmer({ events: stores.events, clock, random, log });
     trimmer.start();
-    const { coolDownMsMax } = this.#parts.config;
-    const warden = createWarden({ bans: stores.bans, coolDownMsMax, clock, random, log });
     warden.start();
     const { courier } = this.#webhooks;
     courier.start();

@@ -24,6 +24,8 @@ export interface PaymentParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Runs before units of holds that ran out are on sale again. */
+  readonly beforeUnitsReturn: () => Promise<void>;
 }
 
 export interface Payments {
@@ -50,7 +52,8 @@ export function createPayments(parts: PaymentParts): Payments {
   });
   const provider = createResilientProvider({ provider: sandbox.provider, clock, random, log });
   const settlement = createSettlement({ orders, provider, log });
-  const sweeper = createSweeper({ orders, provider, settlement, clock, random, log });
+  const { beforeUnitsReturn } = parts;
+  const sweeper = createSweeper({ orders, provider, settlement, clock, random, log, beforeUnitsReturn });
   return {
     checkout: createCheckoutService({ orders, provider, settlement, clock, log }),
     settlement,

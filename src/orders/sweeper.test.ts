@@ -10,13 +10,13 @@ import { createSweeper, UNDECIDED_ALERT_AFTER_MS } from "./sweeper.ts";
 
 const HOLD_MS = 600_000;
 
-function setUp(units = 10) {
+function setUp(units = 10, beforeUnitsReturn: () => Promise<void> = async () => undefined) {
   const clock = new ManualClock();
   const orders = new MemoryOrders(clock, units);
   const provider = new ScriptedProvider();
   const log = new RecordingLog();
   const settlement = createSettlement({ orders, provider, log });
-  const sweeper = createSweeper({ orders, provider, settlement, clock, random: evenRandom(), log });
+  const sweeper = createSweeper({ orders, provider, settlement, clock, random: evenRandom(), log, beforeUnitsReturn });
 
   async function holdWithPayment(name: string): Promise<{ rid: Rid; paymentId: string }> {
     const rid = orders.hold(name, { holdMs: HOLD_MS });
@@ -53,6 +53,21 @@ test("releases a hold without a payment at once, asking no provider", async () =
   clock.jump(HOLD_MS + 1);
   expect(await sweeper.runOnce()).toMatchObject({ ended: 1 });
   expect([orders.order(rid).status, orders.free, provider.calls.length]).toEqual(["expired", 10, 0]);
+});
+
+test("has cool-downs made before units are on sale again, and gives units back even where that fails", async () => {
+  const seen: string[] = [];
+  const { clock, orders, sweeper } = setUp(10, async () => {
+    seen.push(`${orders.order("rid-1" as Rid).status}, ${orders.free} free`);
+    throw new Fault("DATABASE_UNAVAILABLE");
+  });
+  const rid = orders.hold("rid-1", { holdMs: HOLD_MS });
+  await sweeper.runOnce();
+  expect(seen).toEqual([]);
+  clock.jump(HOLD_MS + 1);
+  await sweeper.runOnce();
+  expect(seen).toEqual(["expiring, 9 free"]);
+  expect([orders.order(rid).status, orders.free]).toEqual(["expired", 10]);
 });
 
 test("releases a unit only after the provider cancelled its payment", async () => {

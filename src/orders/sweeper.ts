@@ -62,6 +62,8 @@ export interface SweeperDependencies {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Runs after holds were found to be over and before their units are on sale again. */
+  readonly beforeUnitsReturn?: () => Promise<void>;
 }
 
 type Tally = { -readonly [Key in keyof SweepReport]: SweepReport[Key] };
@@ -98,11 +100,23 @@ class SweepPass {
         rowsMax: BATCH_ROWS_MAX,
         retryAfterMs: this.#expiryRetryAfterMs,
       });
+      await this.#beforeUnitsReturn(ending.length);
       await this.#endAll(ending, tally, isStopping);
       if (ending.length < BATCH_ROWS_MAX) break;
     }
     if (!isStopping()) await this.#refundAll(tally, isStopping);
     return tally;
+  }
+
+  /** What goes wrong here is repeated by whoever it belongs to; it must not keep units from others. */
+  async #beforeUnitsReturn(endings: number): Promise<void> {
+    const { beforeUnitsReturn, log } = this.#dependencies;
+    if (endings === 0 || beforeUnitsReturn === undefined) return;
+    try {
+      await beforeUnitsReturn();
+    } catch (error) {
+      log.warn({ error }, "holds end without what was to be done before");
+    }
   }
 
   /** Ends what has no payment at once, asks the provider about the rest, then ends what it cancelled. */

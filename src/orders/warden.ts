@@ -1,8 +1,9 @@
 /**
  * The warden: turns holds that were left unpaid into cool-downs, and forgets bans that ended long ago.
  *
- * Which hold counts, and for how long, is the store's one statement (migrations/0013_bans.sql); this only sees to it that it
- * happens within a second or two of an ending, which is soon enough: units given back are on sale to everybody by then.
+ * Which hold counts, and for how long, is the store's one statement (migrations/0013_bans.sql). The sweeper has it done
+ * before it gives units back, so that whoever let them run out is not the first to take them again; the loop here does
+ * what that left over, and holds that were given back.
  */
 import type { BanStore } from "../ports/ban-store.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -31,11 +32,16 @@ export interface WardenParts {
   readonly log: Log;
 }
 
-/** Builds the loop; nothing runs until `start`. */
-export function createWarden(parts: WardenParts): Loop {
+export interface Warden extends Loop {
+  /** Makes the cool-downs that are due now. Throws faults of the store. */
+  coolDown(): Promise<void>;
+}
+
+/** Builds the warden; nothing runs by itself until `start`. */
+export function createWarden(parts: WardenParts): Warden {
   const { bans, coolDownMsMax, clock, random, log } = parts;
   let forgottenAtMs = Number.NEGATIVE_INFINITY;
-  return createLoop({
+  const loop = createLoop({
     name: "warden",
     clock,
     random,
@@ -52,15 +58,22 @@ export function createWarden(parts: WardenParts): Loop {
       forgottenAtMs = clock.monotonicMs();
     },
   });
+  return {
+    start: () => loop.start(),
+    stop: () => loop.stop(),
+    coolDown: async () => {
+      if (coolDownMsMax > 0) await coolDownAll(parts, () => false);
+    },
+  };
 }
 
 /** As long as whole batches come back there may be more. */
 async function coolDownAll({ bans, coolDownMsMax, log }: WardenParts, isStopping: () => boolean): Promise<void> {
-  let buyers = 0;
+  let holds = 0;
   for (let batch = 0; batch < BATCHES_PER_PASS_MAX && !isStopping(); batch += 1) {
-    const made = await bans.coolDown({ rowsMax: ROWS_MAX, windowMs: WINDOW_MS, coolDownMsMax });
-    buyers += made;
-    if (made === 0) break;
+    const looked = await bans.coolDown({ rowsMax: ROWS_MAX, windowMs: WINDOW_MS, coolDownMsMax });
+    holds += looked;
+    if (looked < ROWS_MAX) break;
   }
-  if (buyers > 0) log.info({ buyers }, "buyers cool down after leaving holds unpaid");
+  if (holds > 0) log.info({ holds }, "holds left unpaid were looked at for cool-downs");
 }

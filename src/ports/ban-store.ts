@@ -33,7 +33,8 @@ export interface BanStore {
   banAutomatically(ban: AutomaticBan): Promise<Ban | null>;
   /**
    * Turns holds that were left unpaid into cool-downs of their buyers, each as long as the hold, doubled with each further
-   * one within `windowMs`, at most `coolDownMsMax`. Answers how many were made. Several nodes share the work.
+   * one within `windowMs`, at most `coolDownMsMax`. Answers how many holds were looked at; `rowsMax` means that there may
+   * be more. Several nodes share the work.
    */
   coolDown(request: { rowsMax: number; windowMs: number; coolDownMsMax: number }): Promise<number>;
   /** Deletes bans, dropped holds and reports that nobody asks about any more. */

@@ -110,6 +110,7 @@ export function describeBanRules(name: string, open: () => Promise<LedgerFixture
       const ban = present(await propose());
       const after = await bans.banRevision();
       assert.ok(after > before);
+      await bans.coolDown(COOL);
       assert.equal(await bans.banRevision(), after);
       await bans.deleteBan(ban.id);
       assert.ok((await bans.banRevision()) > after);
@@ -161,6 +162,27 @@ export function describeBanRules(name: string, open: () => Promise<LedgerFixture
       assert.equal((await droppedHolds()).length, 1);
       await pay(late);
       assert.deepEqual(await droppedHolds(), []);
+    });
+
+    test("money that comes late ends the cool-down as well", async () => {
+      const buyer = buyerOf("slow-bank");
+      const rid = await hold(buyer);
+      await fixture.orders.attachPayment({ rid, paymentId: `pay-${rid}` });
+      await fixture.database.query(
+        { text: "UPDATE orders SET created_at = now_ms() - 60000, hold_until = now_ms() - 1 WHERE rid = $1" },
+        [rid],
+      );
+      await fixture.orders.beginExpiry({ rowsMax: 500, retryAfterMs: 0 });
+      // While the provider decides, the units are still his and the cool-down is there: nobody wins the race for them.
+      assert.equal(present(await fixture.orders.findOrder(rid)).status, "expiring");
+      assert.notEqual(await coolDownOf(buyer), null);
+      await fixture.orders.settlePayment({
+        provider: "test",
+        notificationId: null,
+        paymentId: `pay-${rid}`,
+        amount: present(sale.items[0]).price,
+      });
+      assert.equal(await coolDownOf(buyer), null);
     });
 
     test("nobody who is exempt cools down, and no hold is counted twice", async () => {

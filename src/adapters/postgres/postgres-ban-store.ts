@@ -39,7 +39,7 @@ const BAN = {
   name: "ban_automatically",
   text: `SELECT ${BAN_COLUMNS} FROM ban_automatically($1, $2, $3, $4, $5, $6, $7)`,
 };
-const COOL_DOWN = { name: "apply_cool_downs", text: "SELECT apply_cool_downs($1, $2, $3) AS made" };
+const COOL_DOWN = { name: "apply_cool_downs", text: "SELECT apply_cool_downs($1, $2, $3) AS looked" };
 const FORGET = [
   "DELETE FROM ban WHERE coalesce(lifted_at, expires_at) < now_ms() - $1",
   "DELETE FROM dropped_hold WHERE at < now_ms() - $1",
@@ -93,8 +93,8 @@ export class PostgresBanStore
 
   async coolDown(request: { rowsMax: number; windowMs: number; coolDownMsMax: number }): Promise<number> {
     const values = [request.rowsMax, request.windowMs, request.coolDownMsMax];
-    const [row] = await this.#database.query<{ made: number }>(COOL_DOWN, values);
-    return row?.made ?? 0;
+    const [row] = await this.#database.query<{ looked: number }>(COOL_DOWN, values);
+    return row?.looked ?? 0;
   }
 
   async forget(request: { banAgeMsMin: number; dropAgeMsMin: number; reportAgeMsMin: number }): Promise<void> {

@@ -52,8 +52,9 @@ BEGIN
     RETURNING *;
 END $$;
 
--- Holds that ended without money: 2 for one that ran out, 1 for one that was given back. Rows are only added here, never
--- counted up in place: endings come in batches, and two batches must not wait for each other's buyers.
+-- Holds that nobody paid: 2 for one that ran out, 1 for one that was given back. Noted when the hold begins to end, before
+-- its units come back. Rows are only added here, never counted up in place: endings come in batches, and two batches must
+-- not wait for each other's buyers.
 CREATE TABLE dropped_hold (
   rid text COLLATE "C" PRIMARY KEY,
   buyer_id text COLLATE "C" NOT NULL,
@@ -69,32 +70,36 @@ CREATE INDEX dropped_hold_by_age ON dropped_hold (at);
 CREATE FUNCTION note_dropped_hold() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO dropped_hold (rid, buyer_id, weight, held_ms, at)
-    VALUES (NEW.rid, NEW.buyer_id, CASE NEW.status WHEN 'expired' THEN 2 ELSE 1 END,
+    VALUES (NEW.rid, NEW.buyer_id, CASE NEW.reason WHEN 'hold_passed' THEN 2 ELSE 1 END,
             greatest(least(NEW.updated_at, NEW.hold_until) - NEW.created_at, 0), NEW.updated_at)
     ON CONFLICT DO NOTHING;
   RETURN NULL;
 END $$;
 CREATE TRIGGER dropped_hold AFTER UPDATE OF status ON orders FOR EACH ROW
-  WHEN (OLD.status IN ('held', 'expiring') AND NEW.status IN ('expired', 'cancelled'))
+  WHEN (OLD.status = 'held' AND NEW.status IN ('expiring', 'expired', 'cancelled'))
   EXECUTE FUNCTION note_dropped_hold();
 
--- Money that came late, after all.
+-- Money that came, after all.
 CREATE FUNCTION forgive_dropped_hold() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   DELETE FROM dropped_hold WHERE rid = NEW.rid;
+  UPDATE ban SET lifted_at = now_ms()
+    WHERE kind = 'buyer' AND subject = NEW.buyer_id AND effect = 'cool_down' AND lifted_at IS NULL;
   RETURN NULL;
 END $$;
 CREATE TRIGGER forgiven_hold AFTER UPDATE OF status ON orders FOR EACH ROW
-  WHEN (OLD.status IN ('expired', 'cancelled') AND NEW.status = 'paid')
+  WHEN (OLD.status IN ('expiring', 'expired', 'cancelled') AND NEW.status = 'paid')
   EXECUTE FUNCTION forgive_dropped_hold();
 
 -- Whoever kept units from others without paying waits as long as he kept them, twice as long the second time within the
--- window, and so on up to the most. One hold that was given back costs nothing.
+-- window, and so on up to the most. One hold that was given back costs nothing. Answers how many holds were looked at.
 CREATE FUNCTION apply_cool_downs(in_rows_max integer, in_window_ms bigint, in_ms_max bigint) RETURNS integer
   LANGUAGE plpgsql AS $$
 DECLARE
-  made integer;
+  looked integer;
 BEGIN
+  -- A statement without rows would raise the revision as well.
+  IF NOT EXISTS (SELECT 1 FROM dropped_hold d WHERE NOT d.is_counted) THEN RETURN 0; END IF;
   WITH fresh AS (
     SELECT d.rid FROM dropped_hold d WHERE NOT d.is_counted ORDER BY d.at LIMIT in_rows_max FOR UPDATE SKIP LOCKED
   ), counted AS (
@@ -110,13 +115,14 @@ BEGIN
     SELECT w.buyer_id, w.at, w.weight,
            w.at + least(w.held_ms * power(2, least(w.weight / 2 - 1, 20))::bigint, in_ms_max) AS until
       FROM weighed w WHERE w.weight >= 2 AND NOT is_exempt('buyer', w.buyer_id)
+  ), made AS (
+    INSERT INTO ban (id, kind, subject, reason, effect, origin, expires_at)
+      SELECT 'cd-' || md5(d.buyer_id || '|' || d.at), 'buyer', d.buyer_id, 'holds left unpaid', 'cool_down', 'automatic', d.until
+        FROM due d WHERE d.until > now_ms()
+      ON CONFLICT DO NOTHING
   )
-  INSERT INTO ban (id, kind, subject, reason, effect, origin, expires_at)
-    SELECT 'cd-' || md5(d.buyer_id || '|' || d.at), 'buyer', d.buyer_id, 'holds left unpaid', 'cool_down', 'automatic', d.until
-      FROM due d WHERE d.until > now_ms()
-    ON CONFLICT DO NOTHING;
-  GET DIAGNOSTICS made = ROW_COUNT;
-  RETURN made;
+  SELECT count(*) INTO looked FROM counted;
+  RETURN looked;
 END $$;
 
 -- What each process found suspicious lately, for the operators' page; rows of processes that are gone are deleted.
