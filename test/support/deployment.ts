@@ -23,6 +23,8 @@ const OPEN_LIMITS = {
   RATE_IP_PER_S: "0",
   RATE_NETWORK_PER_S: "0",
   COOL_DOWN_MS_MAX: "0",
+  /** Solved in a moment. */
+  CHALLENGE_BITS: "9",
 };
 
 export class Deployment {

@@ -6,7 +6,13 @@
  * token is no token. One fixed form, so one challenge has one spelling. That a token counts once is used-challenges.ts's.
  */
 import type { SaleId, SessionId } from "../../../domain/ids.ts";
-import { CHALLENGE_KINDS, type ChallengeKindName, DIFFICULTY_MAX, DIFFICULTY_MIN } from "../../../ports/challenge.ts";
+import {
+  CHALLENGE_KINDS,
+  type ChallengeKindName,
+  DIFFICULTY_MAX,
+  DIFFICULTY_MIN,
+  SEALED_LENGTH_MAX,
+} from "../../../ports/challenge.ts";
 import type { HmacKey } from "../../3-identity/hmac.ts";
 
 /** Whom and what a challenge is for. */
@@ -31,7 +37,7 @@ const NOTHING_SEALED = "-";
 
 const TOKEN_PATTERN = new RegExp(
   `^c1\\.(${CHALLENGE_KINDS.join("|")})\\.([A-Za-z0-9_-]{1,64})\\.([1-9][0-9]?)\\.([0-9a-z]{1,9})` +
-    "\\.([A-Za-z0-9_-]{22})\\.(-|[A-Za-z0-9_-]{2,256})\\.([A-Za-z0-9_-]{43})$",
+    `\\.([A-Za-z0-9_-]{22})\\.(-|[A-Za-z0-9_-]{2,${SEALED_LENGTH_MAX}})\\.([A-Za-z0-9_-]{43})$`,
 );
 
 /** Neither part can contain a vertical bar, so no two bindings share a text. */
