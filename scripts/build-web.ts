@@ -15,8 +15,8 @@ import { gzipSync } from "node:zlib";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const DIST = join(ROOT, "web", "dist");
 const PAGES = ["buyer", "operator"] as const;
-/** Scripts that a page starts beside itself. */
-const WORKERS = ["web/buyer/pow-worker.ts"];
+/** Scripts that a page starts beside itself, or loads when it needs them. */
+const SIDE_SCRIPTS = ["web/buyer/pow-worker.ts", "web/buyer/puzzles.tsx"];
 const HASH_LENGTH = 10;
 const BUYER_SCRIPT_GZIP_BYTES_MAX = 24 * 1_024;
 const BUNDLE_WAIT_MS_MAX = 60_000;
@@ -35,7 +35,7 @@ function bundle(into: string): void {
   const options = ["--entry-naming", "[name].[ext]", "--target", "browser", "--production", "--env", "disable"];
   // One page at a time: built together, the larger page's names lengthen those of the smaller.
   const pages = PAGES.map((page) => [`web/${page}/${page}.tsx`, `web/${page}/${page}.css`]);
-  for (const entries of [...pages, WORKERS]) {
+  for (const entries of [...pages, SIDE_SCRIPTS]) {
     execFileSync(bun, ["build", ...entries, "--outdir", into, ...options], {
       cwd: ROOT,
       stdio: ["ignore", "ignore", "inherit"],

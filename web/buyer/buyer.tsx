@@ -43,8 +43,12 @@ function readWorkerUrl(): string | null {
 }
 
 function startSalePage(saleId: string): void {
-  const model = new SaleModel({
-    shop: new Doorbuster({ solveChallenge: createPageSolver({ workerUrl: readWorkerUrl(), ask: null }) }),
+  const solveChallenge = createPageSolver({
+    workerUrl: readWorkerUrl(),
+    ask: (challenge, work) => model.clearing.questions.ask(challenge, work),
+  });
+  const model: SaleModel = new SaleModel({
+    shop: new Doorbuster({ solveChallenge }),
     saleId,
     signals: collectSignals,
     spotlight: new URLSearchParams(location.search).get("rid"),

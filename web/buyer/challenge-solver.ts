@@ -8,11 +8,15 @@ import { type ChallengeSolver, type ChallengeWork, solveInSlices, WORK_KIND } fr
 import type { Challenge } from "../../client/contract.ts";
 import type { WorkerWord } from "./pow-worker.ts";
 
-/** A solver for the whole page. `ask` shows a challenge to the person; null = no kind is shown here. */
+/**
+ * A solver for the whole page. `ask` shows a challenge to the person, or answers null for one that the device shall solve;
+ * null = nothing is shown here.
+ */
 export function createPageSolver(parts: { workerUrl: string | null; ask: ChallengeSolver | null }): ChallengeSolver {
   const { workerUrl, ask } = parts;
   return async (challenge, work) => {
-    if (challenge.kind !== WORK_KIND) return (await ask?.(challenge, work)) ?? null;
+    const answer = (await ask?.(challenge, work)) ?? null;
+    if (answer !== null || challenge.kind !== WORK_KIND) return answer;
     if (workerUrl === null) return solveInSlices(challenge, work);
     try {
       return await solveInWorker(workerUrl, challenge, work);

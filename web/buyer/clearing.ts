@@ -5,10 +5,12 @@
  * is on. A failure is no news: the attempt itself is asked for a challenge when one is needed, and tells how that goes here
  * as well. Solving is challenge-solver.ts's, what the page shows is challenge-panel.tsx's.
  */
+import { WORK_KIND } from "../../client/challenge.ts";
 import type { ChallengeProgress } from "../../client/clearances.ts";
 import type { SaleDocument } from "../../client/contract.ts";
 import type { Doorbuster } from "../../client/doorbuster.ts";
 import { saleStateNow } from "./buy-button.ts";
+import { Questions } from "./questions.ts";
 import { recallClearance, rememberClearance } from "./tab-memory.ts";
 
 /** Within the quarter of an hour that a clearance usually lasts. */
@@ -31,17 +33,22 @@ export interface ClearingParts {
 export class Clearing {
   /** What is being solved and how far; null while nothing is. */
   progress: ChallengeProgress | null = null;
+  /** What the person has to solve himself. */
+  readonly questions: Questions;
   readonly #parts: ClearingParts;
   #isPreparing = false;
   #notBeforeMs = 0;
 
   constructor(parts: ClearingParts) {
     this.#parts = parts;
+    const { changed, say } = parts;
+    this.questions = new Questions({ changed, say, isUrgent: () => !this.#isPreparing });
   }
 
   /** For every call of the SDK that may solve. */
   readonly onChallenge = (progress: ChallengeProgress): void => {
-    if (this.progress === null) this.#parts.say("A short check is running. Nothing to do for you.");
+    if (this.progress === null && progress.challenge.kind === WORK_KIND)
+      this.#parts.say("A short check is running. Nothing to do for you.");
     this.progress = progress;
     this.#parts.changed();
   };
@@ -73,6 +80,7 @@ export class Clearing {
   end(): void {
     const { shop, saleId, say, changed } = this.#parts;
     const clearance = shop.clearanceOf(saleId);
+    this.questions.end();
     if (clearance !== null && shop.session !== null) {
       rememberClearance(saleId, { clearance, session: shop.session.token });
     }

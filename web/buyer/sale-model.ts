@@ -106,6 +106,9 @@ export class SaleModel {
     });
   }
 
+  /** The server's time, now and not as last drawn. */
+  readonly serverNow = (): number => this.#shop.clock.now();
+
   purchaseOf(sku: string): Purchase {
     return this.#purchases.get(sku) ?? IDLE;
   }

@@ -41,7 +41,7 @@ function Sale({ model, sale }: { model: SaleModel; sale: SaleDocument }) {
       </div>
       <div class="side">
         <ClockPanel model={model} sale={sale} />
-        <ChallengePanel clearing={model.clearing} />
+        <ChallengePanel clearing={model.clearing} now={model.serverNow} />
         {reservations.length > 0 && (
           <section aria-labelledby="yours" class="stack">
             <h2 id="yours">Yours</h2>
