@@ -3,7 +3,6 @@
  */
 import { readFileSync } from "node:fs";
 import type { Config } from "../config/load.ts";
-import { parseRiskWeights } from "../config/risk-weights.ts";
 import { Fault } from "../domain/faults.ts";
 import type { Catalogue } from "../funnel/2-window/catalogue.ts";
 import type { Keys } from "../funnel/3-identity/keys.ts";
@@ -14,6 +13,7 @@ import type { BanStore } from "../ports/ban-store.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { Log } from "../ports/telemetry.ts";
+import { parseRiskWeights } from "./risk-weights.ts";
 
 /** The model of RISK_WEIGHTS, or the default one. Throws CONFIG_INVALID. */
 export function readRiskModel(path: string | null): RiskModel {

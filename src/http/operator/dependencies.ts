@@ -2,11 +2,13 @@
  * What the operator API needs from the rest of the node; the composition root fills it in.
  */
 import type { Hono } from "hono";
+import type { RiskModel } from "../../funnel/6-admission/risk/risk-model.ts";
 import type { Auditor } from "../../ledger/auditor.ts";
 import type { LedgerView } from "../../ledger/ledger-view.ts";
 import type { StreamRecovery } from "../../orders/stream-recovery.ts";
 import type { AllowlistStore } from "../../ports/allowlist-store.ts";
 import type { ApprovalStore } from "../../ports/approval-store.ts";
+import type { BanStore } from "../../ports/ban-store.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { IdentityProvider } from "../../ports/identity-provider.ts";
 import type { Ledger } from "../../ports/ledger.ts";
@@ -23,7 +25,6 @@ import type { ConnectionContext } from "../listen/listener.ts";
 import type { OpsApp } from "../ops/app.ts";
 import type { Pages } from "../pages.ts";
 import type { Actor, PersonActor } from "./actor.ts";
-import type { RiskRoutesParts } from "./risk-routes.ts";
 import type { SealKeys } from "./seal.ts";
 
 /** People who sign in, and what they are held to. */
@@ -48,7 +49,7 @@ export interface OperatorDependencies {
   readonly ledger: Pick<Ledger, "readStock">;
   readonly statsStore: StatsStore;
   /** What processes report of risk, and the model in force. */
-  readonly risk: RiskRoutesParts;
+  readonly risk: { readonly reports: Pick<BanStore, "readReports">; readonly model: RiskModel };
   /** How sales' ledgers stand; absent or null = not shown. */
   readonly ledgerView?: Pick<LedgerView, "read"> | null;
   readonly auditor: Auditor;

@@ -5,19 +5,13 @@
  * bans and exemptions (access-routes.ts); a score itself cannot be changed, only its weights, in the configuration.
  */
 import { Hono } from "hono";
-import { RISK_CAUSES, type RiskModel } from "../../funnel/6-admission/risk/risk-model.ts";
-import type { BanStore } from "../../ports/ban-store.ts";
-import type { OperatorApp, OperatorEnv } from "./dependencies.ts";
+import { RISK_CAUSES } from "../../funnel/6-admission/risk/risk-model.ts";
+import type { OperatorApp, OperatorDependencies, OperatorEnv } from "./dependencies.ts";
 
 /** Processes that reported nothing for this long are not shown. */
 const REPORT_AGE_MS_MAX = 10 * 60_000;
 
-export interface RiskRoutesParts {
-  readonly reports: Pick<BanStore, "readReports">;
-  readonly model: RiskModel;
-}
-
-export function createRiskRoutes({ reports, model }: RiskRoutesParts): OperatorApp {
+export function createRiskRoutes({ reports, model }: OperatorDependencies["risk"]): OperatorApp {
   const app = new Hono<OperatorEnv>();
   app.get("/risk", async (context) => {
     const processes = await reports.readReports({ ageMsMax: REPORT_AGE_MS_MAX });
