@@ -6,6 +6,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { call, expectAccepted, expectRefusal } from "../support/answers.ts";
 import { Buyer, freshKey } from "../support/buyer-client.ts";
+import { solve } from "../support/challenges.ts";
 import { type NodeProcess, startNodes } from "../support/node-process.ts";
 import { Operator } from "../support/operator-client.ts";
 import { PostgresCluster } from "../support/postgres-cluster.ts";
@@ -38,6 +39,7 @@ beforeAll(async () => {
       RATE_BUYER_PER_MIN: "0",
       RATE_IP_PER_S: "0",
       RATE_NETWORK_PER_S: "0",
+      CHALLENGE_BITS: "9",
     },
   };
   // The first brings the schema up to date; one of the others runs on Node.
@@ -99,6 +101,32 @@ test("one buyer who hammers all three nodes gets about one limit", async () => {
   const oneLimit = PER_S + SECONDS * PER_S;
   expect(sum).toBeGreaterThanOrEqual(oneLimit * 0.5);
   expect(sum).toBeLessThanOrEqual(oneLimit * 1.75);
+});
+
+/** A challenge of the sale, taken from the first node and solved, as the body of a request to any. */
+async function solvedChallenge(buyer: Buyer, saleId: string): Promise<{ path: string; body: string }> {
+  const { json } = await buyer.send({ method: "GET", path: `/v1/challenges/new?saleId=${saleId}` });
+  const { token } = json.challenge;
+  return { path: "/v1/challenges", body: JSON.stringify({ saleId, token, solution: solve(json.challenge) }) };
+}
+
+test("a solved challenge counts on one node, and its clearance on all", async () => {
+  const item = await operator.createSale({ challenge: "always" }, everywhere());
+  const buyer = await Buyer.guest(node(0).buyerUrl);
+  // A machine that is too busy for the edge's deadline lets each node judge for itself; then another is tried.
+  const clearance = await waitUntil("a solution to count once over all nodes", async () => {
+    const solved = await solvedChallenge(buyer, item.saleId);
+    const answers = await Promise.all(nodes.map((one) => buyer.via(one.buyerUrl).send(solved)));
+    const cleared = answers.filter(({ status }) => status === 201);
+    for (const answer of answers.filter(({ status }) => status !== 201)) expectRefusal(answer, "challenge_failed");
+    return cleared.length === 1 ? (cleared[0]?.json.clearance as string) : null;
+  });
+  for (const { buyerUrl } of nodes) {
+    const answer = await buyer
+      .via(buyerUrl)
+      .reserve(item, { key: "one-key-for-all-nodes", headers: { "X-Clearance": clearance } });
+    expectAccepted(answer);
+  }
 });
 
 /** A machine that is too busy for the edge's deadline falls back to local windows; then another request is tried. */
@@ -173,6 +201,17 @@ test("without the edge each node still refuses what it has seen itself, and sell
   expectRefusal(await buyer.send(request), "signature_replayed");
   expect((await buyer.via(node(1).buyerUrl).send(request)).status).toBe(201);
   expectAccepted(await buyer.reserve(await operator.createSale({}, everywhere())));
+});
+
+test("without the edge a solved challenge still counts once on a node, and nothing is sold without one", async () => {
+  const item = await operator.createSale({ challenge: "always" }, everywhere());
+  const buyer = await Buyer.guest(node(0).buyerUrl);
+  expectRefusal(await buyer.reserve(item), "challenge_required");
+  const solved = await solvedChallenge(buyer, item.saleId);
+  const cleared = await buyer.send(solved);
+  expect(cleared.status).toBe(201);
+  expectRefusal(await buyer.send(solved), "challenge_failed");
+  expectAccepted(await buyer.reserve(item, { headers: { "X-Clearance": cleared.json.clearance } }));
 });
 
 test("an edge that is back is used again, by nodes that were not restarted", async () => {
