@@ -30,6 +30,8 @@ export interface SaleDocument {
   readonly state: SaleState;
   readonly opensAt: number;
   readonly closesAt: number;
+  /** Buyers who may come before the others; which tier is whose, only a pass tells. */
+  readonly tiers?: readonly { readonly name: string; readonly opensAt: number }[];
   readonly serverNow: number;
   readonly challenge: "none" | "adaptive" | "always";
   readonly signature: "required" | "optional";

@@ -15,8 +15,9 @@ const TIME_OF_DAY = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 export function ClockPanel({ model, sale }: { model: SaleModel; sale: SaleDocument }) {
   const now = model.now;
   const errorMs = model.clockErrorMs;
-  const state = saleStateNow(sale, now);
-  const target = state === "scheduled" ? sale.opensAt : sale.closesAt;
+  const { opensAt } = model;
+  const state = saleStateNow({ ...sale, opensAt }, now);
+  const target = state === "scheduled" ? opensAt : sale.closesAt;
   const label = { scheduled: "Opens in", closed: "The sale is over", paused: "Paused, closes in" }[state as string];
   return (
     <section class="card clock" aria-label="Countdown">
@@ -27,6 +28,7 @@ export function ClockPanel({ model, sale }: { model: SaleModel; sale: SaleDocume
       <p class="small soft">
         {state === "scheduled" ? "Opens" : "Closes"} {MOMENT.format(target)}
       </p>
+      {state === "scheduled" && opensAt < sale.opensAt && <p class="small">Earlier for you than for others.</p>}
       <p class="small soft">
         Server time {TIME_OF_DAY.format(now)}
         {errorMs === null ? " · comparing clocks…" : ` · ± ${Math.max(1, Math.ceil(errorMs))} ms`}

@@ -7,6 +7,7 @@
 import type { Availability, SaleDocument, SaleItem } from "../../client/contract.ts";
 import { formatMoney } from "../shared/money.ts";
 import { buyButtonView, saleStateNow } from "./buy-button.ts";
+import { ReadyButton } from "./ready-button.tsx";
 import type { SaleModel } from "./sale-model.ts";
 
 const BANDS: Record<Availability, { text: string; tone: string }> = {
@@ -23,8 +24,10 @@ export function ItemCard({ model, sale, item }: { model: SaleModel; sale: SaleDo
   const isDone = own.unpaidRid !== null || own.units >= item.perBuyerMax;
   const restMax = isDone ? item.perBuyerMax : item.perBuyerMax - own.units;
   const quantity = Math.min(model.chosen.get(item.sku) ?? 1, restMax);
+  const { opensAt } = model;
   const view = buyButtonView({
     ...sale,
+    opensAt,
     now,
     availability: item.availability,
     perBuyerMax: item.perBuyerMax,
@@ -33,7 +36,9 @@ export function ItemCard({ model, sale, item }: { model: SaleModel; sale: SaleDo
     holdsUnpaid: own.unpaidRid !== null,
     price: formatMoney({ amount: item.price.amount * quantity, currency: item.price.currency }),
   });
-  const isOver = ["closed", "sold_out"].includes(saleStateNow(sale, now));
+  const state = saleStateNow({ ...sale, opensAt }, now);
+  const isOver = state === "closed" || state === "sold_out";
+  const canArm = state === "scheduled" && !isDone;
   const band = BANDS[item.availability];
   const id = `i-${item.sku}`;
   return (
@@ -68,6 +73,7 @@ export function ItemCard({ model, sale, item }: { model: SaleModel; sale: SaleDo
           </label>
         )}
         <button
+          id={`${id}-buy`}
           type="button"
           class={`button grow ${view.tone}`}
           aria-disabled={view.action === null}
@@ -80,6 +86,13 @@ export function ItemCard({ model, sale, item }: { model: SaleModel; sale: SaleDo
       <p id={`${id}-note`} class="note small soft">
         {view.note}
       </p>
+      {canArm && (
+        <ReadyButton
+          readiness={model.arming.of(item.sku, quantity)}
+          onArm={() => model.arming.arm(item.sku, quantity)}
+          buyId={`${id}-buy`}
+        />
+      )}
     </li>
   );
 }

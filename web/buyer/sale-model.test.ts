@@ -42,6 +42,12 @@ function closeTab(): void {
 /** A server whose clock is `aheadMs` before the device's; `answer` decides about each attempt. */
 class FakeServer {
   readonly attempts: { key: string; body: string }[] = [];
+  /** The pass of each attempt; null where it was signed. */
+  readonly passes: (string | null)[] = [];
+  /** Answers a request for a pass. */
+  arm: (key: string) => Response = (key) =>
+    Response.json({ pass: `pass-of-${key}`, expiresAt: OPENS_AT + 600_000, opensAt: OPENS_AT }, { status: 201 });
+  tiers: readonly { name: string; opensAt: number }[] = [];
   aheadMs = 3_600_000;
   answer: () => Response | Promise<Response> = () => this.accept();
   readonly #held: object[] = [];
@@ -67,9 +73,12 @@ class FakeServer {
     if (url === "/v1/sessions") return Response.json(SESSION, { status: 201 });
     if (url === "/v1/events") return new Response(new ReadableStream());
     if (url.startsWith("/v1/reservations")) return Response.json({ reservations: this.#held });
+    if (url.endsWith("/passes"))
+      return this.arm((JSON.parse(String(init.body)) as { idempotencyKey: string }).idempotencyKey);
     if (!url.endsWith("/reservations")) return Response.json(this.sale());
     const key = new Headers(init.headers).get("idempotency-key") ?? "";
     this.attempts.push({ key, body: String(init.body) });
+    this.passes.push(new Headers(init.headers).get("x-pass"));
     return this.answer();
   }
 
@@ -82,6 +91,7 @@ class FakeServer {
       closesAt: OPENS_AT + 3_600_000,
       serverNow: DEVICE_NOW + this.aheadMs,
       challenge: "none",
+      ...(this.tiers.length === 0 ? {} : { tiers: this.tiers }),
       items: [
         { sku: "seat", name: "Seat", price: { amount: 100, currency: "EUR" }, perBuyerMax: 2, availability: "some" },
       ],
@@ -178,4 +188,59 @@ test("a session that could not be started is told as not sent, never as unknown"
   expect(offline.purchaseOf("seat")).toMatchObject({ cause: "offline", attempt: { unknown: false } });
   expect(server.attempts).toHaveLength(0);
   expect(model.trouble).toBe("");
+});
+
+test("what was got ready before the opening is bought with its pass, also after a reload", async () => {
+  const server = new FakeServer();
+  server.aheadMs = 3_000_000;
+  const model = await openPage(server);
+  expect(model.arming.of("seat", 2)).toBeNull();
+  expect(await model.arming.arm("seat", 2)).toBe(true);
+  expect(model.spoken).toContain("You are ready");
+  expect(model.arming.of("seat", 2)?.kind).toBe("ready");
+  // Another quantity is another wish.
+  expect(model.arming.of("seat", 1)).toBeNull();
+
+  server.aheadMs = 3_600_000;
+  const reloaded = await openPage(server);
+  await until(() => reloaded.arming.of("seat", 2)?.kind === "ready");
+  const key = reloaded.arming.keyFor("seat", 2);
+  reloaded.press("seat", 2, "buy");
+  await until(() => reloaded.purchaseOf("seat").kind === "won");
+  expect(server.attempts.map((attempt) => attempt.key)).toEqual([key ?? ""]);
+  expect(server.passes).toEqual([`pass-of-${key}`]);
+  // One wish, one pass: the next press is a new one.
+  expect(reloaded.arming.of("seat", 2)).toBeNull();
+});
+
+test("whoever did not get ready, or changed his mind about how many, buys the ordinary way", async () => {
+  const server = new FakeServer();
+  const model = await openPage(server);
+  await model.arming.arm("seat", 2);
+  model.press("seat", 1, "buy");
+  await until(() => model.purchaseOf("seat").kind === "won");
+  expect(server.passes).toEqual([null]);
+});
+
+test("who may not buy is told before the opening, in the server's words", async () => {
+  const server = new FakeServer();
+  server.arm = () => problem("not_eligible");
+  const model = await openPage(server);
+  expect(await model.arming.arm("seat", 1)).toBe(false);
+  expect(model.arming.of("seat", 1)).toEqual({ kind: "refused", quantity: 1, title: "not_eligible" });
+  expect(model.spoken).toBe("not_eligible");
+});
+
+test("a buyer of a tier counts down to his own instant, as far as it is still the sale's", async () => {
+  const early = OPENS_AT - 1_800_000;
+  const server = new FakeServer();
+  server.aheadMs = 0;
+  server.tiers = [{ name: "gold", opensAt: early }];
+  server.arm = () => Response.json({ pass: "p", expiresAt: OPENS_AT, opensAt: early }, { status: 201 });
+  const model = await openPage(server);
+  expect(model.opensAt).toBe(OPENS_AT);
+  await model.arming.arm("seat", 1);
+  expect(model.opensAt).toBe(early);
+  model.sale = { ...(model.sale as NonNullable<typeof model.sale>), tiers: [{ name: "gold", opensAt: early + 1 }] };
+  expect(model.opensAt).toBe(OPENS_AT);
 });

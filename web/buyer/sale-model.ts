@@ -10,6 +10,7 @@ import type { Doorbuster } from "../../client/doorbuster.ts";
 import { DoorbusterError } from "../../client/problem.ts";
 import { randomToken } from "../../client/sign.ts";
 import { spokenRemaining, tickDelayMs } from "../shared/countdown.ts";
+import { Arming } from "./arming.ts";
 import { type ButtonView, saleStateNow } from "./buy-button.ts";
 import { Clearing } from "./clearing.ts";
 import { type Answer, type Attempt, IDLE, nextPurchase, type Purchase, type PurchaseEvent } from "./purchase.ts";
@@ -55,6 +56,8 @@ export class SaleModel {
   readonly chosen = new Map<string, number>();
   /** The sale's challenge. */
   readonly clearing: Clearing;
+  /** What is checked before the opening. */
+  readonly arming: Arming;
   readonly #purchases = new Map<string, Purchase>();
   readonly #shop: Doorbuster;
   readonly #saleId: string;
@@ -80,6 +83,18 @@ export class SaleModel {
         this.spoken = text;
       },
       chance: Math.random(),
+    });
+    this.arming = new Arming({
+      shop,
+      saleId,
+      begin: () => this.#begin(),
+      onChallenge: this.clearing.onChallenge,
+      onSolved: () => this.clearing.end(),
+      changed: () => this.changed(),
+      say: (text) => {
+        this.spoken = text;
+      },
+      textOf,
     });
   }
 
@@ -109,6 +124,13 @@ export class SaleModel {
   /** The server's time, now and not as last drawn. */
   readonly serverNow = (): number => this.#shop.clock.now();
 
+  /** When the sale opens for this buyer: a pass may have said that he is in one of its tiers. */
+  get opensAt(): number {
+    const own = this.arming.opensAt;
+    const isOfTier = own !== null && this.sale?.tiers?.some((tier) => tier.opensAt === own) === true;
+    return isOfTier ? own : (this.sale?.opensAt ?? 0);
+  }
+
   purchaseOf(sku: string): Purchase {
     return this.#purchases.get(sku) ?? IDLE;
   }
@@ -133,7 +155,9 @@ export class SaleModel {
       this.changed();
     } else if (action === "stop") this.#dispatch(sku, { kind: "stop" });
     else if (action !== null) {
-      this.#dispatch(sku, { kind: "press", key: randomToken(), quantity, patient: action === "patient" });
+      const key = this.arming.keyFor(sku, quantity) ?? randomToken();
+      this.arming.forget(sku);
+      this.#dispatch(sku, { kind: "press", key, quantity, patient: action === "patient" });
     }
   }
 
@@ -182,10 +206,11 @@ export class SaleModel {
     const ends = this.reservations.filter((one) => one.status === "held").map((one) => one.holdUntil);
     const { sale } = this;
     if (sale !== null) {
-      ends.push(saleStateNow(sale, now) === "scheduled" ? sale.opensAt : sale.closesAt);
-      const left = spokenRemaining({ previousMs: sale.opensAt - before, currentMs: sale.opensAt - now });
+      const { opensAt } = this;
+      ends.push(saleStateNow({ ...sale, opensAt }, now) === "scheduled" ? opensAt : sale.closesAt);
+      const left = spokenRemaining({ previousMs: opensAt - before, currentMs: opensAt - now });
       if (left !== null) this.spoken = `Opens in ${left}`;
-      else if (before < sale.opensAt && now >= sale.opensAt) this.spoken = "The sale is open";
+      else if (before < opensAt && now >= opensAt) this.spoken = "The sale is open";
     }
     for (const [sku, purchase] of this.#purchases) {
       if (purchase.kind !== "waiting") continue;
@@ -239,9 +264,11 @@ export class SaleModel {
 
   async #openSession(): Promise<void> {
     const known = recallSession(this.#shop.clock.now());
-    if (known === null) rememberSession(await this.#shop.startSession({ kind: "guest", ...(await this.#tellSignals()) }));
+    if (known === null)
+      rememberSession(await this.#shop.startSession({ kind: "guest", ...(await this.#tellSignals()) }));
     else await this.#shop.resumeSession(known);
     this.clearing.recall();
+    this.arming.recall(this.sale?.items.map((item) => item.sku) ?? []);
     this.#shop.events({
       onReservation: (reservation) => this.#take(reservation),
       onOpen: () => {

@@ -29,7 +29,7 @@ export function SalePage({ model }: { model: SaleModel }) {
 }
 
 function Sale({ model, sale }: { model: SaleModel; sale: SaleDocument }) {
-  const chip = STATE_CHIPS[saleStateNow(sale, model.now)];
+  const chip = STATE_CHIPS[saleStateNow({ ...sale, opensAt: model.opensAt }, model.now)];
   const reservations = model.reservations;
   return (
     <div class="sale">

@@ -7,10 +7,12 @@
  * A script in the page could read either, and against that stands the Content-Security-Policy, not the place.
  */
 import type { Clearance, StoredSession } from "../../client/contract.ts";
+import type { ArmedAttempt } from "../../client/passes.ts";
 
 const SESSION = "doorbuster.session";
 const ATTEMPT = "doorbuster.attempt.";
 const CLEARANCE = "doorbuster.clearance.";
+const ARMED = "doorbuster.armed.";
 
 /** An attempt that may have been accepted: asked again with the same key after a reload. */
 export interface OpenAttempt {
@@ -50,6 +52,21 @@ export function recallClearance(saleId: string): EarnedClearance | null {
 
 export function rememberClearance(saleId: string, earned: EarnedClearance): void {
   write(CLEARANCE + saleId, earned);
+}
+
+/** What is ready for the opening, and the token of the session it belongs to. */
+export interface ReadyAttempt {
+  readonly armed: ArmedAttempt;
+  readonly session: string;
+}
+
+export function recallArmed(item: string): ReadyAttempt | null {
+  return read<ReadyAttempt>(ARMED + item);
+}
+
+/** Null = it was used, or is of no use any more. */
+export function rememberArmed(item: string, ready: ReadyAttempt | null): void {
+  write(ARMED + item, ready);
 }
 
 function read<Value>(name: string): Value | null {
