@@ -133,7 +133,7 @@ describe("the default model", () => {
 
   test("slows down a farm on one device, but not a household", () => {
     const { begin, assess } = setting();
-    const scores = Array.from({ length: 80 }, (_, index) => assess(begin(`buyer-${index}`)));
+    const scores = Array.from({ length: 120 }, (_, index) => assess(begin(`buyer-${index}`)));
     expect(scores[3]?.band).toBe("pass");
     expect(scores.at(-1)?.band).toBe("slow_down");
     expect(scores.at(-1)?.causes[0]).toBe("accounts_on_device");

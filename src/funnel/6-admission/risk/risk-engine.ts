@@ -29,7 +29,7 @@ import {
   stepOf,
   weightOf,
 } from "./risk-model.ts";
-import { deviceKeyOf, type PageSignals, startCauses } from "./signals.ts";
+import { deviceKeyOf, HANDHELD_TOLERANCE, isHandheld, type PageSignals, startCauses } from "./signals.ts";
 import { SlowLane } from "./slow-lane.ts";
 import { ToldWaits } from "./told-waits.ts";
 
@@ -248,7 +248,7 @@ export class RiskEngine implements RiskAssessor {
     const isQuiet = heldByAccount < 0 && heldByDevice < 0;
     return (
       session.suspicion +
-      this.#pack("accounts_on_device", hasDevice ? this.#onDevice.note(this.#device, this.#account, nowMs) : 0) +
+      this.#pack("accounts_on_device", hasDevice ? this.#countOnDevice(session.device, nowMs) : 0) +
       this.#pack("accounts_on_agent", countsNetworks ? this.#onAgent.note(this.#agent, this.#account, nowMs) : 0) +
       this.#pack(
         "accounts_on_network",
@@ -260,6 +260,11 @@ export class RiskEngine implements RiskAssessor {
       (isQuiet ? 0 : this.#pack("failed_challenges", held("failed_challenges"))) +
       (isQuiet ? 0 : this.#pack("dropped_holds", held("dropped_holds")))
     );
+  }
+
+  #countOnDevice(device: string, nowMs: number): number {
+    const accounts = this.#onDevice.note(this.#device, this.#account, nowMs);
+    return isHandheld(device) ? accounts / HANDHELD_TOLERANCE : accounts;
   }
 
   #pack(cause: (typeof ATTEMPT_CAUSES)[number], figure: number): number {

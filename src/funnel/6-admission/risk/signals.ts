@@ -43,6 +43,16 @@ const HANDHELD_AGENT = /iphone|ipad|android.+mobile/i;
 /** Borders of neighbouring time zones are near; beyond this it is another part of the world. */
 const OFFSET_MINUTES_MAX = 120;
 
+/** Telephones of one model are all alike, computers seldom: so many times more of them look like one. */
+export const HANDHELD_TOLERANCE = 16;
+const HANDHELD = "h";
+const DESKTOP = "d";
+
+/** Whether a device key is that of a telephone or tablet. */
+export function isHandheld(device: string): boolean {
+  return device.startsWith(HANDHELD);
+}
+
 /** The device key of signals; equal signals with the same agent on the same network are the same device. */
 export function deviceKeyOf(key: HmacKey, signals: PageSignals, origin: SessionOrigin): string {
   const { screen } = signals;
@@ -57,7 +67,8 @@ export function deviceKeyOf(key: HmacKey, signals: PageSignals, origin: SessionO
     signals.webgl ?? "",
     signals.canvas ?? "",
   ];
-  return key.sign(parts.join("\n")).slice(0, DEVICE_LENGTH);
+  const kind = signals.touch > 0 && HANDHELD_AGENT.test(origin.agent) ? HANDHELD : DESKTOP;
+  return kind + key.sign(parts.join("\n")).slice(0, DEVICE_LENGTH - kind.length);
 }
 
 /** What is held against a session that begins like this. */
