@@ -207,6 +207,11 @@ describe("behaviour", () => {
     expect(proposals).toEqual([{ kind: "buyer", subject: "ann", cause: "failed_challenges", figure: from }]);
     for (let times = 0; times < 3 * from; times += 1) engine.note(begin(`other-${times}`), "failed_challenges");
     expect(proposals.at(-1)).toMatchObject({ kind: "device", subject: session.device });
+    const telephone = { agent: IPHONE, signals: { ...SIGNALS, touch: 5 } };
+    for (let times = 0; times < 8 * from; times += 1) {
+      engine.note(begin(`caller-${times}`, telephone), "failed_challenges");
+    }
+    expect(proposals.at(-1)?.subject).toBe(session.device);
   });
 
   test("of whoever left holds unpaid is held against him and his device, once for each", () => {

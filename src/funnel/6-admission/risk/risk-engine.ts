@@ -210,7 +210,8 @@ export class RiskEngine implements RiskAssessor {
     const { model, propose } = this.#parts;
     this.#held.add(key, subject.cause, nowMs);
     const from = model.bans[subject.cause] * (subject.kind === "device" ? DEVICE_TOLERANCE : 1);
-    if (from === 0 || propose === undefined) return;
+    // The key of a telephone is that of many people's.
+    if (from === 0 || propose === undefined || (subject.kind === "device" && isHandheld(subject.subject))) return;
     const figure = this.#held.readAt(this.#held.find(key), subject.cause, nowMs);
     if (figure >= from) propose({ ...subject, figure: Math.round(figure) });
   }
