@@ -6,19 +6,18 @@
  * table only reads it. Nested prefixes are resolved once, so that a question is one search without a backtrack and allocates
  * nothing. Addresses are asked for by the key of client-address.ts.
  */
-import { parseIpRange } from "./ip-address.ts";
+import { ipv4NumberOf, parseIpRange } from "./ip-address.ts";
 
 /** Finds the name of a system, such as `AS64500`, or null when the list does not know the address. */
 export interface AsnLookup {
   find(ipKey: string): string | null;
 }
 
-const IPV4_OFFSET_BITS = 96;
 /** Nobody routes less than a /48 of IPv6; so many bits are also exact as a number. */
 const IPV6_BITS_MAX = 48;
 const IPV4_BITS = 32;
 const ASN_MAX = 4_294_967_295;
-const LINE_PATTERN = /^([0-9a-fA-F.:]+\/\d{1,3})[\s,]+(?:AS)?(\d{1,10})(?:[\s,].*)?$/;
+const LINE_PATTERN = /^([0-9a-fA-F.:]+)\/(\d{1,3})[\s,]+(?:AS)?(\d{1,10})(?:[\s,].*)?$/;
 
 /** Prefixes of one family, before they are flattened. */
 class PrefixList {
@@ -42,10 +41,11 @@ class PrefixList {
   /** By start, the wider one first; of equal ones the later line comes last and wins. */
   sorted(): Uint32Array {
     const { starts, ends } = this;
+    const compare = (a: number, b: number): number =>
+      (starts[a] ?? 0) - (starts[b] ?? 0) || (ends[b] ?? 0) - (ends[a] ?? 0) || a - b;
     const order = Uint32Array.from(starts, (_, index) => index);
-    return order.sort((a, b) => {
-      return (starts[a] ?? 0) - (starts[b] ?? 0) || (ends[b] ?? 0) - (ends[a] ?? 0) || a - b;
-    });
+    // Published lists mostly are in order, and sorting a million prefixes takes longer than reading them.
+    return order.every((index) => index === 0 || compare(index - 1, index) <= 0) ? order : order.sort(compare);
   }
 }
 
@@ -126,58 +126,50 @@ export class AsnTable implements AsnLookup {
       start = end + 1;
       lineNumber += 1;
       if (line === "" || line.startsWith("#") || line.startsWith(";")) continue;
-      const { base, prefixBits, asn, isIpv4 } = parseLine(line, lineNumber);
+      const { family, start: prefixStart, prefixBits, asn } = parseLine(line, lineNumber);
       let name = nameOf.get(asn);
       if (name === undefined) {
         name = names.push(`AS${asn}`) - 1;
         nameOf.set(asn, name);
       }
-      if (isIpv4) {
-        ipv4.add({ start: (base[6] ?? 0) * 65_536 + (base[7] ?? 0), prefixBits: prefixBits - IPV4_OFFSET_BITS, name });
-      } else if (prefixBits <= IPV6_BITS_MAX) {
-        ipv6.add({ start: topBitsOf(base[0] ?? 0, base[1] ?? 0, base[2] ?? 0), prefixBits, name });
-      }
+      if (family === "ipv4") ipv4.add({ start: prefixStart, prefixBits, name });
+      else if (prefixBits <= IPV6_BITS_MAX) ipv6.add({ start: prefixStart, prefixBits, name });
     }
     return new AsnTable({ ipv4, ipv6, names });
   }
 
   find(ipKey: string): string | null {
     const colon = ipKey.indexOf(":");
-    const name = colon === -1 ? this.#ipv4.find(ipv4Of(ipKey)) : this.#ipv6.find(ipv6Of(ipKey, colon));
+    const name = colon === -1 ? this.#ipv4.find(ipv4NumberOf(ipKey)) : this.#ipv6.find(ipv6Of(ipKey, colon));
     return this.#names[name] ?? null;
   }
 }
 
-function parseLine(line: string, lineNumber: number) {
-  const [, prefix = "", number = ""] = LINE_PATTERN.exec(line) ?? [];
-  const range = parseIpRange(prefix);
+interface ParsedLine {
+  readonly family: "ipv4" | "ipv6";
+  /** The prefix's first address: all of an IPv4 address, the first 48 bits of an IPv6 address. */
+  readonly start: number;
+  readonly prefixBits: number;
+  readonly asn: number;
+}
+
+function parseLine(line: string, lineNumber: number): ParsedLine {
+  const [, address = "", bits = "", number = ""] = LINE_PATTERN.exec(line) ?? [];
   const asn = Number(number);
-  if (range === null || !(asn <= ASN_MAX)) {
+  const prefixBits = Number(bits);
+  const ipv4 = ipv4NumberOf(address);
+  const isAsn = number !== "" && asn <= ASN_MAX;
+  if (isAsn && ipv4 !== -1 && prefixBits <= IPV4_BITS) return { family: "ipv4", start: ipv4, prefixBits, asn };
+  const range = address.includes(":") ? parseIpRange(`${address}/${bits}`) : null;
+  if (!isAsn || range === null) {
     throw new RangeError(`line ${lineNumber} is not a prefix and a number, such as "203.0.113.0/24 64500"`);
   }
-  return { ...range, asn, isIpv4: !prefix.includes(":") };
+  const [first = 0, second = 0, third = 0] = range.base;
+  return { family: "ipv6", start: topBitsOf(first, second, third), prefixBits, asn };
 }
 
 function topBitsOf(first: number, second: number, third: number): number {
   return first * 4_294_967_296 + second * 65_536 + third;
-}
-
-/** A canonical IPv4 key as a number; −1 when the key is none. */
-function ipv4Of(ipKey: string): number {
-  let address = 0;
-  let octet = 0;
-  for (let index = 0; index < ipKey.length; index += 1) {
-    const code = ipKey.charCodeAt(index);
-    if (code === 46) {
-      address = address * 256 + octet;
-      octet = 0;
-    } else if (code >= 48 && code <= 57) {
-      octet = octet * 10 + code - 48;
-    } else {
-      return -1;
-    }
-  }
-  return address * 256 + octet;
 }
 
 /** The first 48 bits of an IPv6 key (`2001:db8:0:1::/64`). */

@@ -2,7 +2,9 @@
  * Nobody chooses his own address: X-Forwarded-For counts from its right end, and only behind trusted proxies.
  */
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
 import { createClientAddress } from "./client-address.ts";
+import { isInRange, parseIpAddress, parseIpRange } from "./ip-address.ts";
 
 function keyOf(trusted: string[], remoteAddress: string, forwarded: string | null): string {
   const header = (name: string) => (name === "x-forwarded-for" ? forwarded : null);
@@ -44,6 +46,28 @@ describe("client address", () => {
 
   test("a socket without an address is limited like one address", () => {
     expect(keyOf([], "", null)).toBe("unknown");
+  });
+
+  test("trusts exactly the addresses of its ranges, whichever family they are written in", () => {
+    const octet = fc.constantFrom(0, 1, 10, 127, 128, 255);
+    const address = fc.array(octet, { minLength: 4, maxLength: 4 }).map((octets) => octets.join("."));
+    const range = fc.oneof(
+      fc.record({ base: address, bits: fc.nat({ max: 32 }) }).map(({ base, bits }) => `${base}/${bits}`),
+      fc
+        .record({ base: address, bits: fc.integer({ min: 90, max: 128 }) })
+        .map(({ base, bits }) => `::ffff:${base}/${bits}`),
+      fc.constantFrom("::/0", "::/64", "::/80", "::/81", "2001:db8::/32", "::ffff:0:0/96", "::1"),
+    );
+    fc.assert(
+      fc.property(range, address, (text, remoteAddress) => {
+        const parsed = parseIpRange(text);
+        const groups = parseIpAddress(remoteAddress);
+        if (parsed === null || groups === null) throw new Error("the property's own values are wrong");
+        const isTrusted = isInRange(groups, parsed);
+        expect(keyOf([text], remoteAddress, "2001:db8:1:2::3")).toBe(isTrusted ? "2001:db8:1:2::/64" : remoteAddress);
+      }),
+      { numRuns: 2_000 },
+    );
   });
 
   test("a range that is none is found at start", () => {

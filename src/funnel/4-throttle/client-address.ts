@@ -4,7 +4,15 @@
  * The header is read from its right end, one step per trusted proxy, and stops at the first address that is not one:
  * everything to the left of it is what a stranger wrote. Without configured proxies the header does not exist.
  */
-import { type IpRange, ipKeyOf, isInRange, parseIpAddress, parseIpRange } from "./ip-address.ts";
+import {
+  type IpAddress,
+  type IpRange,
+  ipKeyOf,
+  ipv4NumberOf,
+  isInRange,
+  parseIpAddress,
+  parseIpRange,
+} from "./ip-address.ts";
 
 /** More proxies in a row than any deployment has; a longer chain is cut here. */
 export const FORWARDED_HOPS_MAX = 16;
@@ -20,6 +28,20 @@ export interface AddressedRequest {
 /** Finds the key of a client's network; see ipKeyOf for its form. */
 export type ClientAddress = (request: AddressedRequest) => string;
 
+const IPV6_BITS = 128;
+const MAPPED_PREFIX_BITS = 96;
+/** ::ffff:0.0.0.0, where IPv4 lies in the 128-bit form. */
+const IPV4_START: IpAddress = [0, 0, 0, 0, 0, 0xffff, 0, 0];
+
+/** The IPv4 addresses of a range as numbers; nothing when it has none. */
+function ipv4RangeOf({ base, prefixBits }: IpRange): readonly { readonly first: number; readonly last: number }[] {
+  if (!isInRange(IPV4_START, { base, prefixBits: Math.min(prefixBits, MAPPED_PREFIX_BITS) })) return [];
+  const size = 2 ** (IPV6_BITS - Math.max(prefixBits, MAPPED_PREFIX_BITS));
+  // A range of 96 bits or fewer has all of IPv4: then the size is all there is, and the first is 0.
+  const first = Math.floor(((base[6] ?? 0) * 65_536 + (base[7] ?? 0)) / size) * size;
+  return [{ first, last: first + size - 1 }];
+}
+
 /** Throws RangeError for a range that is none: configuration is checked at start. */
 export function createClientAddress(trustedProxies: readonly string[]): ClientAddress {
   const ranges = trustedProxies.map((text): IpRange => {
@@ -27,7 +49,10 @@ export function createClientAddress(trustedProxies: readonly string[]): ClientAd
     if (range === null) throw new RangeError(`Not an address range: ${text}`);
     return range;
   });
+  const ipv4Ranges = ranges.flatMap(ipv4RangeOf);
   const isTrusted = (text: string): boolean => {
+    const ipv4 = ipv4NumberOf(text);
+    if (ipv4 !== -1) return ipv4Ranges.some(({ first, last }) => ipv4 >= first && ipv4 <= last);
     const address = parseIpAddress(text);
     return address !== null && ranges.some((range) => isInRange(address, range));
   };
@@ -42,7 +67,7 @@ export function createClientAddress(trustedProxies: readonly string[]): ClientAd
     for (let hop = 0; hop < FORWARDED_HOPS_MAX && end > 0; hop += 1) {
       const comma = forwarded.lastIndexOf(",", end - 1);
       const text = forwarded.slice(comma + 1, end).trim();
-      if (parseIpAddress(text) === null) break;
+      if (ipv4NumberOf(text) === -1 && parseIpAddress(text) === null) break;
       vouched = text;
       if (!isTrusted(text)) break;
       end = comma;

@@ -69,15 +69,43 @@ function isIpv4(address: IpAddress): boolean {
   return address.slice(0, 5).every((group) => group === 0) && address[5] === 0xffff;
 }
 
-/** Four numbers of at most 255 without leading zeros: what nearly every address is, and its own key. */
-const CANONICAL_IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
+const DOT = 46;
+const ZERO = 48;
+const OCTET_MAX = 255;
+const DOTS = 3;
+const NOT_IPV4 = -1;
+
+/**
+ * An IPv4 address as a number, when the text is written as IPv4 is: four numbers of at most 255 without leading zeros. −1
+ * for any other text. What nearly every address is, so that it must cost nearly nothing to tell.
+ */
+export function ipv4NumberOf(text: string): number {
+  let address = 0;
+  let octet = NOT_IPV4;
+  let dots = 0;
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    if (code === DOT) {
+      if (octet === NOT_IPV4 || dots === DOTS) return NOT_IPV4;
+      address = address * 256 + octet;
+      octet = NOT_IPV4;
+      dots += 1;
+      continue;
+    }
+    const digit = code - ZERO;
+    if (digit < 0 || digit > 9 || octet === 0) return NOT_IPV4;
+    octet = octet === NOT_IPV4 ? digit : octet * 10 + digit;
+    if (octet > OCTET_MAX) return NOT_IPV4;
+  }
+  return dots === DOTS && octet !== NOT_IPV4 ? address * 256 + octet : NOT_IPV4;
+}
 
 /**
  * The canonical name under which an address is limited and banned: `203.0.113.7`, or `2001:db8:0:1::/64`. Accepts what
  * it returned. Null when the text is no address.
  */
 export function ipKeyOf(text: string): string | null {
-  if (CANONICAL_IPV4.test(text)) return text;
+  if (ipv4NumberOf(text) !== NOT_IPV4) return text;
   const address = parseIpAddress(text.endsWith("/64") ? text.slice(0, -3) : text);
   if (address === null) return null;
   if (isIpv4(address)) {
