@@ -83,8 +83,16 @@ export interface OperatorStore {
   resealTotp(id: string, totpSealed: string): Promise<void>;
 
   openSession(session: { tokenHash: string; personId: string; nowMs: number; expiresAt: number }): Promise<void>;
-  /** Null when there is none, it is over, was idle for longer than `idleMsMax`, or its owner is not active. */
-  findSession(request: { tokenHash: string; nowMs: number; idleMsMax: number }): Promise<OperatorSession | null>;
+  /**
+   * Null when there is none, it is over, was idle for longer than `idleMsMax`, or its owner is not active. `isUse`: somebody
+   * is using it now, as opposed to a stream that is merely open.
+   */
+  findSession(request: {
+    tokenHash: string;
+    nowMs: number;
+    idleMsMax: number;
+    isUse: boolean;
+  }): Promise<OperatorSession | null>;
   /** Its owner has just proven himself again. */
   proveSession(tokenHash: string, nowMs: number): Promise<void>;
   endSession(tokenHash: string): Promise<void>;

@@ -36,7 +36,8 @@ function describePeople(name: string, open: () => Promise<LedgerFixture>): void 
       if (added === "taken") throw new Error(`${id} is taken`);
       return added;
     }
-    const find = (tokenHash: string, nowMs = NOW_MS) => store.findSession({ tokenHash, nowMs, idleMsMax: IDLE_MS_MAX });
+    const find = (tokenHash: string, nowMs = NOW_MS, isUse = true) =>
+      store.findSession({ tokenHash, nowMs, idleMsMax: IDLE_MS_MAX, isUse });
 
     test("a name is taken in whatever case, and so is an external id", async () => {
       await store.addPerson({ id: "1", name: "Ann", role: "owner", externalId: null, invitation });
@@ -94,6 +95,8 @@ function describePeople(name: string, open: () => Promise<LedgerFixture>): void 
       await Promise.all(["a", "b", "c"].map(open));
       assert.equal(await find("a", NOW_MS + 9_000_000), null);
       assert.equal(await find("a", NOW_MS + IDLE_MS_MAX), null);
+      assert.notEqual(await find("a", NOW_MS + IDLE_MS_MAX - 1, false), null);
+      assert.equal(await find("a", NOW_MS + IDLE_MS_MAX + 1), null, "looking at it was no use of it");
       assert.notEqual(await find("a", NOW_MS + IDLE_MS_MAX - 1), null);
       assert.notEqual(await find("a", NOW_MS + IDLE_MS_MAX + 1), null, "its use a moment ago counts");
       await store.proveSession("a", NOW_MS + 5);

@@ -123,12 +123,12 @@ function peopleOf(
     openSession: async ({ tokenHash, personId, nowMs, expiresAt }) => {
       sessions.set(tokenHash, { personId, seenAt: nowMs, provenAt: nowMs, expiresAt });
     },
-    findSession: async ({ tokenHash, nowMs, idleMsMax }) => {
+    findSession: async ({ tokenHash, nowMs, idleMsMax, isUse }) => {
       const session = sessions.get(tokenHash);
       const person = kept.get(session?.personId ?? "")?.person;
       if (session === undefined || person === undefined || !person.isActive) return null;
       if (session.expiresAt <= nowMs || session.seenAt <= nowMs - idleMsMax) return null;
-      session.seenAt = nowMs;
+      if (isUse) session.seenAt = nowMs;
       return { person, provenAt: session.provenAt, expiresAt: session.expiresAt };
     },
     proveSession: async (tokenHash, nowMs) => {

@@ -162,8 +162,13 @@ export class PostgresOperatorStore implements OperatorStore {
     await this.#database.query(OPEN_SESSION, [tokenHash, personId, nowMs, expiresAt]);
   }
 
-  async findSession(request: { tokenHash: string; nowMs: number; idleMsMax: number }): Promise<OperatorSession | null> {
-    const { tokenHash, nowMs, idleMsMax } = request;
+  async findSession(request: {
+    tokenHash: string;
+    nowMs: number;
+    idleMsMax: number;
+    isUse: boolean;
+  }): Promise<OperatorSession | null> {
+    const { tokenHash, nowMs, idleMsMax, isUse } = request;
     const values = [tokenHash, nowMs, nowMs - idleMsMax];
     const [row] = await this.#database.query<Person & Omit<OperatorSession, "person"> & { seenAt: number }>(
       FIND_SESSION,
@@ -171,7 +176,7 @@ export class PostgresOperatorStore implements OperatorStore {
     );
     if (row === undefined) return null;
     const { provenAt, expiresAt, seenAt, ...person } = row;
-    if (nowMs - seenAt > SEEN_EVERY_MS) await this.#database.query(SEE_SESSION, [tokenHash, nowMs]);
+    if (isUse && nowMs - seenAt > SEEN_EVERY_MS) await this.#database.query(SEE_SESSION, [tokenHash, nowMs]);
     return { person, provenAt, expiresAt };
   }
 

@@ -83,7 +83,11 @@ export interface ApprovedCall {
 export interface OperatorEnv {
   Bindings: ConnectionContext & { readonly approved?: ApprovedCall };
   /** Always there on a route that is not for anyone. */
-  Variables: { actor: Actor };
+  Variables: {
+    actor: Actor;
+    /** Set for people: whether the session that began an answer is still good, for answers that take long. */
+    isStillIn?: () => Promise<boolean>;
+  };
 }
 
 export type OperatorApp = Hono<OperatorEnv>;

@@ -14,6 +14,7 @@ import { includesRole } from "../../domain/operator-role.ts";
 import { firstOpensAt, saleStateAt } from "../../domain/sale.ts";
 import { parseStrictJson } from "../../domain/strict-json.ts";
 import type { Approval } from "../../ports/approval-store.ts";
+import type { OperatorSession } from "../../ports/operator-store.ts";
 import { type Actor, hashOfToken, MACHINE } from "./actor.ts";
 import { createOperatorCheck, type OperatorCheck } from "./authenticate.ts";
 import { checkValue, readText } from "./body.ts";
@@ -107,9 +108,13 @@ class Gate {
     const token = readSessionCookie(context.req.header("cookie") ?? null);
     if (token === null) return null;
     const tokenHash = hashOfToken(token);
-    const nowMs = this.#deps.clock.nowMs();
-    const session = await this.#deps.operators.people.findSession({ tokenHash, nowMs, idleMsMax: SESSION_IDLE_MS_MAX });
+    const find = (isUse: boolean): Promise<OperatorSession | null> => {
+      const nowMs = this.#deps.clock.nowMs();
+      return this.#deps.operators.people.findSession({ tokenHash, nowMs, idleMsMax: SESSION_IDLE_MS_MAX, isUse });
+    };
+    const session = await find(true);
     if (session === null) return null;
+    context.set("isStillIn", async () => (await find(false)) !== null);
     const { id, name, role } = session.person;
     return { kind: "person", id, name, role, provenAt: session.provenAt, sessionHash: tokenHash };
   }

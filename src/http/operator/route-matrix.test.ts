@@ -218,3 +218,21 @@ test("T10: no state is changed by GET or HEAD, whoever asks", async () => {
   const readers = Object.entries(OPERATOR_ROUTES).filter(([name]) => name.startsWith("GET "));
   expect(readers.filter(([, row]) => row.changes !== undefined)).toEqual([]);
 });
+
+test("T9: whoever is shut out sees no figures any more, also by a stream that was open", async () => {
+  const operator = people["operator"] as SignedIn;
+  const { body } = await operator.request("GET", "/sales/drop/stats/stream");
+  const reader = (body as ReadableStream<Uint8Array>).getReader();
+  /** The end of the stream within so many seconds of ours, or what is there instead. */
+  const endsWithin = async (seconds: number): Promise<boolean> => {
+    for (let second = 0; second < seconds; second += 1) {
+      const [piece] = await Promise.all([reader.read(), staged.clock.advance(1_000)]);
+      if (piece.done) return true;
+    }
+    return false;
+  };
+  expect(await endsWithin(25)).toBe(false);
+  await staged.operators.people.changePerson({ id: "operator", isActive: false });
+  expect(await endsWithin(15)).toBe(true);
+  expect(staged.clock.timerCount).toBe(0);
+});

@@ -16,6 +16,8 @@ const INTERVAL_MS = 1_000;
 /** A little less than the interval, so that each tick of a watcher finds a fresh snapshot. */
 const REFRESH_MS = 900;
 const RECONNECT_MS = 2_000;
+/** A console that was signed out elsewhere, or whose owner was shut out, sees figures for no longer than this. */
+const TICKS_PER_CHECK = 10;
 
 type ReadStats = (saleId: SaleId) => Promise<StatsDocument | null>;
 
@@ -39,6 +41,7 @@ export function createStatsRoutes(deps: OperatorDependencies): OperatorApp {
     const body = streamStats({
       read: () => readShared(saleId),
       deps,
+      isStillIn: context.get("isStillIn") ?? (() => Promise.resolve(true)),
       signal: context.req.raw.signal,
       onEnd: () => {
         streams -= 1;
@@ -78,10 +81,11 @@ function shareSnapshots(deps: OperatorDependencies): ReadStats {
 function streamStats(options: {
   read: () => Promise<StatsDocument | null>;
   deps: OperatorDependencies;
+  isStillIn: () => Promise<boolean>;
   signal: AbortSignal;
   onEnd: () => void;
 }): ReadableStream<Uint8Array> {
-  const { read, deps, signal, onEnd } = options;
+  const { read, deps, isStillIn, signal, onEnd } = options;
   const encoder = new TextEncoder();
   let cancelTimer: (() => void) | null = null;
   let isEnded = false;
@@ -94,9 +98,17 @@ function streamStats(options: {
   return new ReadableStream<Uint8Array>(
     {
       start(controller) {
+        let ticks = 0;
         const tick = async (): Promise<void> => {
-          const text = await describe(read, deps);
+          ticks += 1;
+          const isOver = ticks % TICKS_PER_CHECK === 0 && !(await holds(isStillIn, deps));
+          const text = isOver ? "" : await describe(read, deps);
           if (isEnded) return;
+          if (isOver) {
+            end();
+            controller.close();
+            return;
+          }
           if ((controller.desiredSize ?? 0) > 0) controller.enqueue(encoder.encode(text));
           cancelTimer = deps.clock.setTimer(INTERVAL_MS, () => void tick());
         };
@@ -108,6 +120,16 @@ function streamStats(options: {
     },
     { highWaterMark: 4 },
   );
+}
+
+/** Whether the watcher may go on. A store that is away has not shut anybody out. */
+async function holds(isStillIn: () => Promise<boolean>, deps: OperatorDependencies): Promise<boolean> {
+  try {
+    return await isStillIn();
+  } catch (error) {
+    deps.log.warn({ error }, "a watcher's session could not be looked at");
+    return true;
+  }
 }
 
 /** The next event's text. A store that fails is told as such; the stream goes on and recovers by itself. */
