@@ -18,13 +18,12 @@ const BANDS: Record<Availability, { text: string; tone: string }> = {
 };
 
 export function ItemCard({ model, sale, item }: { model: SaleModel; sale: SaleDocument; item: SaleItem }) {
-  const now = model.now;
+  const { now, opensAt } = model;
   const purchase = model.purchaseOf(item.sku);
   const own = model.ownUnits(item.sku);
   const isDone = own.unpaidRid !== null || own.units >= item.perBuyerMax;
   const restMax = isDone ? item.perBuyerMax : item.perBuyerMax - own.units;
   const quantity = Math.min(model.chosen.get(item.sku) ?? 1, restMax);
-  const { opensAt } = model;
   const view = buyButtonView({
     ...sale,
     opensAt,
@@ -53,24 +52,16 @@ export function ItemCard({ model, sale, item }: { model: SaleModel; sale: SaleDo
       </p>
       <div class="buy">
         {item.perBuyerMax > 1 && (
-          <label>
-            <span class="hidden">How many of {item.name}</span>
-            <select
-              class="input"
-              value={quantity}
-              disabled={isDone || purchase.kind === "sending" || purchase.kind === "waiting"}
-              onChange={(event) => {
-                model.chosen.set(item.sku, Number(event.currentTarget.value));
-                model.changed();
-              }}
-            >
-              {Array.from({ length: restMax }, (_, index) => (
-                <option key={index} value={index + 1}>
-                  {index + 1}
-                </option>
-              ))}
-            </select>
-          </label>
+          <QuantityChoice
+            name={item.name}
+            quantity={quantity}
+            quantityMax={restMax}
+            isFixed={isDone || purchase.kind === "sending" || purchase.kind === "waiting"}
+            onChoose={(chosen) => {
+              model.chosen.set(item.sku, chosen);
+              model.changed();
+            }}
+          />
         )}
         <button
           id={`${id}-buy`}
@@ -94,5 +85,33 @@ export function ItemCard({ model, sale, item }: { model: SaleModel; sale: SaleDo
         />
       )}
     </li>
+  );
+}
+
+interface QuantityChoiceProps {
+  readonly name: string;
+  readonly quantity: number;
+  readonly quantityMax: number;
+  readonly isFixed: boolean;
+  readonly onChoose: (quantity: number) => void;
+}
+
+function QuantityChoice({ name, quantity, quantityMax, isFixed, onChoose }: QuantityChoiceProps) {
+  return (
+    <label>
+      <span class="hidden">How many of {name}</span>
+      <select
+        class="input"
+        value={quantity}
+        disabled={isFixed}
+        onChange={(event) => onChoose(Number(event.currentTarget.value))}
+      >
+        {Array.from({ length: quantityMax }, (_, index) => (
+          <option key={index} value={index + 1}>
+            {index + 1}
+          </option>
+        ))}
+      </select>
+    </label>
   );
 }
