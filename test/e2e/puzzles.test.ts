@@ -12,7 +12,7 @@ import type { SaleId, SessionId } from "../../src/domain/ids.ts";
 import { deriveKeys } from "../../src/funnel/3-identity/keys.ts";
 import { PROVIDER_SECRET, ScriptedCaptchaProvider } from "../support/captcha-provider.ts";
 import { Deployment } from "../support/deployment.ts";
-import { range } from "../support/waiting.ts";
+import { range, waitUntil } from "../support/waiting.ts";
 import { openPage, startBrowser, type WatchedPage } from "./browser.ts";
 
 setDefaultTimeout(60_000);
@@ -197,7 +197,8 @@ describe("a provider's widget", () => {
       return provider.solve({ hostname: "127.0.0.1", madeAt: Date.now(), action: "reserve", cdata: cData });
     });
     await watched.page.goto(`${provided.buyerUrl}/sales/${sale.saleId}`);
-    await watched.page.waitForFunction(`sessionStorage.getItem("doorbuster.clearance.${sale.saleId}") !== null`);
+    const clearance = `sessionStorage.getItem("doorbuster.clearance.${sale.saleId}")`;
+    await waitUntil("the clearance", async () => await watched.page.evaluate(clearance));
     await buy(watched.page);
     expect(asked.length).toBe(1);
     expect(provider.asked.length).toBe(1);

@@ -19,6 +19,8 @@ export interface GivenResponse {
   readonly cdata?: string;
 }
 
+/** Where it sends the asker in the mood "elsewhere"; there everybody hears what the last one should have heard. */
+const ELSEWHERE = "/elsewhere";
 const ENDLESS_BYTES = 200_000;
 
 export class ScriptedCaptchaProvider {
@@ -29,6 +31,7 @@ export class ScriptedCaptchaProvider {
   readonly #responses = new Map<string, GivenResponse>();
   readonly #used = new Set<string>();
   #given = 0;
+  #praise = "";
 
   private constructor(server: Server) {
     this.#server = server;
@@ -62,15 +65,18 @@ export class ScriptedCaptchaProvider {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const parts: Buffer[] = [];
     for await (const part of request) parts.push(part as Buffer);
+    if (request.url === ELSEWHERE) return void response.writeHead(200).end(this.#praise);
     const form = new URLSearchParams(Buffer.concat(parts).toString("utf8"));
     this.asked.push(form);
     if (this.mood === "silent") return;
     if (this.mood === "hung-up") return void request.socket.destroy();
     if (this.mood === "broken") return void response.writeHead(503).end("no");
     if (this.mood === "garbage") return void response.writeHead(200).end("<html>success</html>");
-    if (this.mood === "elsewhere") return void response.writeHead(302, { location: "/success" }).end();
+    const verdict = JSON.stringify(this.#judge(form));
+    this.#praise = verdict;
+    if (this.mood === "elsewhere") return void response.writeHead(302, { location: ELSEWHERE }).end();
     const padding = this.mood === "endless" ? " ".repeat(ENDLESS_BYTES) : "";
-    response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(this.#judge(form)) + padding);
+    response.writeHead(200, { "content-type": "application/json" }).end(verdict + padding);
   }
 
   #judge(form: URLSearchParams): Record<string, unknown> {

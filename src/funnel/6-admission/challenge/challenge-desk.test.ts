@@ -6,12 +6,7 @@ import { solve, TEST_CLEARANCE_MS, TEST_TTL_MS } from "../../../../test/support/
 import { ManualClock } from "../../../../test/support/manual-clock.ts";
 import { MemoryEdge } from "../../../../test/support/memory-edge.ts";
 import type { SaleId, SessionId } from "../../../domain/ids.ts";
-import {
-  type ChallengeDocument,
-  type ChallengeKind,
-  type PuzzleVerdict,
-  STAND_IN_BITS,
-} from "../../../ports/challenge.ts";
+import type { ChallengeDocument, ChallengeKind, PuzzleVerdict } from "../../../ports/challenge.ts";
 import { deriveKeys } from "../../3-identity/keys.ts";
 import { ChallengeDesk, type ChallengeDeskParts, type HandedIn } from "./challenge-desk.ts";
 import { openClearance } from "./clearance.ts";
@@ -87,16 +82,16 @@ describe("a kind that is given on request only", () => {
     expect(from.give({ ...asked, isRefusal: true })).toMatchObject({
       kind: "pow",
       preferred: "slide",
-      difficulty: 4 + STAND_IN_BITS,
+      difficulty: 6,
     });
     expect(from.give(asked)).toMatchObject({ kind: "slide", difficulty: 4 });
     expect(from.give({ ...asked, isRefusal: true, kind: "pow" })).not.toHaveProperty("preferred");
   });
 
   test("is never cheaper to go round: work in its place is harder, asked for or forced, but not beyond the hardest", () => {
-    expect(from.give({ ...asked, kind: "pow" }).difficulty).toBe(4 + STAND_IN_BITS);
+    expect(from.give({ ...asked, kind: "pow" }).difficulty).toBe(6);
     const empty = desk({ kinds: [scripted(() => "solved", false)], primary: "slide" });
-    expect(empty.give(asked)).toMatchObject({ kind: "pow", difficulty: 4 + STAND_IN_BITS });
+    expect(empty.give(asked)).toMatchObject({ kind: "pow", difficulty: 6 });
     expect(from.give({ ...asked, difficulty: 24, kind: "pow" }).difficulty).toBe(24);
     expect(desk({ kinds: [kind] }).give(asked).difficulty).toBe(4);
   });
