@@ -25,7 +25,7 @@ export interface Attempt {
 }
 
 /** Why we ask again. */
-export type WaitCause = "unknown" | "empty" | "too-fast" | "busy" | "early" | "offline";
+export type WaitCause = "unknown" | "empty" | "too-fast" | "cooling" | "busy" | "early" | "offline";
 
 export type Purchase =
   | { readonly kind: "idle" }
@@ -64,8 +64,8 @@ const EARLY_DELAY_MS_MIN = 100;
 const SPREAD = 0.5;
 
 /**
- * Reasons that mean "ask again by yourself", and why. "unreadable" is a proxy's answer in the server's place; "offline" is our own
- * word for a request that could not even be sent.
+ * Reasons that mean "ask again by yourself", and why. "unreadable" is a proxy's answer in the server's place; "offline" and
+ * "cool_down" are our own words: a request that could not even be sent, and a wait for a hold that was left unpaid.
  */
 const WAIT_CAUSES: Readonly<Record<string, WaitCause>> = {
   unreadable: "unknown",
@@ -73,6 +73,7 @@ const WAIT_CAUSES: Readonly<Record<string, WaitCause>> = {
   internal: "unknown",
   empty: "empty",
   throttled: "too-fast",
+  cool_down: "cooling",
   busy: "busy",
   draining: "busy",
   not_open: "early",
@@ -119,6 +120,8 @@ function afterAnswer(attempt: Attempt, event: PurchaseEvent & { kind: "answer" }
 function delayMs(wait: { cause: WaitCause; tries: number; retryAfterMs: number; chance: number }): number {
   // The gate's own instant needs no spreading: the server knows the crowd of T0 and sheds it.
   if (wait.cause === "early") return Math.max(wait.retryAfterMs, EARLY_DELAY_MS_MIN);
+  // A wait of one's own: nobody else comes back at that instant.
+  if (wait.cause === "cooling") return wait.retryAfterMs + FIRST_DELAY_MS * wait.chance;
   const growingMs = Math.min(FIRST_DELAY_MS * 2 ** (wait.tries - 1), DELAY_MS_MAX);
   const leastMs = wait.cause === "empty" ? PATIENT_DELAY_MS : growingMs;
   return Math.max(leastMs, wait.retryAfterMs) * (1 + SPREAD * wait.chance);

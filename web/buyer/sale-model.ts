@@ -353,7 +353,8 @@ export class SaleModel {
       const { reason, title, retryAfterMs } = result.problem;
       if (reason.startsWith("session_")) this.#dropSession();
       if (reason === "paused" || reason === "closed") void this.#keepFresh(this.#refresh());
-      return { kind: "refused", reason, title, retryAfterMs: retryAfterMs ?? null };
+      const isCoolDown = result.problem["rule"] === "cool_down";
+      return { kind: "refused", reason: isCoolDown ? "cool_down" : reason, title, retryAfterMs: retryAfterMs ?? null };
     }
     const { receipt: _receipt, ...accepted } = result.reservation;
     const { amount, currency } = this.item(sku)?.price ?? { amount: 0, currency: "EUR" };
