@@ -89,6 +89,14 @@ describe("asking again", () => {
     expect(latest).toMatchObject({ askAt: 17_500 });
   });
 
+  test("as long as a cool-down lasts, and hardly longer", () => {
+    const wait: Answer = { kind: "refused", reason: "cool_down", title: "", retryAfterMs: 600_000 };
+    const soonest = answered(sending, wait, 0);
+    const latest = answered(sending, wait, 1);
+    expect(soonest).toMatchObject({ kind: "waiting", cause: "cooling", askAt: 610_000 });
+    expect(latest).toMatchObject({ askAt: 611_000 });
+  });
+
   test("slows down from one second to thirty while nothing is known", () => {
     const delays: number[] = [];
     let purchase = sending;
