@@ -47,11 +47,11 @@ export const api = computed(() => {
 
 /** Where in the console we are. */
 export type Route =
-  | { readonly page: "sales" | "new" | "bans" | "risk" | "approvals" | "people" | "log" }
+  | { readonly page: "sales" | "new" | "bans" | "risk" | "approvals" | "webhooks" | "people" | "log" }
   | { readonly page: "join"; readonly invitation: string }
   | { readonly page: "sale"; readonly saleId: string };
 
-const PLAIN_PAGES = ["new", "bans", "risk", "approvals", "people", "log"] as const;
+const PLAIN_PAGES = ["new", "bans", "risk", "approvals", "webhooks", "people", "log"] as const;
 
 export const route = computed<Route>(() => {
   const [page, id] = fragment.value.slice(1).split("/").filter(Boolean);

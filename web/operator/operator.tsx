@@ -18,6 +18,7 @@ import { SaleFormPage } from "./sale-form-page.tsx";
 import { SalePage } from "./sale-page.tsx";
 import { SalesPage } from "./sales-page.tsx";
 import { SignInPage } from "./sign-in-page.tsx";
+import { WebhooksPage } from "./webhooks-page.tsx";
 
 function Console() {
   const current = api.value;
@@ -62,6 +63,7 @@ function Navigation({ where }: { where: Route }) {
       {link("bans", "Bans")}
       {link("risk", "Risk")}
       {link("approvals", "Approvals")}
+      {me?.role !== "viewer" && link("webhooks", "Webhooks")}
       {me?.role === "owner" && link("people", "People")}
       {me?.role === "owner" && link("log", "Log")}
       <button type="button" class="button small quiet" onClick={() => void signOut()}>
@@ -88,6 +90,8 @@ function Page({ api, where }: { api: AdminApi; where: Exclude<Route, { page: "jo
       return <RiskPage api={api} />;
     case "approvals":
       return <ApprovalsPage api={api} />;
+    case "webhooks":
+      return <WebhooksPage api={api} canChange={actor.value?.role === "owner"} />;
     case "people":
       return <PeoplePage api={api} />;
     case "log":

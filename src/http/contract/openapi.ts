@@ -10,7 +10,8 @@ import { BUYER_ROUTES } from "./routes.ts";
 const DESCRIPTION = [
   "Doorbuster sells an exact stock to a crowd. JSON in, JSON out; times are integers in milliseconds since the epoch;",
   "money is in minor units. Every answer that is neither 2xx nor 304 is RFC 9457 `application/problem+json` with a",
-  "`reason`.",
+  "`reason`. Whatever changes something and comes from a page of another site is 403 `cross_site`, unless this deployment",
+  "lets that site in.",
 ].join(" ");
 
 /** The OpenAPI 3.1 document of the buyer API, the hot path included. */
