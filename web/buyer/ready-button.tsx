@@ -16,10 +16,10 @@ interface ReadyButtonProps {
 
 export function ReadyButton({ readiness, onArm, buyId }: ReadyButtonProps) {
   const arm = async () => {
-    const before = document.activeElement;
     const isReady = await onArm();
-    // Only if the buyer did not go elsewhere meanwhile.
-    if (isReady && document.activeElement === before) document.getElementById(buyId)?.focus();
+    // This button is gone by now, and took the focus with it unless the buyer went elsewhere meanwhile.
+    const isFocusLost = document.activeElement === null || document.activeElement === document.body;
+    if (isReady && isFocusLost) document.getElementById(buyId)?.focus();
   };
   if (readiness?.kind === "ready") {
     return <p class="ready small">Ready ✓ Everything is checked. One press at the opening is enough.</p>;
