@@ -49,7 +49,12 @@ export async function migrate(
   if (await isUpToDate(database, migrations, list)) return [];
   return database.transaction(async (connection) => {
     await connection.query({ text: `SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})` });
-    if (schema !== null) await connection.query({ text: `CREATE SCHEMA IF NOT EXISTS ${schema}` });
+    if (schema !== null) {
+      // Reading the catalogue makes this session hear of a schema that another node made while we waited for the lock;
+      // by itself it would go on believing what it was told above, and collide.
+      await connection.query({ text: "SELECT count(*) FROM pg_namespace" });
+      await connection.query({ text: `CREATE SCHEMA IF NOT EXISTS ${schema}` });
+    }
     await connection.query({
       text: `CREATE TABLE IF NOT EXISTS ${list} (
         number integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, applied_at timestamptz DEFAULT now())`,
