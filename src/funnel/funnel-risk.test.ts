@@ -114,3 +114,28 @@ describe("an attempt", () => {
     expect(await fixture.funnel.passes.issue(wish(59))).toHaveProperty("pass");
   });
 });
+
+describe("a buyer", () => {
+  const limits = { buyerPerS: 50, buyerPerMin: 0, ipPerS: 0 };
+
+  test("has one attempt at a time; the same key again is the same attempt", async () => {
+    const { fixture } = await setting({ limits });
+    const buyer = fixture.buyer();
+    const first = fixture.decide(fixture.request(buyer, { sign: true, key: "the-first-of-his-keys" }));
+    const same = fixture.decide(fixture.request(buyer, { sign: true, key: "the-first-of-his-keys" }));
+    const other = fixture.funnel.decide(fixture.request(buyer, { sign: true, key: "another-of-his-keys" }));
+    if (other instanceof Promise) throw new Error("the second attempt was not refused at once");
+    expect(JSON.parse(other.body)).toMatchObject({ reason: "throttled", rule: "one_at_a_time" });
+    expect([(await first).status, (await same).status]).toEqual([201, 201]);
+    expect((await fixture.attempt(buyer, { sign: true, key: "another-of-his-keys" })).status).toBe(201);
+  });
+
+  test("who is not limited has as many as he likes", async () => {
+    const { fixture } = await setting();
+    const buyer = fixture.buyer();
+    const attempts = ["the-first-of-his-keys", "another-of-his-keys"].map((key) =>
+      fixture.decide(fixture.request(buyer, { sign: true, key })),
+    );
+    expect((await Promise.all(attempts)).map(({ status }) => status)).toEqual([201, 201]);
+  });
+});
