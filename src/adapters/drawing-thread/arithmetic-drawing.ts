@@ -154,7 +154,10 @@ export function drawArithmetic(level: DrawingLevel, chance: Chance): ArithmeticD
   drawCrossings(sheet, CROSSING_LINES[level], chance);
   drawSpecks(sheet, SPECKS[level], chance);
   drawGlyphs(sheet, signs, makeBend(chance), chance);
-  const pixels = Uint8Array.from(sheet.darkness, (darkness) => Math.round(darkness * (SHADES - 1)));
+  const pixels = new Uint8Array(sheet.darkness.length);
+  for (let index = 0; index < pixels.length; index += 1) {
+    pixels[index] = Math.round((sheet.darkness[index] ?? 0) * (SHADES - 1));
+  }
   const png = encodePng({ widthPx: WIDTH_PX, heightPx: HEIGHT_PX, pixels, palette: makePalette(chance) });
   return { image: png.toString("base64"), widthPx: WIDTH_PX, heightPx: HEIGHT_PX, words, answer };
 }

@@ -11,10 +11,10 @@ import type { ArithmeticDrawing, DrawingLevel, PuzzleDrawings, SlideDrawing } fr
 import type { Log } from "../../ports/telemetry.ts";
 
 /** Ready at most, of each kind and level. A slide takes some 20 KB. */
-export const READY_MAX = 48;
+export const READY_MAX = 96;
 const ORDER_MAX = 6;
-/** Between two orders: some sixty drawings a second at most, a fraction of one core. */
-export const ORDER_INTERVAL_MS = 100;
+/** Between two orders: some forty drawings a second at most, of one to five milliseconds each. */
+export const ORDER_INTERVAL_MS = 150;
 export const RESTART_DELAY_MS = 5_000;
 
 /** What the thread is told. */

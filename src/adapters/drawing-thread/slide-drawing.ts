@@ -131,10 +131,14 @@ function addBlot(heights: Float32Array, chance: Chance): void {
 }
 
 function paint(chance: Chance): Uint8Array {
-  return Uint8Array.from(makeGround(chance), (height) => {
-    const grain = chance.whole(1, GRAIN) === 1 ? chance.whole(-1, 1) : 0;
-    return Math.min(Math.max(Math.round(height * (SHADES - 1)) + grain, 0), SHADES - 1);
-  });
+  const heights = makeGround(chance);
+  const pixels = new Uint8Array(heights.length);
+  for (let index = 0; index < pixels.length; index += 1) {
+    const grain = chance.fraction() * GRAIN < 1 ? chance.whole(-1, 1) : 0;
+    const shade = Math.round((heights[index] ?? 0) * (SHADES - 1)) + grain;
+    pixels[index] = Math.min(Math.max(shade, 0), SHADES - 1);
+  }
+  return pixels;
 }
 
 interface Place {
