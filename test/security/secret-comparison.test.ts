@@ -18,6 +18,7 @@ const HARMLESS = /^(null|undefined|true|false|""|\d+)$/;
 const ALLOWED: Readonly<Record<string, string>> = {
   "src/config/check.ts": "compares the operator's own two settings at the start",
   "src/config/secrets.ts": "asks which of two files this process has just written itself",
+  "src/http/operator/approval-routes.ts": "compares the digest of a request that the approver was shown in full",
 };
 
 /** Comparisons of secrets by operator: `path: text`. */
