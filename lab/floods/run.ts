@@ -168,8 +168,10 @@ export function problemsOf(row: FloodRow, { isTimed }: { readonly isTimed: boole
     problems.push(`${flood.sent - answered} of ${flood.sent} requests have no answer`);
   for (const [status, count] of served) problems.push(`${count} answers were ${status}`);
   if (peakBytes - startBytes > GROWTH_BYTES_MAX) problems.push(`grew by ${megabytes(peakBytes - startBytes)}`);
-  if (endBytes - startBytes > LEFT_BYTES_MAX) problems.push(`kept ${megabytes(endBytes - startBytes)}`);
-  const refused = flooded.asked - flooded.accepted - (isTimed ? 0 : (flooded.others["503"] ?? 0));
+  if (endBytes - startBytes > (isTimed ? LEFT_BYTES_MAX : GROWTH_BYTES_MAX))
+    problems.push(`kept ${megabytes(endBytes - startBytes)}`);
+  const { "503": busy = 0, none: unanswered = 0 } = flooded.others;
+  const refused = flooded.asked - flooded.accepted - (isTimed ? 0 : busy + unanswered);
   if (refused > 0) problems.push(`${refused} of ${flooded.asked} honest buyers: ${JSON.stringify(flooded.others)}`);
   const factor = WAIT_FACTOR_MAX[kind];
   if (isTimed && flooded.p99Ms > factor * quiet.p99Ms) {

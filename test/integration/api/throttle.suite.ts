@@ -33,8 +33,9 @@ export function describeThrottle(deployment: GetDeployment): void {
     // With one key they are one attempt; with several they would wait for each other.
     const attempt = { ...where, key: freshKey() };
     const answers = await mapBounded(range(40), 40, async () => await buyer.reserve(sale, attempt));
-    const throttled = answers.filter((answer) => answer.status === 429);
-    for (const answer of throttled) expectRefusal(answer, "throttled", { retryAfter: true });
+    for (const answer of answers) if (answer.status === 429) expectRefusal(answer, "throttled", { retryAfter: true });
+    // Whoever came while another of his attempts was under way had room in the limit.
+    const throttled = answers.filter(({ status, json }) => status === 429 && json.rule === undefined);
     expect(throttled.length).toBeGreaterThanOrEqual(40 - 3 * BUYER_PER_S);
     expect(throttled.length).toBeLessThanOrEqual(40 - BUYER_PER_S);
     const advised = Math.max(...throttled.map((answer) => answer.json.retryAfterMs as number));
