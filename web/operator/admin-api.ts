@@ -64,6 +64,12 @@ export class AdminApi {
     return (response.status === 204 ? null : await response.json()) as Document;
   }
 
+  /** Sends a file as it is. No deadline: a list of a million takes its time. */
+  async upload<Document>(path: string, file: Blob): Promise<Document> {
+    const headers = { "content-type": "text/csv" };
+    return (await (await this.#fetch(path, { method: "PUT", body: file, headers })).json()) as Document;
+  }
+
   /** The whole file, for saving. No deadline: an export of a large sale takes its time. */
   async download(path: string): Promise<Blob> {
     return (await this.#fetch(path, { method: "GET" })).blob();

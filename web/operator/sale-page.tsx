@@ -49,7 +49,7 @@ export function SalePage({ api, saleId }: { api: AdminApi; saleId: string }) {
           <LedgerPanel watch={watch} />
           <AuditPanel watch={watch} />
           <OrdersPanel watch={watch} />
-          {sale.eligibility.allowlist === true && <AllowlistForm watch={watch} />}
+          {hasList(sale) && <AllowlistForm watch={watch} />}
         </>
       )}
     </div>
@@ -65,6 +65,11 @@ function StateChip({ watch, sale }: { watch: SaleWatch; sale: Sale }) {
   );
 }
 
+/** The list says who may buy, or who is in which tier. */
+function hasList({ eligibility }: Sale): boolean {
+  return eligibility.allowlist === true || (eligibility.tiers ?? []).length > 0;
+}
+
 function Facts({ sale }: { sale: Sale }) {
   const { eligibility } = sale;
   const rules = [
@@ -75,8 +80,13 @@ function Facts({ sale }: { sale: Sale }) {
     eligibility.levelMin === undefined ? "" : `level ${eligibility.levelMin} or more`,
     eligibility.blocklist === undefined ? "" : `${eligibility.blocklist.length} buyers blocked`,
   ].filter(Boolean);
+  const tiers = (eligibility.tiers ?? []).map((tier): readonly [string, string] => [
+    `Opens for ${tier.name}`,
+    formatMoment(tier.opensAt),
+  ]);
   const facts: readonly (readonly [string, string])[] = [
-    ["Opens", formatMoment(sale.opensAt)],
+    ...tiers,
+    [tiers.length === 0 ? "Opens" : "Opens for all", formatMoment(sale.opensAt)],
     ["Closes", formatMoment(sale.closesAt)],
     ["Time to pay", formatDuration(sale.holdMs)],
     ["Units per buyer", String(sale.perBuyerMax)],
