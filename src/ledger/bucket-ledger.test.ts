@@ -62,6 +62,11 @@ describe("accepting", () => {
     world.books.patchSale(world.sale.id, { phase: "scheduled", opensAt: world.clock.nowMs() + 1_000 });
     await world.relay.applySettings(world.sale);
     expect(wordsOf(await world.finish(world.reserve([attemptOf("c")])))).toEqual(["not_open"]);
+    const tiers = [{ name: "gold", opensAt: world.clock.nowMs() }];
+    world.books.patchSale(world.sale.id, { eligibility: { tiers } });
+    await world.relay.applySettings(world.sale);
+    // It opens with its first tier; whom to hold back until then is stage 6's to know.
+    expect(wordsOf(await world.finish(world.reserve([attemptOf("d")])))).toEqual(["queued"]);
     world.books.patchSale(world.sale.id, { phase: "closed", opensAt: 0, closedAt: world.clock.nowMs() });
     await world.relay.applySettings(world.sale);
     expect(wordsOf(await world.finish(world.reserve([attemptOf("c")])))).toEqual(["closed"]);
