@@ -103,6 +103,22 @@ test("two people change the stock of a running sale, one of them does not, and t
   }
 });
 
+test("before a sale opens one person is enough, for a price too", async () => {
+  const later = Date.now() + 3_600_000;
+  const { saleId } = await deployment.sale({ opensAt: later, closesAt: later + 3_600_000 });
+  const { watched } = await join("Dora Kay", "operator");
+  const { page } = watched;
+  await page.goto(`${deployment.node.adminUrl}/#/sales/${saleId}`);
+  await page.getByRole("button", { name: /^New price/ }).click();
+  await page.getByLabel(/^New price \(EUR\)/).fill("51.50");
+  await page.getByLabel("Reason").fill("typing mistake");
+  await page.getByRole("button", { name: "Change the price" }).click();
+  await page.getByText("€51.50").first().waitFor();
+  expect((await deployment.operator.must("GET", `/sales/${saleId}`)).items[0].price.amount).toBe(5_150);
+  watched.expectNoComplaints();
+  await watched.close();
+});
+
 test("T10: the session is a cookie that no script of the page can read, and survives a reload but not signing out", async () => {
   const { watched, secret } = await join("Cid Moss", "viewer");
   const { page } = watched;

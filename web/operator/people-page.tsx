@@ -8,6 +8,11 @@ import { type AdminApi, textOf } from "./admin-api.ts";
 import { type Answered, isWaiting, type Person } from "./documents.ts";
 import { ProofForm, type Wanted, withProof } from "./proof.tsx";
 
+interface PersonPatch {
+  readonly role?: OperatorRole;
+  readonly isActive?: boolean;
+}
+
 export function PeoplePage({ api }: { api: AdminApi }) {
   const people = useSignal<readonly Person[] | null>(null);
   const problem = useSignal("");
@@ -21,7 +26,7 @@ export function PeoplePage({ api }: { api: AdminApi }) {
     }
   };
   useEffect(() => void load(), [api]);
-  const change = async (id: string, patch: { role?: OperatorRole; isActive?: boolean }) => {
+  const change = async (id: string, patch: PersonPatch) => {
     problem.value = "";
     said.value = "";
     try {
@@ -54,39 +59,45 @@ export function PeoplePage({ api }: { api: AdminApi }) {
       {people.value?.length === 0 && <p class="soft">Nobody yet.</p>}
       <ul class="list">
         {people.value?.map((person) => (
-          <li key={person.id} class="card row spread">
-            <p>
-              {person.name} {!person.isActive && <span class="chip warn">shut out</span>}
-              {person.isActive && !person.isEnrolled && <span class="chip">invited</span>}
-            </p>
-            <div class="row">
-              <select
-                class="input"
-                aria-label={`Role of ${person.name}`}
-                value={person.role}
-                onChange={(event) => {
-                  const role = OPERATOR_ROLES.find((one) => one === event.currentTarget.value);
-                  if (role !== undefined) void change(person.id, { role });
-                }}
-              >
-                {OPERATOR_ROLES.map((role) => (
-                  <option key={role} value={role}>
-                    {role}
-                  </option>
-                ))}
-              </select>
-              <button
-                type="button"
-                class={`button small ${person.isActive ? "danger" : ""}`}
-                onClick={() => void change(person.id, { isActive: !person.isActive })}
-              >
-                {person.isActive ? "Shut out" : "Let in again"}
-                <span class="hidden"> {person.name}</span>
-              </button>
-            </div>
-          </li>
+          <PersonRow key={person.id} person={person} onChange={(patch) => void change(person.id, patch)} />
         ))}
       </ul>
     </div>
+  );
+}
+
+function PersonRow({ person, onChange }: { person: Person; onChange: (patch: PersonPatch) => void }) {
+  return (
+    <li class="card row spread">
+      <p>
+        {person.name} {!person.isActive && <span class="chip warn">shut out</span>}
+        {person.isActive && !person.isEnrolled && <span class="chip">invited</span>}
+      </p>
+      <div class="row">
+        <select
+          class="input"
+          aria-label={`Role of ${person.name}`}
+          value={person.role}
+          onChange={(event) => {
+            const role = OPERATOR_ROLES.find((one) => one === event.currentTarget.value);
+            if (role !== undefined) onChange({ role });
+          }}
+        >
+          {OPERATOR_ROLES.map((role) => (
+            <option key={role} value={role}>
+              {role}
+            </option>
+          ))}
+        </select>
+        <button
+          type="button"
+          class={`button small ${person.isActive ? "danger" : ""}`}
+          onClick={() => onChange({ isActive: !person.isActive })}
+        >
+          {person.isActive ? "Shut out" : "Let in again"}
+          <span class="hidden"> {person.name}</span>
+        </button>
+      </div>
+    </li>
   );
 }

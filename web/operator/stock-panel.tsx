@@ -1,12 +1,10 @@
 /**
- * Exact stock of each item, live, and changing how much there is: always with a reason, which the log keeps.
+ * Exact stock of each item, live, and changing how much there is or what it costs (change-form.tsx).
  */
 import { useSignal } from "@preact/signals";
-import { formatMoney } from "../shared/money.ts";
-import { textOf } from "./admin-api.ts";
-import { type Answered, isWaiting, type Sale, type SaleItem, type StockFigures } from "./documents.ts";
-import { bound, Field } from "./field.tsx";
-import { ProofForm, type Wanted, withProof } from "./proof.tsx";
+import { formatMoney, parseAmount } from "../shared/money.ts";
+import { ChangeForm } from "./change-form.tsx";
+import type { Sale, SaleItem, StockFigures } from "./documents.ts";
 import type { SaleWatch } from "./sale-watch.ts";
 import { StockBar } from "./stock-bar.tsx";
 import { formatCount } from "./words.ts";
@@ -44,8 +42,21 @@ interface ItemProps {
 }
 
 function Item({ watch, item, figures, isClosed }: ItemProps) {
-  const isAdjusting = useSignal(false);
+  const changing = useSignal<"stock" | "price" | null>(null);
   const { sold, held, free, granted, total } = figures;
+  const toggle = (what: "stock" | "price", text: string, ofWhat: string) => (
+    <button
+      type="button"
+      class="button small quiet"
+      aria-expanded={changing.value === what}
+      onClick={() => {
+        changing.value = changing.value === what ? null : what;
+      }}
+    >
+      {text}
+      <span class="hidden"> {`${ofWhat} ${item.name}`}</span>
+    </button>
+  );
   return (
     <div class="stock-item">
       <div class="row spread">
@@ -62,24 +73,20 @@ function Item({ watch, item, figures, isClosed }: ItemProps) {
           {formatCount(total)}
         </p>
         {!isClosed && (
-          <button
-            type="button"
-            class="button small quiet"
-            aria-expanded={isAdjusting.value}
-            onClick={() => {
-              isAdjusting.value = !isAdjusting.value;
-            }}
-          >
-            Adjust<span class="hidden"> the stock of {item.name}</span>
-          </button>
+          <div class="row">
+            {toggle("stock", "Adjust", "the stock of")}
+            {toggle("price", "New price", "of")}
+          </div>
         )}
       </div>
-      {isAdjusting.value && (
-        <Adjust
+      {changing.value !== null && (
+        <Change
+          key={changing.value}
+          what={changing.value}
           watch={watch}
-          sku={item.sku}
+          item={item}
           onDone={() => {
-            isAdjusting.value = false;
+            changing.value = null;
           }}
         />
       )}
@@ -87,68 +94,50 @@ function Item({ watch, item, figures, isClosed }: ItemProps) {
   );
 }
 
-const DELTA_MAX = 10_000_000;
-
-function checkAdjustment(typed: { delta: string; reason: string }): string {
-  const delta = Number(typed.delta.replace("−", "-"));
-  if (!/^[+−-]?\d+$/.test(typed.delta.trim()) || delta === 0 || Math.abs(delta) > DELTA_MAX) {
-    return "Units: a whole number such as 50 or -50.";
-  }
-  return typed.reason.trim() === "" ? "Please say why; the log keeps it." : "";
+interface ChangeProps {
+  readonly what: "stock" | "price";
+  readonly watch: SaleWatch;
+  readonly item: SaleItem;
+  readonly onDone: () => void;
 }
 
-function Adjust({ watch, sku, onDone }: { watch: SaleWatch; sku: string; onDone: () => void }) {
-  const delta = useSignal("");
-  const reason = useSignal("");
-  const problem = useSignal("");
-  const isBusy = useSignal(false);
-  const wanted: Wanted = useSignal(null);
-  const submit = async () => {
-    if (isBusy.value) return;
-    problem.value = checkAdjustment({ delta: delta.value, reason: reason.value });
-    if (problem.value !== "") return;
-    isBusy.value = true;
-    try {
-      const body = { delta: Number(delta.value.replace("−", "-")), reason: reason.value.trim() };
-      await withProof(wanted, async () => {
-        const answer = await watch.api.call<Answered>("POST", `/sales/${watch.saleId}/items/${sku}/adjust`, body);
-        watch.outcome.value = isWaiting(answer)
-          ? { tone: "good", text: "Somebody else has to approve this: it is among the approvals." }
-          : watch.outcome.value;
-        await watch.reload();
-        onDone();
-      });
-    } catch (error) {
-      problem.value = textOf(error);
-    }
-    isBusy.value = false;
-  };
-  return (
-    <>
-      <form
-        class="adjust"
-        noValidate
-        onSubmit={(event) => {
-          event.preventDefault();
-          void submit();
-        }}
-      >
-        <Field id={`delta-${sku}`} label="Add or take units" hint="With a minus to take away." {...bound(delta)} />
-        <Field id={`reason-${sku}`} label="Reason" {...bound(reason)} />
-        <button type="submit" class="button small primary" aria-disabled={isBusy.value}>
-          {isBusy.value ? "Adjusting…" : "Adjust"}
-        </button>
-        <p class="small bad" role="alert">
-          {problem}
-        </p>
-      </form>
-      <ProofForm
-        api={watch.api}
-        wanted={wanted}
-        onProblem={(text) => {
-          problem.value = text;
-        }}
+function Change({ what, watch, item, onDone }: ChangeProps) {
+  const common = { watch, id: `${what}-${item.sku}`, onDone };
+  const path = `/sales/${watch.saleId}/items/${item.sku}`;
+  if (what === "stock") {
+    return (
+      <ChangeForm
+        {...common}
+        label="Add or take units"
+        hint="With a minus to take away."
+        verb="Adjust"
+        method="POST"
+        path={`${path}/adjust`}
+        read={readDelta}
       />
-    </>
+    );
+  }
+  const { currency } = item.price;
+  return (
+    <ChangeForm
+      {...common}
+      label={`New price (${currency})`}
+      hint="While there are no orders."
+      verb="Change the price"
+      method="PUT"
+      path={`${path}/price`}
+      read={(text) => {
+        const amount = parseAmount({ text, currency });
+        return amount === null ? `A price such as ${formatMoney({ amount: 4_900, currency })}.` : { amount };
+      }}
+    />
   );
+}
+
+const DELTA_MAX = 10_000_000;
+
+function readDelta(typed: string): { readonly delta: number } | string {
+  const delta = Number(typed.replace("−", "-"));
+  const isDelta = /^[+−-]?\d+$/.test(typed.trim()) && delta !== 0 && Math.abs(delta) <= DELTA_MAX;
+  return isDelta ? { delta } : "Units: a whole number such as 50 or -50.";
 }

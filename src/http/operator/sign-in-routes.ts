@@ -58,13 +58,13 @@ export function createSignInRoutes(deps: OperatorDependencies, parts: SignInRout
     }),
   );
   app.post("/enrolment", (context) =>
-    tryOnce(context, deps, parts, { schema: EnrolmentSchema, nameOf: () => "" }, async ({ invitation }) => {
+    tryOnce(context, deps, parts, { schema: EnrolmentSchema, nameOf: nameOfInvited }, async ({ invitation }) => {
       const offer = await signIn.readInvitation(invitation);
       return offer === null ? problemResponse(NOT_YOU) : context.json(offer);
     }),
   );
   app.post("/enrolment/complete", (context) =>
-    tryOnce(context, deps, parts, { schema: EnrolmentCompleteSchema, nameOf: () => "" }, async (body) => {
+    tryOnce(context, deps, parts, { schema: EnrolmentCompleteSchema, nameOf: nameOfInvited }, async (body) => {
       const person = await signIn.enrol(body);
       if (!("wrong" in person)) return letIn(context, person, "enrolled", parts);
       if (person.wrong === "invitation") return problemResponse(NOT_YOU);
@@ -100,6 +100,11 @@ export function createSignInRoutes(deps: OperatorDependencies, parts: SignInRout
 
 const CODE_TEXT =
   "That is not the code your app shows now, or it was used before. Who signs in at the identity provider signs in there again.";
+
+/** Whoever is invited is counted by his invitation: several of an office join from one address. */
+function nameOfInvited({ invitation }: { invitation: string }): string {
+  return `invitation ${invitation}`;
+}
 
 /** Reads the body, counts the try, and says no to too many. */
 async function tryOnce<Schema extends z.ZodType>(

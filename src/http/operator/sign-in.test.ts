@@ -121,6 +121,13 @@ test("an invitation is good once, for a day, and the next one replaces it and ev
   await expectProblem(await post("/enrolment", { invitation: again.invitation.token }), "sign_in_failed", 401);
 });
 
+test("several of one office join at once, and one invitation is not tried without end", async () => {
+  for (const name of ["Ann", "Bob", "Cid", "Dora"]) await enrol(await invite(name));
+  const tries = [];
+  for (let count = 0; count < 6; count += 1) tries.push((await post("/enrolment", { invitation: "made up" })).status);
+  expect(tries).toEqual([401, 401, 401, 401, 401, 429]);
+});
+
 test("who enrols is told what is wrong with his password or code, and may try again", async () => {
   const { invitation } = await invite();
   const wrong = { invitation: invitation.token, password: "short", code: "000000" };
