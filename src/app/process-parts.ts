@@ -110,7 +110,7 @@ export async function openProcessParts(config: Config): Promise<ProcessParts> {
       asns,
       feed,
       catalogue,
-      risk: createRiskSide({ config, clock, random, log, keys, catalogue, bans: stores.bans }),
+      risk: createRiskSide({ config, clock, random, log, keys, catalogue, bans: stores.bans, asns }),
       createReporter: (backlog) =>
         createStatsReporter({ counts: counters, store: stores.stats, runId: random.id(), backlog, clock, log }),
       async close() {

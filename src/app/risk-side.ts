@@ -6,6 +6,7 @@ import type { Config } from "../config/load.ts";
 import { Fault } from "../domain/faults.ts";
 import type { Catalogue } from "../funnel/2-window/catalogue.ts";
 import type { Keys } from "../funnel/3-identity/keys.ts";
+import type { AsnLookup } from "../funnel/4-throttle/asn-table.ts";
 import { RiskEngine } from "../funnel/6-admission/risk/risk-engine.ts";
 import { DEFAULT_RISK_MODEL, type RiskModel } from "../funnel/6-admission/risk/risk-model.ts";
 import { RiskWork } from "../funnel/6-admission/risk/risk-work.ts";
@@ -46,8 +47,9 @@ export function createRiskSide(parts: {
   keys: Keys;
   catalogue: Catalogue;
   bans: BanStore;
+  asns: AsnLookup | null;
 }): RiskSide {
-  const { config, clock, random, log, keys, catalogue, bans } = parts;
+  const { config, clock, random, log, keys, catalogue, bans, asns } = parts;
   const model = readRiskModel(config.riskWeights);
   const work = new RiskWork({ bans, runId: random.id(), clock, random, log });
   const engine = new RiskEngine({
@@ -58,6 +60,7 @@ export function createRiskSide(parts: {
     trustedProxies: config.trustedProxies,
     countsNetworks: config.rateIpPerS > 0,
     exemptions: catalogue,
+    asns,
     timeZoneHeader: config.riskTimeZoneHeader?.toLowerCase() ?? null,
     propose: work.propose,
   });

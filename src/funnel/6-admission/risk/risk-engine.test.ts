@@ -139,6 +139,24 @@ describe("the default model", () => {
     expect(scores.at(-1)?.causes[0]).toBe("accounts_on_device");
   });
 
+  test("counts accounts of one agent over all addresses of an autonomous system, as far as it knows them", () => {
+    const { begin, assess } = setting({ asns: { find: (ipKey) => (ipKey.startsWith("10.") ? "AS64500" : null) } });
+    const at = (index: number, network: number): Visit => ({
+      address: `${network}.${index % 250}.${Math.floor(index / 250)}.7`,
+      signals: { ...SIGNALS, screen: { width: 300 + (index % 997), height: 800, depth: 24 } },
+    });
+    const causesOf = (network: number): readonly string[] => {
+      let causes: readonly string[] = [];
+      for (let index = 0; index < 2_500; index += 1) {
+        const visit = at(index, network);
+        causes = assess(begin(`buyer-${network}-${index}`, visit), visit).causes;
+      }
+      return causes;
+    };
+    expect(causesOf(10)).toEqual(["accounts_on_system"]);
+    expect(causesOf(11)).toEqual([]);
+  });
+
   test("never counts networks where addresses say nothing", () => {
     const { begin, assess } = setting({ countsNetworks: false });
     const visit = { signals: null };

@@ -10,6 +10,7 @@ import type { Clock } from "../../../ports/clock.ts";
 import type { Ban } from "../../../ports/sale-store.ts";
 import type { HmacKey } from "../../3-identity/hmac.ts";
 import type { Session } from "../../3-identity/session-token.ts";
+import type { AsnLookup } from "../../4-throttle/asn-table.ts";
 import { type AddressedRequest, type ClientAddress, createClientAddress } from "../../4-throttle/client-address.ts";
 import { hexOfWords, KeyedHash } from "../../keyed-hash.ts";
 import type { HotRequest } from "../../request.ts";
@@ -63,6 +64,8 @@ export interface RiskEngineParts {
   /** Names networks in reports: equal on all nodes. */
   readonly sharedHash: { readonly word0: number; readonly word1: number };
   readonly trustedProxies: readonly string[];
+  /** Knows the autonomous system of an address; absent or null = nobody does. */
+  readonly asns?: AsnLookup | null;
   /** False where all buyers seem to come from one address: then an address says nothing. */
   readonly countsNetworks: boolean;
   /** The header in which a trusted proxy writes the time zone of the address; null = nobody does. */
@@ -81,6 +84,8 @@ export interface SessionRisk {
 /** Keys that each table remembers; some ten megabytes together. */
 const ENTRIES_MAX = 32_768;
 const NETWORK_SAMPLE = 16;
+/** Of an agent in an autonomous system. */
+const SYSTEMS_MAX = 8_192;
 const DAY_MS = 86_400_000;
 const SCORES_MAX = 4_096;
 /** A device has to do worse than an account by this much: several people may share its key. */
@@ -93,9 +98,13 @@ export class RiskEngine implements RiskAssessor {
   readonly #device: KeyedHash;
   readonly #network: KeyedHash;
   readonly #agent: KeyedHash;
+  readonly #system: KeyedHash;
+  /** Of the attempt that is looked at. */
+  #isInSystem = false;
   readonly #onDevice: DistinctCounts;
   readonly #onAgent: DistinctCounts;
   readonly #onNetwork: DistinctCounts;
+  readonly #onSystem: DistinctCounts;
   readonly #held: FadingCounts;
   readonly #rhythm = new Rhythm({ entriesMax: ENTRIES_MAX });
   readonly #lane: SlowLane;
@@ -114,10 +123,12 @@ export class RiskEngine implements RiskAssessor {
     this.#device = new KeyedHash(parts.sharedHash);
     this.#network = new KeyedHash(parts.sharedHash);
     this.#agent = new KeyedHash(parts.sharedHash);
+    this.#system = new KeyedHash(parts.sharedHash);
     const counts = { entriesMax: ENTRIES_MAX, windowMs: model.windowMs };
     this.#onDevice = new DistinctCounts(counts);
     this.#onAgent = new DistinctCounts(counts);
     this.#onNetwork = new DistinctCounts({ ...counts, sampleEvery: NETWORK_SAMPLE });
+    this.#onSystem = new DistinctCounts({ ...counts, entriesMax: SYSTEMS_MAX, sampleEvery: NETWORK_SAMPLE });
     this.#held = new FadingCounts({ entriesMax: ENTRIES_MAX, halfLifeMs: model.halfLifeMs });
     this.#lane = new SlowLane({ entriesMax: ENTRIES_MAX, distanceMs: model.slowDownMs });
   }
@@ -222,9 +233,14 @@ export class RiskEngine implements RiskAssessor {
     if (!this.#parts.countsNetworks) return;
     this.#network.update(networkKey);
     this.#agent.update(agent);
+    const system = this.#parts.asns?.find(networkKey) ?? null;
+    this.#isInSystem = system !== null;
+    if (system !== null) {
+      this.#system.update(system);
+      mix(this.#system, this.#agent);
+    }
     // The agent of this network and not of all the world's.
-    this.#agent.high = (this.#agent.high ^ Math.imul(this.#network.low, 0x9e3779b1)) >>> 0;
-    this.#agent.low = (this.#agent.low ^ Math.imul(this.#network.high, 0x85ebca6b)) >>> 0;
+    mix(this.#agent, this.#network);
   }
 
   #countAccount(device: string, nowMs: number): void {
@@ -232,6 +248,7 @@ export class RiskEngine implements RiskAssessor {
     if (!this.#parts.countsNetworks) return;
     this.#onAgent.note(this.#agent, this.#account, nowMs);
     this.#onNetwork.note(this.#network, this.#account, nowMs);
+    if (this.#isInSystem) this.#onSystem.note(this.#system, this.#account, nowMs);
   }
 
   /** Everything that is held against the attempt, packed into one number; see {@link #scoreNamed}. */
@@ -255,6 +272,7 @@ export class RiskEngine implements RiskAssessor {
         "accounts_on_network",
         countsNetworks ? this.#onNetwork.note(this.#network, this.#account, nowMs) : 0,
       ) +
+      this.#pack("accounts_on_system", this.#isInSystem ? this.#onSystem.note(this.#system, this.#account, nowMs) : 0) +
       this.#pack("young_account", created !== null && wallMs - created < DAY_MS ? 1 : 0) +
       this.#pack("rhythm", this.#rhythm.note(this.#account, nowMs)) +
       (isQuiet ? 0 : this.#pack("hammering", held("hammering"))) +
@@ -297,6 +315,12 @@ export class RiskEngine implements RiskAssessor {
     const causes = Object.freeze(counted.map(({ cause }) => cause));
     return Object.freeze({ score, band: bandOf(model, score), causes });
   }
+}
+
+/** Makes a hash one of two things together. */
+function mix(hash: KeyedHash, other: KeyedHash): void {
+  hash.high = (hash.high ^ Math.imul(other.low, 0x9e3779b1)) >>> 0;
+  hash.low = (hash.low ^ Math.imul(other.high, 0x85ebca6b)) >>> 0;
 }
 
 /** A judge who is away and a challenge that ran out while somebody was slow are nobody's doing. */
