@@ -4,6 +4,7 @@
 import { CaptchaChallenge, type CaptchaProvider, captchaSources } from "../adapters/captcha/captcha-challenge.ts";
 import { DrawingThread } from "../adapters/drawing-thread/drawing-thread.ts";
 import { ArithmeticChallenge } from "../challenges/arithmetic.ts";
+import { PictureAllowance } from "../challenges/picture-allowance.ts";
 import { SlideChallenge } from "../challenges/slide.ts";
 import { ChallengeDesk } from "../funnel/6-admission/challenge/challenge-desk.ts";
 import { DemandingGate } from "../funnel/6-admission/challenge/demanding-gate.ts";
@@ -63,7 +64,8 @@ function createKinds(parts: ChallengeParts): { kinds: readonly ChallengeKind[]; 
   if (challengeKind === "pow") return { kinds: [], thread: null };
   if (isCaptcha(challengeKind)) return { kinds: [createCaptcha(parts, challengeKind)], thread: null };
   const drawings = new DrawingThread({ clock, log });
-  const drawn = { drawings, keys: { current: keys.puzzleSeal, previous: keys.previous?.puzzleSeal ?? null } };
+  const sealKeys = { current: keys.puzzleSeal, previous: keys.previous?.puzzleSeal ?? null };
+  const drawn = { drawings, allowance: new PictureAllowance(), keys: sealKeys };
   const arithmetic = new ArithmeticChallenge(drawn);
   const kinds = challengeKind === "slide" ? [new SlideChallenge(drawn), arithmetic] : [arithmetic];
   return { kinds, thread: drawings };

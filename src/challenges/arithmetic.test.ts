@@ -5,6 +5,8 @@ import type { SaleId, SessionId } from "../domain/ids.ts";
 import { type PuzzleAnswer, type PuzzleRequest, STAND_IN_BITS } from "../ports/challenge.ts";
 import { ArithmeticChallenge } from "./arithmetic.ts";
 import type { LockedWords } from "./locked-words.ts";
+import { PICTURES_AT_ONCE, PictureAllowance } from "./picture-allowance.ts";
+import { SlideChallenge } from "./slide.ts";
 
 const KEYS = { current: Buffer.alloc(32, 3), previous: null };
 const REQUEST: PuzzleRequest = {
@@ -17,7 +19,7 @@ const REQUEST: PuzzleRequest = {
 };
 
 function mint(request: PuzzleRequest = REQUEST, drawings = new ListedDrawings()) {
-  const kind = new ArithmeticChallenge({ drawings, keys: KEYS });
+  const kind = new ArithmeticChallenge({ drawings, allowance: new PictureAllowance(), keys: KEYS });
   const puzzle = kind.mint(request);
   if (puzzle === null) throw new Error("no puzzle");
   const answer = (solution: string): PuzzleAnswer => ({ ...request, token: "", sealed: puzzle.sealed, solution });
@@ -71,6 +73,21 @@ describe("arithmetic", () => {
     mint({ ...REQUEST, difficulty: 16 }, drawings);
     expect(drawings.levels).toEqual(["plain", "hard"]);
     drawings.isEmpty = true;
-    expect(new ArithmeticChallenge({ drawings, keys: KEYS }).mint(REQUEST)).toBeNull();
+    expect(
+      new ArithmeticChallenge({ drawings, allowance: new PictureAllowance(), keys: KEYS }).mint(REQUEST),
+    ).toBeNull();
+  });
+
+  test("shares a session's allowance of pictures with the other kinds, and counts none that was not to be had", () => {
+    const parts = { drawings: new ListedDrawings(), allowance: new PictureAllowance(), keys: KEYS };
+    const kinds = [new ArithmeticChallenge(parts), new SlideChallenge(parts)] as const;
+    parts.drawings.isEmpty = true;
+    for (let asked = 0; asked < 100; asked += 1) expect(kinds[0].mint(REQUEST)).toBeNull();
+    parts.drawings.isEmpty = false;
+    for (let taken = 0; taken < PICTURES_AT_ONCE; taken += 1) expect(kinds[taken % 2]?.mint(REQUEST)).not.toBeNull();
+    for (const kind of kinds) {
+      expect(kind.mint(REQUEST)).toBeNull();
+      expect(kind.mint({ ...REQUEST, sessionId: "other" as SessionId })).not.toBeNull();
+    }
   });
 });

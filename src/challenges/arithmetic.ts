@@ -8,6 +8,7 @@ import type { ChallengeKind, Puzzle, PuzzleAnswer, PuzzleRequest, PuzzleVerdict 
 import type { PuzzleDrawings } from "../ports/puzzle-drawings.ts";
 import { drawingLevelOf } from "./drawing-level.ts";
 import { lockWords } from "./locked-words.ts";
+import type { PictureAllowance } from "./picture-allowance.ts";
 import { AnswerSeal, type SealKeys } from "./sealed-answer.ts";
 
 /** Digits without a leading zero, so that a solution has one spelling. */
@@ -19,22 +20,31 @@ export class ArithmeticChallenge implements ChallengeKind {
   readonly triesMax = 2;
   readonly isOnRequest = true;
   readonly #drawings: Pick<PuzzleDrawings, "takeArithmetic">;
+  readonly #allowance: PictureAllowance;
   readonly #lockKey: Uint8Array;
   readonly #seal: AnswerSeal;
 
-  constructor(options: { drawings: Pick<PuzzleDrawings, "takeArithmetic">; keys: SealKeys }) {
+  constructor(options: {
+    drawings: Pick<PuzzleDrawings, "takeArithmetic">;
+    allowance: PictureAllowance;
+    keys: SealKeys;
+  }) {
     this.#drawings = options.drawings;
+    this.#allowance = options.allowance;
     this.#lockKey = options.keys.current;
     this.#seal = new AnswerSeal({ keys: options.keys, kind: "arithmetic" });
   }
 
   mint(request: PuzzleRequest): Puzzle | null {
+    const { sessionId, nowMs } = request;
+    if (!this.#allowance.allows(sessionId, nowMs)) return null;
     const drawing = this.#drawings.takeArithmetic(drawingLevelOf(request.difficulty));
     if (drawing === null) return null;
+    this.#allowance.note(sessionId, nowMs);
     const { image, widthPx, heightPx, words, answer } = drawing;
     const { seed, difficulty } = request;
     return {
-      sealed: this.#seal.seal(request, { answer, mintedAt: request.nowMs }),
+      sealed: this.#seal.seal(request, { answer, mintedAt: nowMs }),
       parameters: {
         image,
         widthPx,

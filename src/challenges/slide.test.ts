@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { GAP, ListedDrawings } from "../../test/support/puzzle-drawings.ts";
 import type { SaleId, SessionId } from "../domain/ids.ts";
 import type { PuzzleRequest, PuzzleVerdict } from "../ports/challenge.ts";
+import { PictureAllowance } from "./picture-allowance.ts";
 import { SlideChallenge, TOLERANCE_PX } from "./slide.ts";
 
 const REQUEST: PuzzleRequest = {
@@ -24,7 +25,11 @@ function handMade(endPx: number, durationMs = 900): string {
 
 function judge(solution: string, options: { afterMs?: number; difficulty?: number } = {}): PuzzleVerdict {
   const request = { ...REQUEST, difficulty: options.difficulty ?? REQUEST.difficulty };
-  const kind = new SlideChallenge({ drawings: new ListedDrawings(), keys: keysOf(3) });
+  const kind = new SlideChallenge({
+    drawings: new ListedDrawings(),
+    allowance: new PictureAllowance(),
+    keys: keysOf(3),
+  });
   const puzzle = kind.mint(request);
   if (puzzle === null) throw new Error("no puzzle");
   const nowMs = request.nowMs + (options.afterMs ?? 4_000);
@@ -77,7 +82,11 @@ describe("slide", () => {
   });
 
   test("tells the page everything but the place", () => {
-    const kind = new SlideChallenge({ drawings: new ListedDrawings(), keys: keysOf(3) });
+    const kind = new SlideChallenge({
+      drawings: new ListedDrawings(),
+      allowance: new PictureAllowance(),
+      keys: keysOf(3),
+    });
     const parameters = kind.mint(REQUEST)?.parameters ?? {};
     expect(Object.keys(parameters).sort()).toEqual(["heightPx", "image", "piece", "piecePx", "pieceTopPx", "widthPx"]);
     expect(Object.values(parameters)).not.toContain(GAP.answerPx);
@@ -85,8 +94,8 @@ describe("slide", () => {
 
   test("cannot judge what was sealed under another secret, and counts no try for it", () => {
     const drawings = new ListedDrawings();
-    const before = new SlideChallenge({ drawings, keys: keysOf(1) }).mint(REQUEST);
-    const after = new SlideChallenge({ drawings, keys: keysOf(2) });
+    const before = new SlideChallenge({ drawings, allowance: new PictureAllowance(), keys: keysOf(1) }).mint(REQUEST);
+    const after = new SlideChallenge({ drawings, allowance: new PictureAllowance(), keys: keysOf(2) });
     const answer = { ...REQUEST, token: "", sealed: before?.sealed ?? null, solution: handMade(GAP.answerPx) };
     expect(after.verify(answer)).toBe("unavailable");
   });

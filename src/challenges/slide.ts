@@ -7,6 +7,7 @@
 import type { ChallengeKind, Puzzle, PuzzleAnswer, PuzzleRequest, PuzzleVerdict } from "../ports/challenge.ts";
 import type { DrawingLevel, PuzzleDrawings } from "../ports/puzzle-drawings.ts";
 import { drawingLevelOf } from "./drawing-level.ts";
+import type { PictureAllowance } from "./picture-allowance.ts";
 import { AnswerSeal, type SealKeys } from "./sealed-answer.ts";
 import { readTrack, SLIDE_MS_MIN } from "./slide-track.ts";
 
@@ -21,18 +22,27 @@ export class SlideChallenge implements ChallengeKind {
   readonly triesMax = 2;
   readonly isOnRequest = true;
   readonly #drawings: Pick<PuzzleDrawings, "takeSlide">;
+  readonly #allowance: PictureAllowance;
   readonly #seal: AnswerSeal;
 
-  constructor(options: { drawings: Pick<PuzzleDrawings, "takeSlide">; keys: SealKeys }) {
+  constructor(options: {
+    drawings: Pick<PuzzleDrawings, "takeSlide">;
+    allowance: PictureAllowance;
+    keys: SealKeys;
+  }) {
     this.#drawings = options.drawings;
+    this.#allowance = options.allowance;
     this.#seal = new AnswerSeal({ keys: options.keys, kind: "slide" });
   }
 
   mint(request: PuzzleRequest): Puzzle | null {
+    const { sessionId, nowMs } = request;
+    if (!this.#allowance.allows(sessionId, nowMs)) return null;
     const drawing = this.#drawings.takeSlide(drawingLevelOf(request.difficulty));
     if (drawing === null) return null;
+    this.#allowance.note(sessionId, nowMs);
     const { answerPx, ...parameters } = drawing;
-    return { sealed: this.#seal.seal(request, { answer: answerPx, mintedAt: request.nowMs }), parameters };
+    return { sealed: this.#seal.seal(request, { answer: answerPx, mintedAt: nowMs }), parameters };
   }
 
   verify(answer: PuzzleAnswer): PuzzleVerdict {

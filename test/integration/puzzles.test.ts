@@ -8,6 +8,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { LockedWords, type LockedWordsTask } from "../../client/locked-words.ts";
 import { numberInWords } from "../../src/adapters/drawing-thread/calculation.ts";
+import { PICTURES_AT_ONCE } from "../../src/challenges/picture-allowance.ts";
 import { AnswerSeal } from "../../src/challenges/sealed-answer.ts";
 import type { SaleId, SessionId } from "../../src/domain/ids.ts";
 import { deriveKeys } from "../../src/funnel/3-identity/keys.ts";
@@ -23,6 +24,8 @@ import { mapBounded, range, waitUntil } from "../support/waiting.ts";
 setDefaultTimeout(60_000);
 
 const BITS = 4;
+/** Of work in another kind's place; a busy machine asks for more. */
+const BITS_IN_PLACE = BITS + 2;
 /** Failures in a row after which a node leaves the provider alone. */
 const FAILURES = 5;
 const OPEN_LIMITS = { RATE_BUYER_PER_S: "0", RATE_BUYER_PER_MIN: "0", RATE_IP_PER_S: "0", RATE_NETWORK_PER_S: "0" };
@@ -115,7 +118,8 @@ describe("a deployment with sliding puzzles", () => {
     const { sale, buyer } = await open(drawn);
     const refused = await buyer.reserve(sale);
     expectRefusal(refused, "challenge_required");
-    expect(refused.json.challenge).toMatchObject({ kind: "pow", preferred: "slide", difficulty: BITS + 2 });
+    expect(refused.json.challenge).toMatchObject({ kind: "pow", preferred: "slide" });
+    expect(refused.json.challenge.difficulty).toBeGreaterThanOrEqual(BITS_IN_PLACE);
     expect(refused.text.length).toBeLessThan(2_000);
     const challenge = await askDrawn(buyer, sale.saleId, "slide");
     expect(challenge.alternatives).toEqual(["pow", "arithmetic"]);
@@ -163,13 +167,16 @@ describe("a deployment with sliding puzzles", () => {
     expectAccepted(await buyer.reserve(sale, { headers: { "X-Clearance": answer.json.clearance } }));
   });
 
-  test("asks for work when its pictures run out, and never lets anybody by", async () => {
+  test("gives one session some pictures and then work, and never lets anybody by", async () => {
     const { sale, buyer } = await open(drawn);
-    const kinds = await mapBounded(range(200), 20, async () => (await ask(buyer, sale.saleId, "slide")).kind);
-    expect(kinds).toContain("pow");
-    expect(new Set(kinds).size).toBeLessThanOrEqual(2);
+    await askDrawn(buyer, sale.saleId, "slide");
+    const kinds = await mapBounded(range(40), 10, async () => (await ask(buyer, sale.saleId, "slide")).kind);
+    expect(kinds.filter((kind) => kind === "slide").length).toBeLessThan(PICTURES_AT_ONCE + 3);
+    expect(new Set(kinds)).toEqual(new Set(["slide", "pow"]));
+    const other = await drawn.guest();
+    await askDrawn(other, sale.saleId, "slide");
     const work = await ask(buyer, sale.saleId, "pow");
-    expect(work.difficulty).toBe(BITS + 2);
+    expect(work.difficulty).toBeGreaterThanOrEqual(BITS_IN_PLACE);
     expect((await handIn(buyer, sale.saleId, work.token, solve(work))).status).toBe(201);
   });
 });
@@ -227,7 +234,8 @@ describe("a deployment with a provider's widget", () => {
     const refused = await buyer.reserve(sale);
     expectRefusal(refused, "challenge_required");
     const { challenge } = refused.json;
-    expect(challenge).toMatchObject({ kind: "pow", difficulty: BITS + 2 });
+    expect(challenge).toMatchObject({ kind: "pow" });
+    expect(challenge.difficulty).toBeGreaterThanOrEqual(BITS_IN_PLACE);
     expectRefusal(await buyer.reserve(sale, { headers: { "X-Clearance": "k1.none" } }), "challenge_failed");
     const answer = await handIn(buyer, sale.saleId, challenge.token, solve(challenge));
     expect(answer.status).toBe(201);
