@@ -59,7 +59,7 @@ export class OperatorRecord {
     }
   }
 
-  /** `name` as it was typed when nobody signed in. */
+  /** `name` when nobody signed in: whose it was, never what was typed. */
   async access(event: AccessEvent, who: { name: string } | Actor, detail?: string): Promise<void> {
     const actor = "kind" in who ? described(who) : { name: who.name.slice(0, TEXT_LENGTH_MAX) };
     await this.#append({ event, actor, ...(detail === undefined ? {} : { detail: detail.slice(0, TEXT_LENGTH_MAX) }) });

@@ -19,6 +19,7 @@ import type { SignIn } from "./sign-in.ts";
 import type { SignInBrake } from "./sign-in-brake.ts";
 
 const BODY_BYTES_MAX = 8_192;
+const NOBODYS_NAME = "(nobody's name)";
 const NOT_YOU: OperatorProblem = { reason: "sign_in_failed" };
 
 export interface SignInRoutesParts {
@@ -49,9 +50,9 @@ export function createSignInRoutes(deps: OperatorDependencies, parts: SignInRout
   });
   app.post("/sign-in", (context) =>
     tryOnce(context, deps, parts, { schema: SignInSchema, nameOf: (body) => body.name }, async (body) => {
-      const person = await signIn.check(body);
+      const { person, knownName } = await signIn.check(body);
       if (person === null) {
-        await record.access("sign-in failed", { name: body.name });
+        await record.access("sign-in failed", { name: knownName ?? NOBODYS_NAME });
         return problemResponse(NOT_YOU);
       }
       return letIn(context, person, "signed in", parts);

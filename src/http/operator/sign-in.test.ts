@@ -164,11 +164,20 @@ test("the log has who came and went, and no secret of anybody", async () => {
   const used = code();
   await post("/sign-in", { name: "Ann", password: PASSWORD, code: used });
   await post("/sign-in", { name: "Ann", password: `${PASSWORD}!`, code: used });
+  await post("/sign-in", { name: "my secret in the wrong field", password: "x", code: used });
   await post("/sign-out", {}, pageHeaders(cookie));
   const events = staged.operators.entries.map(({ entry }) => (JSON.parse(entry) as { event: string }).event);
-  expect(events).toEqual(["asked", "answered", "enrolled", "signed in", "sign-in failed", "signed out"]);
+  expect(events).toEqual([
+    "asked",
+    "answered",
+    "enrolled",
+    "signed in",
+    "sign-in failed",
+    "sign-in failed",
+    "signed out",
+  ]);
   const text = JSON.stringify(staged.operators.entries);
-  for (const secret of [PASSWORD, used, invited.invitation.token, cookie.split("=")[1] ?? ""]) {
+  for (const secret of [PASSWORD, used, "my secret", invited.invitation.token, cookie.split("=")[1] ?? ""]) {
     expect(text).not.toContain(secret);
   }
 });

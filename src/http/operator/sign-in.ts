@@ -55,12 +55,20 @@ export class SignIn {
     this.#passwords = new Passwords(parts.random);
   }
 
-  /** The person, or null. Throws PasswordsBusy. */
-  async check(claim: { name: string; password: string; code: string }): Promise<Person | null> {
+  /**
+   * The person, or null; and whose name it was, for the log: what is typed as a name may be a password. Throws PasswordsBusy.
+   */
+  async check(claim: {
+    name: string;
+    password: string;
+    code: string;
+  }): Promise<{ readonly person: Person | null; readonly knownName: string | null }> {
     const credentials = await this.#people.findCredentials(claim.name);
     const isPassword = await this.#passwords.verify(claim.password, credentials?.passwordHash ?? null);
-    if (credentials === null || !isPassword || !credentials.person.isActive) return null;
-    return (await this.#useCode(credentials, claim.code)) ? credentials.person : null;
+    if (credentials === null) return { person: null, knownName: null };
+    const { person } = credentials;
+    const isIn = isPassword && person.isActive && (await this.#useCode(credentials, claim.code));
+    return { person: isIn ? person : null, knownName: person.name };
   }
 
   /** Whether this is a fresh code of the person's; it is used up. */
