@@ -33,6 +33,8 @@ export interface RunningNode {
 
 /** The buyer API's bodies are small; a provider's notification may not be. The hot route demands less. */
 const BUYER_REQUEST_BYTES_MAX = 64 * 1024;
+/** An operator's longest list over a slow line. */
+const UPLOAD_DEADLINE_MS = 600_000;
 /** How often a node that goes down looks whether its attempts have their answers. */
 const FINISH_LOOK_INTERVAL_MS = 20;
 
@@ -155,6 +157,7 @@ class Node implements RunningNode {
       funnel: null,
       app: operators.app,
       requestBytesMax: ALLOWLIST_BYTES_MAX,
+      requestDeadlineMs: UPLOAD_DEADLINE_MS,
       connectionCap: connectionCapOf(config),
       clock: this.#parts.clock,
     });

@@ -34,6 +34,11 @@ export interface ListenOptions {
   readonly app: FetchApp;
   /** No body of any route may be larger; routes may demand less. */
   readonly requestBytesMax: number;
+  /**
+   * A whole request, body included, must be there by then; default {@link REQUEST_DEADLINE_MS}. Routes bound their own
+   * bodies more tightly; this is for the one that takes an allowlist as a stream.
+   */
+  readonly requestDeadlineMs?: number;
   /** What one address may hold of this listener; absent or null = anything. */
   readonly connectionCap?: ConnectionCap | null;
   /** For the time limit of {@link Listener.stop}. */

@@ -104,7 +104,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     {
       maxHeaderSize: HEADER_BYTES_MAX,
       headersTimeout: HEADERS_DEADLINE_MS,
-      requestTimeout: REQUEST_DEADLINE_MS,
+      requestTimeout: options.requestDeadlineMs ?? REQUEST_DEADLINE_MS,
       keepAliveTimeout: IDLE_TIMEOUT_MS,
       connectionsCheckingInterval: DEADLINE_CHECK_INTERVAL_MS,
       noDelay: true,
