@@ -23,7 +23,7 @@ export interface SlideTrack {
 }
 
 /** Fewer positions are no movement; the page thins out longer ways. */
-export const TRACK_POINTS_MIN = 4;
+const TRACK_POINTS_MIN = 4;
 export const TRACK_POINTS_MAX = 64;
 /** Nobody looks, grasps and places a piece in less. */
 export const SLIDE_MS_MIN = 300;
@@ -33,7 +33,9 @@ const EVEN_STEPS_MIN = 5;
 const JUMP_SHARE = 0.8;
 const STEPS_AFTER_JUMP_MIN = 2;
 
-const TRACK_PATTERN = /^0,0(?:;(?:[1-9][0-9]{0,5}),(?:0|[1-9][0-9]{0,2})){3,63}$/;
+const TRACK_PATTERN = new RegExp(
+  `^0,0(?:;[1-9][0-9]{0,5},(?:0|[1-9][0-9]{0,2})){${TRACK_POINTS_MIN - 1},${TRACK_POINTS_MAX - 1}}$`,
+);
 
 /** Null when the text is no way at all: it must begin at the left edge, and time must go on. */
 export function readTrack(text: string): SlideTrack | null {

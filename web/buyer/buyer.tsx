@@ -30,7 +30,10 @@ function drawPage(content: ComponentChildren): void {
         {content}
       </main>
       <footer class="foot small soft">
-        <div>This page keeps one session in this tab and nothing else. No trackers, no other hosts.</div>
+        <div>
+          This page keeps one session in this tab and nothing else. No trackers, and no other host unless a check on
+          this page names one.
+        </div>
       </footer>
     </>,
     root,

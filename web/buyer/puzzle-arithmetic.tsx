@@ -33,7 +33,7 @@ export function ArithmeticPuzzle({ challenge, onSolution }: PuzzleProps) {
       <p class="small" role="status">
         {words ?? (fraction === null ? "" : `One moment: ${Math.round(fraction * PERCENT)} %`)}
       </p>
-      <div class="row">
+      <div class="row answer">
         <label class="grow" for="sum-result">
           Its result
           <input

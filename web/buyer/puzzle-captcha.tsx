@@ -36,6 +36,11 @@ async function load(kind: string, url: string): Promise<CaptchaScript> {
   }
 }
 
+/** Whose check it is, in the address's own words: nothing of another host comes without being named. */
+function hostOf(script: string | undefined): string {
+  return URL.canParse(script ?? "") ? new URL(script ?? "").host : "another host";
+}
+
 export function CaptchaWidget({
   challenge,
   onSolution,
@@ -67,7 +72,9 @@ export function CaptchaWidget({
   }, [token]);
   return (
     <>
-      {!isThere && <p class="small soft">Loading…</p>}
+      <p class="small soft">
+        {isThere ? "This check is made by" : "Loading a check from"} {hostOf(script)}.
+      </p>
       <div ref={place} class="widget" />
     </>
   );

@@ -57,7 +57,7 @@ function workLast(one: string, other: string): number {
 
 function Way({ onPress, children }: { onPress: () => void; children: ComponentChildren }) {
   return (
-    <button type="button" class="button quiet" onClick={onPress}>
+    <button type="button" class="button small quiet" onClick={onPress}>
       {children}
     </button>
   );
