@@ -142,6 +142,7 @@ function createOps(
     eventLoopDelayMsP99: () => buyers?.funnel.eventLoopDelayMsP99() ?? 0,
     attemptsMax: () => buyers?.funnel.attemptsMax() ?? 0,
     throttled: () => buyers?.throttled() ?? [],
+    risk: () => parts.risk.engine.report(),
     sseConnections: () => buyers?.hub.connections() ?? 0,
     lastAudits: () => monitor.lastReports(),
     lastPlaces: () => monitor.lastPlaces(),

@@ -14,6 +14,7 @@ import {
   Registry,
 } from "@prometheus-io/client";
 import type { LedgerMode, Sale } from "../../domain/sale.ts";
+import type { RiskReport } from "../../funnel/6-admission/risk/risk-journal.ts";
 import type { AuditReport, PlacesAudit } from "../../ledger/auditor.ts";
 import type { LedgerStanding, LedgerView } from "../../ledger/ledger-view.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -40,6 +41,8 @@ export interface MetricsSources {
   sseConnections(): number;
   /** How often each limit of each set held a request back; a request may meet several. */
   throttled(): readonly ThrottleCount[];
+  /** How many attempts stood in each band of risk, and in how many each cause counted. */
+  risk(): Pick<RiskReport, "bands" | "causes">;
   /** The last audit of each sale that this process made. */
   lastAudits(): readonly AuditReport[];
   /** The last quick look at each running sale that this process made. */
@@ -124,6 +127,33 @@ function addFunnelMetrics(registry: Registry, sources: MetricsSources): void {
     },
   });
   registry.registerMetric(latencyMetric(sources.counts));
+  addRiskMetrics(registry, sources);
+}
+
+function addRiskMetrics(registry: Registry, sources: MetricsSources): void {
+  const add = (options: { name: string; help: string; label: string; read: () => Readonly<Record<string, number>> }) =>
+    new Counter({
+      name: options.name,
+      help: options.help,
+      labelNames: [options.label],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const [value, count] of Object.entries(options.read())) this.inc({ [options.label]: value }, count);
+      },
+    });
+  add({
+    name: "doorbuster_risk_attempts_total",
+    help: "Attempts that reached the score, by the band it stood in.",
+    label: "band",
+    read: () => sources.risk().bands,
+  });
+  add({
+    name: "doorbuster_risk_causes_total",
+    help: "Attempts against which a cause counted; one with several counts for each.",
+    label: "cause",
+    read: () => sources.risk().causes,
+  });
 }
 
 function addProcessMetrics(registry: Registry, sources: MetricsSources): void {

@@ -186,6 +186,10 @@ function stageMetrics() {
     eventLoopDelayMsP99: () => 7.5,
     attemptsMax: () => 640,
     sseConnections: () => 42,
+    risk: () => ({
+      bands: { pass: 90, challenge: 7, slow_down: 3, refuse: 0 },
+      causes: { accounts_on_device: 5, rhythm: 0 },
+    }),
     throttled: () => [{ of: "attempts", limit: "network", count: 23 }],
     lastAudits: () => [
       {
@@ -263,6 +267,8 @@ test("stock, imbalance, audits and the state of the process are gauges", async (
   expect(balanced.get("doorbuster_event_loop_delay_seconds")).toBe(0.0025);
   expect(balanced.get("doorbuster_event_loop_delay_tail_seconds")).toBe(0.0075);
   expect(balanced.get("doorbuster_attempts_limit")).toBe(640);
+  expect(balanced.get('doorbuster_risk_attempts_total{band="slow_down"}')).toBe(3);
+  expect(balanced.get('doorbuster_risk_causes_total{cause="accounts_on_device"}')).toBe(5);
   expect(balanced.get('doorbuster_throttled_total{of="attempts",limit="network"}')).toBe(23);
   expect(balanced.get("doorbuster_sse_connections")).toBe(42);
   expect(balanced.get('doorbuster_audit_violations{sale="drop"}')).toBe(1);
