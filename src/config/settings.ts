@@ -170,7 +170,7 @@ export const SETTINGS = {
     max: 1_000_000,
     byDefault: 500,
     unit: "requests per second",
-    text: "Attempts of sessions whose pages have one and the same device key. Phones of one model share it: keep it generous. 0 switches the limit off.",
+    text: "Attempts of sessions whose pages have one and the same device key. Phones of one model on one network share it: keep it generous. 0 switches the limit off.",
   }),
   RATE_NETWORK_PER_S: integer({
     min: 0,

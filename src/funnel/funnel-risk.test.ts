@@ -72,7 +72,7 @@ describe("an attempt", () => {
 
   test("of another account of the same device waits in the same lane", async () => {
     const { clock, fixture, attempt } = await setting();
-    const device = "abcdefghijkl";
+    const device = "dabcdefghijk";
     const [one, other] = [fixture.buyer({ suspicion: 60, device }), fixture.buyer({ suspicion: 60, device })];
     await attempt(one);
     clock.jump(DEFAULT_RISK_MODEL.slowDownMs);
@@ -80,6 +80,16 @@ describe("an attempt", () => {
     const second = await attempt(other);
     expect(second).toMatchObject({ status: 429, reason: "throttled" });
     expect(second["retryAfterMs"]).toBeGreaterThan(DEFAULT_RISK_MODEL.slowDownMs / 2);
+  });
+
+  test("of another person with the same telephone waits in a lane of his own", async () => {
+    const { clock, fixture, attempt } = await setting();
+    const device = "habcdefghijk";
+    const [one, other] = [fixture.buyer({ suspicion: 60, device }), fixture.buyer({ suspicion: 60, device })];
+    await attempt(one);
+    await attempt(other);
+    clock.jump(DEFAULT_RISK_MODEL.slowDownMs);
+    expect([(await attempt(one))["status"], (await attempt(other))["status"]]).toEqual([201, 201]);
   });
 
   test("with the highest score is slowed down, and refused only where the operator asked for it", async () => {

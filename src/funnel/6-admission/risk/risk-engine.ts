@@ -166,8 +166,10 @@ export class RiskEngine implements RiskAssessor {
 
   /** For a score in the slow lane: 0 = this attempt gets through, else how long until one does. */
   slowDownMs(session: Session): number {
-    const owner = session.device === "" ? this.#account : this.#device;
-    owner.update(session.device === "" ? session.buyerId : session.device);
+    // The key of a telephone is that of many people's, who must not wait for each other.
+    const isShared = session.device === "" || isHandheld(session.device);
+    const owner = isShared ? this.#account : this.#device;
+    owner.update(isShared ? session.buyerId : session.device);
     return this.#lane.enter(owner, this.#parts.clock.monotonicMs());
   }
 

@@ -1,8 +1,8 @@
 /**
  * The slow lane: whom the score slows down, one attempt at a time gets through, each a while after the one before.
  *
- * The first attempt waits as well, so that at the opening the unsuspected are served first. The lane belongs to the device
- * where there is one, else to the account: a hundred accounts of one device wait in one lane. Being slow is all that
+ * The first attempt waits as well, so that at the opening the unsuspected are served first. The lane belongs to the computer
+ * where it is known, else to the account: a hundred accounts of one computer wait in one lane. Being slow is all that
  * happens here; who waits as long as he is told gets through.
  */
 import { type HashedKey, SlotTable } from "./slot-table.ts";
