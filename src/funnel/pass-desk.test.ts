@@ -84,6 +84,11 @@ describe("a pass", () => {
     expect(await refusalOf(fixture, buyer, { sku: "none" })).toEqual({ reason: "no_such_item" });
     expect(await refusalOf(fixture, buyer, { saleId: "none" })).toEqual({ reason: "no_such_sale" });
     expect(await refusalOf(fixture, buyer, { quantity: 3 })).toEqual({ reason: "bad_quantity" });
+    const who = { kind: "buyer", subject: buyer.buyerId, effect: "refuse", origin: "operator" } as const;
+    fixture.store.bans = [{ ...who, id: "1", reason: "bot", createdAt: 0, expiresAt: null }];
+    await fixture.catalogue.refresh();
+    expect(await refusalOf(fixture, buyer)).toEqual({ reason: "banned" });
+    fixture.store.bans = [];
     fixture.store.change(SALE_ID, { phase: "closed", closedAt: fixture.clock.nowMs() });
     await fixture.catalogue.refresh();
     expect(await refusalOf(fixture, buyer)).toEqual({ reason: "closed" });

@@ -44,7 +44,7 @@ export interface IssuedPass {
 }
 
 export interface PassDeskParts {
-  readonly catalogue: Pick<Catalogue, "find">;
+  readonly catalogue: Pick<Catalogue, "find" | "isBanned">;
   readonly admission: Pick<Admission, "weigh">;
   readonly gate: Pick<ChallengeGate, "settle">;
   readonly keys: Pick<Keys, "pass">;
@@ -72,6 +72,9 @@ export class PassDesk {
     const nowMs = clock.nowMs();
     if (saleStateAt(entry.sale, nowMs) === "closed") return plainRefusal("closed");
     if (quantity > item.perBuyerMax) return plainRefusal("bad_quantity");
+    // Of the address he will come from at the opening nothing is known yet.
+    const subject = { buyerId: session.buyerId, device: session.device, ipKey: "" };
+    if (catalogue.isBanned(subject, nowMs)) return plainRefusal("banned");
 
     const opensAt = opensAtFor(entry, session);
     const usableFrom = Math.max(nowMs, opensAt);

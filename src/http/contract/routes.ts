@@ -200,7 +200,7 @@ export const BUYER_ROUTES = {
       201: json("Keep it until `opensAt`.", PassSchema),
       400: problem("`malformed` or `bad_quantity`."),
       ...NO_SESSION,
-      403: problem("`not_eligible` or `challenge_failed`."),
+      403: problem("`banned`, `not_eligible` or `challenge_failed`."),
       404: problem("`no_such_sale` or `no_such_item`."),
       410: problem("`closed`."),
       ...TOO_LARGE,
