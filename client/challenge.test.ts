@@ -2,6 +2,7 @@
  * A client that is asked for a challenge solves it by itself, keeps what that is worth, and gives up where it must.
  */
 import { describe, expect, test } from "bun:test";
+import { waitUntil } from "../test/support/waiting.ts";
 import { type ChallengeSolver, challengeIn, solveInSlices } from "./challenge.ts";
 import type { Challenge, Problem } from "./contract.ts";
 import { Doorbuster, type DoorbusterOptions } from "./doorbuster.ts";
@@ -163,6 +164,40 @@ describe("reserve", () => {
     const stuck = await shop({ attempt: () => refusal("challenge_required", 428, { challenge: alone }) });
     expect(await stuck.doorbuster.reserve(REQUEST)).toMatchObject({ kind: "refused" });
     expect(stuck.paths().length).toBe(1);
+  });
+
+  test("solves one challenge for all who need it: the one that is prepared, and attempts meanwhile", async () => {
+    let answer: (solution: string) => void = () => undefined;
+    let refused = 0;
+    const solved: string[] = [];
+    const solveChallenge: ChallengeSolver = async ({ token }) => {
+      solved.push(token);
+      return await new Promise((resolve) => {
+        answer = resolve;
+      });
+    };
+    const { doorbuster, paths } = await shop(
+      {
+        attempt: ({ headers }) => {
+          if (headers["x-clearance"] !== undefined) return Response.json(ACCEPTED);
+          refused += 1;
+          return ASKED();
+        },
+        offer: () => Response.json({ saleId: "demo", challenge: work("c1.ahead") }),
+      },
+      { solveChallenge },
+    );
+    const prepared = doorbuster.prepare({ saleId: "demo" });
+    await waitUntil("the challenge to be shown", () => solved.length === 1);
+    const attempts = [doorbuster.reserve(REQUEST), doorbuster.reserve(REQUEST)];
+    await waitUntil("both attempts to be asked for one", () => refused === 2);
+    // Their answers are read and understood before anything new begins.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    answer("s");
+    expect(await prepared).toEqual(CLEARANCE);
+    for (const attempt of attempts) expect((await attempt).kind).toBe("accepted");
+    expect(solved).toEqual(["c1.ahead"]);
+    expect(paths().filter((path) => path === "/v1/challenges").length).toBe(1);
   });
 
   test("asks for the kind that the solver wants instead, as often as a person may change his mind", async () => {

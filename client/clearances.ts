@@ -53,6 +53,7 @@ const UNSOLVABLE: Problem = {
 export class Clearances {
   readonly #parts: ClearancesParts;
   readonly #bySale = new Map<string, Clearance>();
+  readonly #earning = new Map<string, Promise<Problem | null>>();
 
   constructor(parts: ClearancesParts) {
     this.#parts = parts;
@@ -85,9 +86,22 @@ export class Clearances {
 
   /**
    * Solves the challenge, or those that come in its place, and keeps the clearance. Null, or the refusal it ended with.
-   * Throws what the solver and the network throw.
+   * Throws what the solver and the network throw. While one is being earned for a sale, others wait for that one: a
+   * device must not work twice, nor a person be asked twice.
    */
   async earn(request: ClearRequest, first: Challenge): Promise<Problem | null> {
+    const underWay = this.#earning.get(request.saleId);
+    if (underWay !== undefined) return await underWay;
+    const earning = this.#earn(request, first);
+    this.#earning.set(request.saleId, earning);
+    try {
+      return await earning;
+    } finally {
+      this.#earning.delete(request.saleId);
+    }
+  }
+
+  async #earn(request: ClearRequest, first: Challenge): Promise<Problem | null> {
     const { saleId, signal, onChallenge } = request;
     this.#bySale.delete(saleId);
     let challenge: Challenge | null = first;

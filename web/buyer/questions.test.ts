@@ -17,7 +17,7 @@ const WORK: Challenge = {
 const SLIDE: Challenge = { ...WORK, kind: "slide", token: "c1.s", alternatives: ["pow", "arithmetic"] };
 const PREFERRED: Challenge = { ...WORK, preferred: "slide" };
 
-function page() {
+function page({ isUrgent = true } = {}) {
   const said: string[] = [];
   let drawings = 0;
   const questions = new Questions({
@@ -25,7 +25,7 @@ function page() {
       drawings += 1;
     },
     say: (text) => said.push(text),
-    isUrgent: () => true,
+    isUrgent: () => isUrgent,
   });
   const work = (signal?: AbortSignal): ChallengeWork => ({ signal, onProgress: () => undefined });
   return { questions, said, work, drawings: () => drawings };
@@ -76,6 +76,19 @@ describe("questions", () => {
       expect(await questions.ask(SLIDE, work())).toBeNull();
       expect(questions.current).toBeNull();
     }
+  });
+
+  test("become urgent when the person does what they are asked for", async () => {
+    const { questions, work, drawings } = page({ isUrgent: false });
+    questions.hurry();
+    expect(drawings()).toBe(0);
+    const answer = questions.ask(SLIDE, work());
+    expect(questions.current?.isUrgent).toBe(false);
+    questions.hurry();
+    expect(questions.current?.isUrgent).toBe(true);
+    questions.current?.answer("0,0;1,1");
+    expect(await answer).toBe("0,0;1,1");
+    expect(questions.current).toBeNull();
   });
 
   test("give way to a newer one, and to whoever stops waiting", async () => {

@@ -51,7 +51,7 @@ export class Questions {
     return await new Promise<QuestionAnswer>((resolve, reject) => {
       const close = (): void => {
         signal?.removeEventListener("abort", abandon);
-        if (this.current === question) this.#show(null);
+        if (this.current?.challenge === challenge) this.#show(null);
       };
       const abandon = (): void => {
         close();
@@ -71,6 +71,13 @@ export class Questions {
       this.#show(question);
     });
   };
+
+  /** The person does something that the open question, if there is one, has to be answered for. */
+  hurry(): void {
+    if (this.current === null || this.current.isUrgent) return;
+    this.current = { ...this.current, isUrgent: true };
+    this.#parts.changed();
+  }
 
   /** What was being asked for is over: the next question is a first one. */
   end(): void {

@@ -155,6 +155,7 @@ export class SaleModel {
       this.changed();
     } else if (action === "stop") this.#dispatch(sku, { kind: "stop" });
     else if (action !== null) {
+      this.clearing.questions.hurry();
       const key = this.arming.keyFor(sku, quantity) ?? randomToken();
       this.arming.forget(sku);
       this.#dispatch(sku, { kind: "press", key, quantity, patient: action === "patient" });
