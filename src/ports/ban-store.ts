@@ -40,8 +40,10 @@ export interface BanStore {
   /** Deletes bans, dropped holds and reports that nobody asks about any more. */
   forget(request: { banAgeMsMin: number; dropAgeMsMin: number; reportAgeMsMin: number }): Promise<void>;
 
-  /** Replaces what the process reported before. */
-  writeReport(report: { runId: string; report: unknown }): Promise<void>;
+  /** Replaces what the process reported before: for operators, and for the other processes. Both must be JSON. */
+  writeReport(report: { runId: string; report: unknown; counts: unknown }): Promise<void>;
+  /** The counts of every other process that wrote within `ageMsMax`, as they were written. */
+  readCounts<Counts>(request: { exceptRunId: string; ageMsMax: number }): Promise<readonly Counts[]>;
   /** Newest first, none older than `ageMsMax`. */
   readReports(request: { ageMsMax: number }): Promise<readonly StoredRiskReport[]>;
 }

@@ -208,7 +208,7 @@ export function describeBanRules(name: string, open: () => Promise<LedgerFixture
       await endAll();
       await propose("lasting");
       await runOut(buyerOf("gone"), MINUTE_MS);
-      await bans.writeReport({ runId: "node", report: {} });
+      await bans.writeReport({ runId: "node", report: {}, counts: {} });
       await bans.forget({ banAgeMsMin: -MINUTE_MS * 2, dropAgeMsMin: -MINUTE_MS, reportAgeMsMin: -MINUTE_MS });
       const counts = await fixture.database.query<{ subject: string }>({ text: "SELECT subject FROM ban" });
       assert.deepEqual(counts, []);
@@ -218,10 +218,21 @@ export function describeBanRules(name: string, open: () => Promise<LedgerFixture
       assert.equal((await bans.listBans()).length, 1);
     });
 
+    test("processes read each other's counts as they were written, and not those of the dead", async () => {
+      const counts = { device: [[4_294_967_295, 7, 1, 2, 3, 4_294_967_295]] };
+      await bans.writeReport({ runId: "one", report: {}, counts });
+      await bans.writeReport({ runId: "two", report: {}, counts: { device: [] } });
+      const read = (exceptRunId: string) => bans.readCounts({ exceptRunId, ageMsMax: MINUTE_MS });
+      assert.deepEqual(await read("two"), [counts]);
+      assert.deepEqual(await read("one"), [{ device: [] }]);
+      await fixture.database.query({ text: "UPDATE risk_report SET at = now_ms() - 100000 WHERE run_id = 'one'" });
+      assert.deepEqual(await read("two"), []);
+    });
+
     test("a process replaces its report, and old ones are not read", async () => {
-      await bans.writeReport({ runId: "one", report: { bands: { pass: 1 } } });
-      await bans.writeReport({ runId: "one", report: { bands: { pass: 2 } } });
-      await bans.writeReport({ runId: "two", report: {} });
+      await bans.writeReport({ runId: "one", report: { bands: { pass: 1 } }, counts: {} });
+      await bans.writeReport({ runId: "one", report: { bands: { pass: 2 } }, counts: {} });
+      await bans.writeReport({ runId: "two", report: {}, counts: {} });
       await fixture.database.query({ text: "UPDATE risk_report SET at = now_ms() - 100000 WHERE run_id = 'two'" });
       const reports = await bans.readReports({ ageMsMax: MINUTE_MS });
       assert.deepEqual(

@@ -47,8 +47,12 @@ const FORGET = [
 ] as const;
 const WRITE_REPORT = {
   name: "write_risk_report",
-  text: `INSERT INTO risk_report (run_id, report) VALUES ($1, $2::jsonb)
-         ON CONFLICT (run_id) DO UPDATE SET report = excluded.report, at = now_ms()`,
+  text: `INSERT INTO risk_report (run_id, report, counts) VALUES ($1, $2::jsonb, $3::jsonb)
+         ON CONFLICT (run_id) DO UPDATE SET report = excluded.report, counts = excluded.counts, at = now_ms()`,
+};
+const READ_COUNTS = {
+  name: "read_risk_counts",
+  text: "SELECT counts FROM risk_report WHERE run_id <> $1 AND at >= now_ms() - $2",
 };
 const READ_REPORTS = {
   name: "read_risk_reports",
@@ -102,8 +106,13 @@ export class PostgresBanStore
     for (const [index, text] of FORGET.entries()) await this.#database.query({ text }, [ages[index] ?? 0]);
   }
 
-  async writeReport({ runId, report }: { runId: string; report: unknown }): Promise<void> {
-    await this.#database.query(WRITE_REPORT, [runId, JSON.stringify(report)]);
+  async writeReport({ runId, report, counts }: { runId: string; report: unknown; counts: unknown }): Promise<void> {
+    await this.#database.query(WRITE_REPORT, [runId, JSON.stringify(report), JSON.stringify(counts)]);
+  }
+
+  async readCounts<Counts>(request: { exceptRunId: string; ageMsMax: number }): Promise<readonly Counts[]> {
+    const values = [request.exceptRunId, request.ageMsMax];
+    return (await this.#database.query<{ counts: Counts }>(READ_COUNTS, values)).map(({ counts }) => counts);
   }
 
   async readReports(request: { ageMsMax: number }): Promise<readonly StoredRiskReport[]> {

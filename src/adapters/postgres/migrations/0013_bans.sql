@@ -125,9 +125,11 @@ BEGIN
   RETURN looked;
 END $$;
 
--- What each process found suspicious lately, for the operators' page; rows of processes that are gone are deleted.
+-- What each process found suspicious lately, for the operators' page, and what it counted, under hashes, for the other
+-- processes. Rows of processes that are gone are deleted.
 CREATE TABLE risk_report (
   run_id text PRIMARY KEY,
   at bigint NOT NULL DEFAULT now_ms(),
-  report jsonb NOT NULL
+  report jsonb NOT NULL,
+  counts jsonb NOT NULL
 );

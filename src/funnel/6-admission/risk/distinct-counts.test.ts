@@ -59,6 +59,35 @@ describe("distinct accounts", () => {
     expect(table.read(key("farm"), 1)).toBeGreaterThan(40);
   });
 
+  test("of several processes are one crowd, told without end and never passed on", () => {
+    const [one, two] = [counts(), counts()];
+    for (let index = 0; index < 40; index += 1) (index % 2 === 0 ? one : two).note(key("farm"), account(index), 0);
+    const told = (table: DistinctCounts) => table.crowded({ bitsMin: 4, keysMax: 10, nowMs: 0 });
+    const before = one.read(key("farm"), 0);
+    for (let times = 0; times < 3; times += 1) {
+      const [fromOne, fromTwo] = [told(one), told(two)];
+      one.learn(fromTwo, 0);
+      two.learn(fromOne, 0);
+    }
+    expect(before).toBeLessThan(25);
+    expect(one.read(key("farm"), 0)).toBeGreaterThan(32);
+    expect(two.read(key("farm"), 0)).toBe(one.read(key("farm"), 0));
+    one.learn([], 0);
+    expect(one.read(key("farm"), 0)).toBe(before);
+  });
+
+  test("of keys that few share are told to nobody, and of the others the most crowded", () => {
+    const table = counts();
+    for (let size = 1; size <= 30; size += 1) {
+      for (let index = 0; index < size; index += 1) table.note(key(`key-${size}`), account(index), 0);
+    }
+    const told = table.crowded({ bitsMin: 10, keysMax: 5, nowMs: 0 });
+    expect(told).toHaveLength(5);
+    expect(told[0]?.slice(0, 2)).toEqual([key("key-30").high, key("key-30").low]);
+    expect(table.crowded({ bitsMin: 31, keysMax: 5, nowMs: 0 })).toEqual([]);
+    expect(table.crowded({ bitsMin: 1, keysMax: 500, nowMs: 3 * WINDOW_MS })).toEqual([]);
+  });
+
   test("of one key are not those of another", () => {
     const table = counts();
     table.note(key("office"), account("ann"), 0);

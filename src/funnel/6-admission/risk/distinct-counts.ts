@@ -4,9 +4,13 @@
  * A key has a bitmap of 128 bits per window, an account sets one of them, and the number of set bits tells how many
  * accounts there were (linear counting: exact for a few, within a fifth for hundreds). Repeats never count twice, which
  * matters more than precision: overcounting would suspect honest people. Two windows overlap, so nothing is forgotten at
- * the turn of one. Where thousands are normal, only every nth account is looked at.
+ * the turn of one. Where thousands are normal, only every nth account is looked at. What other processes saw is laid over
+ * it and never passed on, or a bit would go round for ever.
  */
 import { type HashedKey, SlotTable } from "./slot-table.ts";
+
+/** A key that many accounts have, as processes tell each other: the key's two words and the four of its bitmap. */
+export type SharedCount = readonly [high: number, low: number, ...bits: readonly number[]];
 
 const WORDS = 4;
 const BITS = WORDS * 32;
@@ -18,6 +22,8 @@ export class DistinctCounts {
   readonly #current: Uint32Array;
   readonly #previous: Uint32Array;
   readonly #startedMs: Float64Array;
+  /** What others saw when they were last asked. */
+  readonly #foreign: Uint32Array;
 
   /** `sampleEvery` is a power of two: 16 counts to some ten thousand instead of six hundred. */
   constructor(options: { entriesMax: number; windowMs: number; sampleEvery?: number }) {
@@ -33,6 +39,7 @@ export class DistinctCounts {
     this.#current = new Uint32Array(this.#slots.size * WORDS);
     this.#previous = new Uint32Array(this.#slots.size * WORDS);
     this.#startedMs = new Float64Array(this.#slots.size);
+    this.#foreign = new Uint32Array(this.#slots.size * WORDS);
   }
 
   /** Notes an account on a key and answers how many there are now. Monotonic milliseconds. */
@@ -54,6 +61,40 @@ export class DistinctCounts {
     return this.#estimate(slot);
   }
 
+  /** The keys with the most accounts that this process saw itself, from `bitsMin` bits on. Walks the whole table. */
+  crowded(request: { bitsMin: number; keysMax: number; nowMs: number }): readonly SharedCount[] {
+    const found: { readonly bits: number; readonly count: SharedCount }[] = [];
+    for (let slot = 0; slot < this.#slots.size; slot += 1) {
+      if (this.#isStale(slot, request.nowMs)) continue;
+      const words = this.#ownWords(slot);
+      const bits = words.reduce((sum, word) => sum + countBits(word), 0);
+      if (bits < request.bitsMin) continue;
+      const { high, low } = this.#slots.keyOf(slot);
+      found.push({ bits, count: [high, low, ...words] });
+    }
+    found.sort((one, other) => other.bits - one.bits);
+    return found.slice(0, request.keysMax).map(({ count }) => count);
+  }
+
+  /** Lays what others see now over what this process sees; what they told before is forgotten. */
+  learn(counts: readonly SharedCount[], nowMs: number): void {
+    this.#foreign.fill(0);
+    for (const [high, low, ...bits] of counts) {
+      const start = this.#slots.take({ high, low }, nowMs) * WORDS;
+      for (let word = 0; word < WORDS; word += 1) {
+        this.#foreign[start + word] = (this.#foreign[start + word] ?? 0) | (bits[word] ?? 0);
+      }
+    }
+  }
+
+  #ownWords(slot: number): number[] {
+    const words: number[] = [];
+    for (let word = slot * WORDS; word < (slot + 1) * WORDS; word += 1) {
+      words.push(((this.#current[word] ?? 0) | (this.#previous[word] ?? 0)) >>> 0);
+    }
+    return words;
+  }
+
   #estimate(slot: number): number {
     const bits = this.#bitsOf(slot);
     if (bits === 0) return 0;
@@ -64,7 +105,7 @@ export class DistinctCounts {
   #bitsOf(slot: number): number {
     let bits = 0;
     for (let word = slot * WORDS; word < (slot + 1) * WORDS; word += 1) {
-      bits += countBits((this.#current[word] ?? 0) | (this.#previous[word] ?? 0));
+      bits += countBits((this.#current[word] ?? 0) | (this.#previous[word] ?? 0) | (this.#foreign[word] ?? 0));
     }
     return bits;
   }
@@ -89,6 +130,7 @@ export class DistinctCounts {
   #clear(slot: number, nowMs: number): void {
     this.#current.fill(0, slot * WORDS, (slot + 1) * WORDS);
     this.#previous.fill(0, slot * WORDS, (slot + 1) * WORDS);
+    this.#foreign.fill(0, slot * WORDS, (slot + 1) * WORDS);
     this.#startedMs[slot] = nowMs;
   }
 }

@@ -157,6 +157,19 @@ describe("the default model", () => {
     expect(causesOf(11)).toEqual([]);
   });
 
+  test("finds a farm that is spread over processes, once they have told each other", () => {
+    const nodes = [setting(), setting(), setting(), setting()];
+    const bandAt = (node: ReturnType<typeof setting>, buyerId: string) => node.assess(node.begin(buyerId)).band;
+    for (let index = 0; index < 120; index += 1) {
+      const node = nodes[index % nodes.length];
+      if (node !== undefined) bandAt(node, `buyer-${index}`);
+    }
+    for (const node of nodes) expect(bandAt(node, "before")).toBe("challenge");
+    const told = nodes.map(({ engine }) => engine.sharedCounts());
+    for (const [index, { engine }] of nodes.entries()) engine.learnCounts(told.filter((_, other) => other !== index));
+    for (const node of nodes) expect(bandAt(node, "after")).toBe("slow_down");
+  });
+
   test("never counts networks where addresses say nothing", () => {
     const { begin, assess } = setting({ countsNetworks: false });
     const visit = { signals: null };

@@ -2,8 +2,8 @@
  * The risk of an attempt, computed where it is needed: from the session's own words and what this process saw lately.
  *
  * Everything lies in arrays made once, nothing is asked of anybody, and an attempt against which nothing is held
- * allocates nothing. Scores with the same causes are one object. Each process counts what comes to it; what the session was
- * suspected of at its start travels in its token. An operator's exemption ends all of it for an account, device or network.
+ * allocates nothing. Scores with the same causes are one object. Each process counts what comes to it and hears now and then
+ * what the others counted; what the session was suspected of at its start travels in its token. An operator's exemption ends all of it for an account, device or network.
  */
 import type { Refusal } from "../../../domain/refusals.ts";
 import type { Clock } from "../../../ports/clock.ts";
@@ -15,7 +15,7 @@ import { type AddressedRequest, type ClientAddress, createClientAddress } from "
 import { hexOfWords, KeyedHash } from "../../keyed-hash.ts";
 import type { HotRequest } from "../../request.ts";
 import { DeviceBook } from "./device-book.ts";
-import { DistinctCounts } from "./distinct-counts.ts";
+import { DistinctCounts, type SharedCount } from "./distinct-counts.ts";
 import { FadingCounts, type FadingKind } from "./fading-counts.ts";
 import { Rhythm } from "./rhythm.ts";
 import { type RiskAssessor, type RiskScore, UNSUSPECTED } from "./risk.ts";
@@ -75,6 +75,14 @@ export interface RiskEngineParts {
   readonly propose?: (proposal: BanProposal) => void;
 }
 
+/** What processes tell each other, under hashes that all of them know. */
+export interface SharedCounts {
+  readonly device: readonly SharedCount[];
+  readonly agent: readonly SharedCount[];
+  readonly network: readonly SharedCount[];
+  readonly system: readonly SharedCount[];
+}
+
 /** What a session gets into its token. */
 export interface SessionRisk {
   readonly device: string;
@@ -86,6 +94,10 @@ const ENTRIES_MAX = 32_768;
 const NETWORK_SAMPLE = 16;
 /** Of an agent in an autonomous system. */
 const SYSTEMS_MAX = 8_192;
+/** Keys with fewer accounts than this are nobody else's business; about as many as the first step needs. */
+const SHARED_BITS_MIN = 4;
+/** Of each table; 64 bytes each. */
+const SHARED_KEYS_MAX = 256;
 const DAY_MS = 86_400_000;
 const SCORES_MAX = 4_096;
 /** A device has to do worse than an account by this much: several people may share its key. */
@@ -213,6 +225,38 @@ export class RiskEngine implements RiskAssessor {
     if (session.device === "") return;
     this.#device.update(session.device);
     this.#noteOn(this.#device, { kind: "device", subject: session.device, cause: kind }, nowMs);
+  }
+
+  /** The crowded keys that this process saw, for the others. */
+  sharedCounts(): SharedCounts {
+    const request = { bitsMin: SHARED_BITS_MIN, keysMax: SHARED_KEYS_MAX, nowMs: this.#parts.clock.monotonicMs() };
+    return {
+      device: this.#onDevice.crowded(request),
+      agent: this.#onAgent.crowded(request),
+      network: this.#onNetwork.crowded(request),
+      system: this.#onSystem.crowded(request),
+    };
+  }
+
+  /** What all other processes see now. */
+  learnCounts(others: readonly SharedCounts[]): void {
+    const nowMs = this.#parts.clock.monotonicMs();
+    this.#onDevice.learn(
+      others.flatMap(({ device }) => device),
+      nowMs,
+    );
+    this.#onAgent.learn(
+      others.flatMap(({ agent }) => agent),
+      nowMs,
+    );
+    this.#onNetwork.learn(
+      others.flatMap(({ network }) => network),
+      nowMs,
+    );
+    this.#onSystem.learn(
+      others.flatMap(({ system }) => system),
+      nowMs,
+    );
   }
 
   report(): RiskReport {

@@ -10,7 +10,7 @@ function setting() {
   const clock = new ManualClock();
   const banned: AutomaticBan[] = [];
   const reports: unknown[] = [];
-  const state = { fails: false, passed: 0 };
+  const state = { fails: false, passed: 0, others: [] as unknown[], learnt: [] as readonly unknown[] };
   const bans = {
     async banAutomatically(ban: AutomaticBan) {
       if (state.fails) throw new Error("no database");
@@ -20,9 +20,16 @@ function setting() {
     async writeReport({ report }: { report: unknown }) {
       reports.push(report);
     },
+    async readCounts() {
+      return state.others as never[];
+    },
   };
   const work = new RiskWork({ bans, runId: "one", clock, random: evenRandom(), log: new RecordingLog() });
   work.start({
+    sharedCounts: () => ({ device: [], agent: [], network: [], system: [] }),
+    learnCounts: (others) => {
+      state.learnt = others;
+    },
     report: (): RiskReport => ({
       bands: { pass: state.passed, challenge: 0, slow_down: 0, refuse: 0 },
       causes: {},
@@ -69,10 +76,27 @@ test("a store that fails gets the proposal again", async () => {
 
 test("a report is written when it changed, and not more often than every few seconds", async () => {
   const { clock, reports, state, work } = setting();
-  await clock.advance(30_000);
+  const wait = async (seconds: number) => {
+    for (let second = 0; second < seconds; second += 1) await clock.advance(1_000);
+  };
+  await wait(20);
   expect(reports).toHaveLength(1);
   state.passed = 1;
-  await clock.advance(30_000);
+  await wait(20);
   expect(reports).toHaveLength(2);
+  // Others must not take this process for dead.
+  await wait(60);
+  expect(reports.length).toBeGreaterThanOrEqual(3);
+  await work.stop();
+});
+
+test("what other processes counted is learnt every few seconds, also when there is nothing any more", async () => {
+  const { clock, state, work } = setting();
+  state.others = [{ device: [[1, 2, 3, 4, 5, 6]] }];
+  for (let second = 0; second < 10; second += 1) await clock.advance(1_000);
+  expect(state.learnt).toEqual(state.others);
+  state.others = [];
+  for (let second = 0; second < 10; second += 1) await clock.advance(1_000);
+  expect(state.learnt).toEqual([]);
   await work.stop();
 });

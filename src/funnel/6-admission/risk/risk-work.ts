@@ -1,5 +1,5 @@
 /**
- * What the risk engine does beside the hot path: proposals become bans, cool-downs are learnt, and operators are told.
+ * What the risk engine does beside the hot path: proposals become bans, and operators and other processes are told.
  *
  * Proposals wait in a list of fixed length, one per subject, and leave it a few at a time: an attacker who could make us
  * write to the database as fast as he asks would have found a better attack than the one he is banned for.
@@ -10,7 +10,7 @@ import type { Clock } from "../../../ports/clock.ts";
 import type { Random } from "../../../ports/random.ts";
 import type { Log } from "../../../ports/telemetry.ts";
 import type { FadingKind } from "./fading-counts.ts";
-import type { BanProposal, RiskEngine } from "./risk-engine.ts";
+import type { BanProposal, RiskEngine, SharedCounts } from "./risk-engine.ts";
 
 const INTERVAL_MS = 1_000;
 const PROPOSALS_MAX = 256;
@@ -19,6 +19,8 @@ const PROPOSALS_PER_PASS_MAX = 20;
 const PROPOSED_FOR_MS = 60_000;
 const REPORT_INTERVAL_MS = 5_000;
 const MINUTE_MS = 60_000;
+/** Counts of a process that was not heard of for this long do not count any more. */
+const COUNTS_AGE_MS_MAX = MINUTE_MS;
 const BAN = { banMs: 15 * MINUTE_MS, banMsMax: 24 * 60 * MINUTE_MS, windowMs: 24 * 60 * MINUTE_MS };
 
 const REASONS: Readonly<Record<FadingKind, string>> = {
@@ -28,13 +30,16 @@ const REASONS: Readonly<Record<FadingKind, string>> = {
 };
 
 export interface RiskWorkParts {
-  readonly bans: Pick<BanStore, "banAutomatically" | "writeReport">;
+  readonly bans: Pick<BanStore, "banAutomatically" | "writeReport" | "readCounts">;
   /** The name of this process in reports. */
   readonly runId: string;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
 }
+
+/** The part of the engine that others hear of, and that hears of them. */
+export type ReportingEngine = Pick<RiskEngine, "report" | "sharedCounts" | "learnCounts">;
 
 interface Proposed {
   readonly proposal: BanProposal;
@@ -47,9 +52,10 @@ export class RiskWork {
   readonly #parts: RiskWorkParts;
   readonly #proposed = new Map<string, Proposed>();
   readonly #loop: Loop;
-  #engine: Pick<RiskEngine, "report"> | null = null;
+  #engine: ReportingEngine | null = null;
   #reportedAtMs = Number.NEGATIVE_INFINITY;
   #reported = "";
+  #writtenAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: RiskWorkParts) {
     this.#parts = parts;
@@ -77,7 +83,7 @@ export class RiskWork {
     this.#proposed.set(name, { proposal, atMs: nowMs, isSent: false });
   };
 
-  start(engine: Pick<RiskEngine, "report">): void {
+  start(engine: ReportingEngine): void {
     this.#engine = engine;
     this.#loop.start();
   }
@@ -107,10 +113,15 @@ export class RiskWork {
     if (this.#engine === null || clock.monotonicMs() - this.#reportedAtMs < REPORT_INTERVAL_MS) return;
     this.#reportedAtMs = clock.monotonicMs();
     const report = this.#engine.report();
-    const text = JSON.stringify(report);
-    if (text === this.#reported) return;
-    await bans.writeReport({ runId, report });
-    this.#reported = text;
+    const counts = this.#engine.sharedCounts();
+    const text = JSON.stringify([report, counts]);
+    const isOld = clock.monotonicMs() - this.#writtenAtMs >= COUNTS_AGE_MS_MAX / 2;
+    if (text !== this.#reported || isOld) {
+      await bans.writeReport({ runId, report, counts });
+      this.#reported = text;
+      this.#writtenAtMs = clock.monotonicMs();
+    }
+    this.#engine.learnCounts(await bans.readCounts<SharedCounts>({ exceptRunId: runId, ageMsMax: COUNTS_AGE_MS_MAX }));
   }
 }
 

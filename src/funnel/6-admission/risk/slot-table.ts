@@ -48,6 +48,11 @@ export class SlotTable {
     return -1;
   }
 
+  /** The key that a slot belongs to; its words are zero when it belongs to none. */
+  keyOf(slot: number): HashedKey {
+    return { high: this.#keys[slot * 2] ?? 0, low: this.#keys[slot * 2 + 1] ?? 0 };
+  }
+
   /** The slot of a key, taken over from the least worthy if the key has none. Valid until the next call. */
   take(key: HashedKey, nowMs: number): number {
     const known = this.find(key);
