@@ -20,6 +20,8 @@ export interface HttpClientOptions {
   /** From the write to the complete answer. */
   readonly deadlineMs: number;
   readonly clock: Clock;
+  /** Where connections come from: one of this machine's addresses, of which loopback has 16 million. */
+  readonly localAddress?: string;
 }
 
 /** Hang up after this many bytes of the request (null = all of them) and this long after writing them. */
@@ -104,7 +106,9 @@ export class HttpClient {
   }
 
   private connect(exchange: Exchange): void {
-    const socket = net.connect({ host: this.options.host, port: this.options.port, noDelay: true });
+    const { host, port, localAddress } = this.options;
+    const from = localAddress === undefined ? {} : { localAddress };
+    const socket = net.connect({ host, port, noDelay: true, ...from });
     const connection: Connection = {
       socket,
       reader: new AnswerReader(),

@@ -1,0 +1,125 @@
+/**
+ * Who comes to a mixed run, how many of each, and what each can do: the honest, and nine kinds of the others.
+ *
+ * Pure. All numbers follow from how many honest buyers there are, so that a small run has the same mixture as a large one.
+ * Accounts are the shop's: fresh ones cost nothing and there are as many as anybody likes; old ones were bought, and are the
+ * only ones that the sale's rule lets in. What each kind does is in honest.ts, scalpers.ts and floods.ts.
+ */
+
+/** Whom a population consists of, in the words of the report. */
+export const POPULATIONS = {
+  honest: "people: a page, an account of their own, a hand that needs a moment",
+  account_farm: "a hundred accounts on one computer and address, at the opening to the millisecond, deaf to advice",
+  ip_rotator: "programs, each request from another address, one account each",
+  captcha_farm: "real browsers with old accounts; paid people solve, slowly",
+  hold_cartel: "old accounts that hold and never pay, and come back",
+  replayer: "own requests and passes again and again, under other keys, from other addresses",
+  forger: "tokens, passes and signatures that are none",
+  early_opener: "attempts before the opening, with clocks that are ahead",
+  scraper: "the sale's page, hundreds of times a second",
+  header_flood: "heads of 20 to 60 KB",
+  body_flood: "a megabyte announced, bodies beyond the limit, nested and endless JSON",
+  slowloris: "half of a request, and then nothing",
+} as const;
+
+export type Population = keyof typeof POPULATIONS;
+export const POPULATION_NAMES = Object.keys(POPULATIONS) as readonly Population[];
+/** Those who come with accounts and want units. */
+export const SCALPERS = ["account_farm", "ip_rotator", "captcha_farm", "hold_cartel"] as const;
+export type Scalper = (typeof SCALPERS)[number];
+/** Those who send, whatever is answered. */
+export const FLOODS = ["replayer", "forger", "early_opener", "scraper", "header_flood", "body_flood"] as const;
+export type Flood = (typeof FLOODS)[number];
+
+/** How many accounts a population has, and how many of them are old enough to buy. */
+export interface Accounts {
+  readonly count: number;
+  readonly oldCount: number;
+}
+
+/** Of the honest count. Together the scalpers' old accounts could hold 150 of 1,000 units if nothing else stopped them. */
+const SCALPER_SHARES: Readonly<Record<Scalper, { readonly accounts: number; readonly old: number }>> = {
+  account_farm: { accounts: 0.4, old: 0.015 },
+  ip_rotator: { accounts: 0.3, old: 0.007 },
+  captcha_farm: { accounts: 0.004, old: 0.004 },
+  hold_cartel: { accounts: 0.01, old: 0.004 },
+};
+/** Of all that the floods send. */
+const FLOOD_SHARES: Readonly<Record<Flood, number>> = {
+  replayer: 0.15,
+  forger: 0.4,
+  early_opener: 0.08,
+  scraper: 0.29,
+  header_flood: 0.03,
+  body_flood: 0.05,
+};
+/** What an honest buyer asks for, on average: page, session, challenge, pass, attempts, looking again, checkout. */
+const REQUESTS_PER_HONEST = 12;
+/** Of all requests, so that ninety of a hundred are hostile even when some floods fall behind. */
+const HOSTILE_SHARE_AIMED_AT = 0.93;
+
+export interface Mixture {
+  readonly honestCount: number;
+  readonly scalpers: Readonly<Record<Scalper, Accounts>>;
+  /** Requests of each flood, over the whole run. */
+  readonly floods: Readonly<Record<Flood, number>>;
+  readonly halfOpenSockets: number;
+}
+
+const HALF_OPEN_SHARE = 0.1;
+const HALF_OPEN_MAX = 1_000;
+
+/** The mixture around so many honest buyers. */
+export function mixtureFor(honestCount: number): Mixture {
+  const part = (share: number): number => Math.max(1, Math.round(honestCount * share));
+  const hostileRequests = (honestCount * REQUESTS_PER_HONEST * HOSTILE_SHARE_AIMED_AT) / (1 - HOSTILE_SHARE_AIMED_AT);
+  const accountsOf = (scalper: Scalper): Accounts => {
+    const { accounts, old } = SCALPER_SHARES[scalper];
+    return { count: part(accounts), oldCount: part(old) };
+  };
+  const requestsOf = (flood: Flood): number => Math.round(hostileRequests * FLOOD_SHARES[flood]);
+  return {
+    honestCount,
+    scalpers: {
+      account_farm: accountsOf("account_farm"),
+      ip_rotator: accountsOf("ip_rotator"),
+      captcha_farm: accountsOf("captcha_farm"),
+      hold_cartel: accountsOf("hold_cartel"),
+    },
+    floods: {
+      replayer: requestsOf("replayer"),
+      forger: requestsOf("forger"),
+      early_opener: requestsOf("early_opener"),
+      scraper: requestsOf("scraper"),
+      header_flood: requestsOf("header_flood"),
+      body_flood: requestsOf("body_flood"),
+    },
+    halfOpenSockets: Math.min(HALF_OPEN_MAX, part(HALF_OPEN_SHARE)),
+  };
+}
+
+/** The second number of a population's addresses: 127.<here>.x.y. Half-open sockets come from 127.1. */
+const NETWORKS: Readonly<Record<Population, number>> = {
+  honest: 16,
+  account_farm: 64,
+  ip_rotator: 96,
+  captcha_farm: 160,
+  hold_cartel: 168,
+  replayer: 176,
+  forger: 184,
+  early_opener: 192,
+  scraper: 200,
+  header_flood: 208,
+  body_flood: 216,
+  slowloris: 1,
+};
+
+const HOSTS = 250;
+
+/** The n-th address of a population, none of which is anybody else's. */
+export function addressOf(population: Population, index: number): string {
+  const host = index % HOSTS;
+  const network = Math.floor(index / HOSTS) % 256;
+  const block = NETWORKS[population] + (Math.floor(index / (HOSTS * 256)) % 8);
+  return `127.${block}.${network}.${1 + host}`;
+}
