@@ -4,13 +4,15 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { openPgliteDatabase } from "../../src/adapters/pglite/pglite-database.ts";
+import { migrate, readMigrations } from "../../src/adapters/postgres/migrate.ts";
 import { PostgresAllowlistStore } from "../../src/adapters/postgres/postgres-allowlist-store.ts";
 import { PostgresSaleStore } from "../../src/adapters/postgres/postgres-sale-store.ts";
 import { isFault } from "../../src/domain/faults.ts";
 import type { BuyerId, Rid, SaleId, Sku } from "../../src/domain/ids.ts";
 import type { Eligibility, Sale } from "../../src/domain/sale.ts";
 import type { AllowlistEntry } from "../../src/ports/allowlist-store.ts";
-import { type LedgerFixture, openPgliteFixture, openPostgresFixture } from "./ledger-fixture.ts";
+import { type LedgerFixture, openPgliteFixture, openPostgresFixture, silentLog } from "./ledger-fixture.ts";
 
 const HOUR_MS = 3_600_000;
 const NOBODY = "no-such-sale" as SaleId;
@@ -153,6 +155,40 @@ function describeAllowlists(name: string, open: () => Promise<LedgerFixture>): v
     });
   });
 }
+
+test("lists from before lists had parts are in force after the upgrade", async () => {
+  const database = await openPgliteDatabase({ directory: null, answerTimeoutMs: 20_000, log: silentLog });
+  try {
+    const migrations = await readMigrations();
+    await migrate(
+      database,
+      migrations.filter(({ number }) => number < 12),
+    );
+    await database.query({
+      text: `INSERT INTO sale (id, name, opens_at, closes_at, hold_ms, per_buyer_max, challenge, signature, eligibility)
+             SELECT 'old-' || n, 'Old', 1, 2, 1, 1, 'none', 'required', '{"allowlist":true}' FROM generate_series(1, 2) n`,
+    });
+    await database.query({
+      text: "INSERT INTO allowlist SELECT 'old-1', 'buyer-' || lpad(n::text, 5, '0') FROM generate_series(1, 5001) n",
+    });
+    await migrate(database, migrations);
+    const lists = new PostgresAllowlistStore(database);
+    const list = await lists.findPublished("old-1" as SaleId);
+    assert.equal(list?.buyers, 5_001);
+    assert.equal(list.parts, 2);
+    const parts = await Promise.all([0, 1].map((part) => lists.readPart({ listId: list.listId, part })));
+    assert.deepEqual(
+      parts.map((part) => part?.length),
+      [5_000, 1],
+    );
+    assert.deepEqual(parts[1], [{ buyerId: "buyer-05001", tier: null }]);
+    assert.equal(await lists.findPublished("old-2" as SaleId), null);
+    const sale = await new PostgresSaleStore(database).findSale("old-1" as SaleId);
+    assert.equal(sale?.opensAt, 1);
+  } finally {
+    await database.close();
+  }
+});
 
 describeAllowlists("pglite", openPgliteFixture);
 describeAllowlists("postgres", openPostgresFixture);
