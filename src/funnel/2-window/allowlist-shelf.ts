@@ -64,6 +64,12 @@ export class AllowlistShelf {
     return list.reading;
   }
 
+  /** Whether any list is being read now. */
+  get isReading(): boolean {
+    for (const list of this.#lists.values()) if (list.reading !== null) return true;
+    return false;
+  }
+
   /** Forgets the lists of all other sales; nobody is on them any more. */
   keepOnly(saleIds: ReadonlySet<SaleId>): void {
     for (const [saleId, list] of this.#lists) {

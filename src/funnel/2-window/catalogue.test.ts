@@ -161,10 +161,12 @@ describe("catalogue", () => {
     await clock.advance(500);
     expect(catalogue.find(SALE_ID)?.allowlist?.has("ann")).toBe(false);
     // The rest of the catalogue does not wait for the list.
-    store.change(SALE_ID, { phase: "paused" });
-    feed.tell({ topic: "catalogue" });
-    await clock.advance(500);
-    expect(catalogue.findSale(SALE_ID)?.phase).toBe("paused");
+    for (const phase of ["paused", "scheduled", "paused"] as const) {
+      store.change(SALE_ID, { phase });
+      feed.tell({ topic: "catalogue" });
+      await settle();
+      expect(catalogue.findSale(SALE_ID)?.phase).toBe(phase);
+    }
     release();
     await started;
     expect(catalogue.find(SALE_ID)?.allowlist?.has("ann")).toBe(true);

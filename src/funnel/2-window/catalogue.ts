@@ -198,7 +198,10 @@ export class Catalogue {
     this.#entries = entries;
     this.#bans = bans;
     this.#refreshedAtMs = startedAtMs;
-    await this.#waitShortly(this.#followAllowlists());
+    // A list that is still being read for an earlier refresh keeps none waiting.
+    const mayWait = !this.#shelf.isReading;
+    const followed = this.#followAllowlists();
+    if (mayWait) await this.#waitShortly(followed);
     for (const listener of this.#listeners) listener();
   }
 
