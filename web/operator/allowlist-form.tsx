@@ -67,15 +67,19 @@ export function AllowlistForm({ watch }: { watch: SaleWatch }) {
           {said.value?.text}
         </p>
       </div>
-      {wrong.value.length > 0 && (
-        <ul class="small bad">
-          {wrong.value.map((error) => (
-            <li key={error.field}>
-              {error.field} {error.text}
-            </li>
-          ))}
-        </ul>
-      )}
+      <WrongLines errors={wrong.value} />
     </form>
+  );
+}
+
+function WrongLines({ errors }: { errors: AdminError["errors"] }) {
+  return errors.length === 0 ? null : (
+    <ul class="small bad">
+      {errors.map((error) => (
+        <li key={error.field}>
+          {error.field} {error.text}
+        </li>
+      ))}
+    </ul>
   );
 }
