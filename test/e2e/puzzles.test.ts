@@ -52,6 +52,7 @@ interface ShownChallenge {
 }
 
 interface Visit extends WatchedPage {
+  readonly saleId: string;
   /** The challenges that the page was given, oldest first. */
   readonly challenges: ShownChallenge[];
 }
@@ -66,7 +67,7 @@ async function visit(deployment: Deployment, options: { origins?: string[]; widt
     void response.json().then(({ challenge }: { challenge: ShownChallenge }) => challenges.push(challenge));
   });
   await watched.page.goto(`${deployment.buyerUrl}/sales/${sale.saleId}`);
-  return { ...watched, challenges };
+  return { ...watched, challenges, saleId: sale.saleId };
 }
 
 /** Where the piece of the challenge that was shown last belongs. */
@@ -92,6 +93,12 @@ async function correct(page: Page, place: number): Promise<void> {
     if (value === place) return;
     await page.keyboard.press(value < place ? "ArrowRight" : "ArrowLeft");
   }
+}
+
+/** Waits until the page has what a solved challenge is worth. */
+async function clearanceIn(page: Page, saleId: string): Promise<void> {
+  const kept = `sessionStorage.getItem("doorbuster.clearance.${saleId}")`;
+  await waitUntil("the clearance", async () => await page.evaluate(kept));
 }
 
 async function buy(page: Page): Promise<void> {
@@ -167,7 +174,7 @@ describe("a sliding puzzle", () => {
 
     const other = await visit(drawn);
     await other.page.getByRole("button", { name: "Let my device work instead" }).click();
-    await other.page.locator("canvas.drawing").waitFor({ state: "detached" });
+    await clearanceIn(other.page, other.saleId);
     await buy(other.page);
     expect(other.challenges.at(-1)?.kind).toBe("pow");
     other.expectNoComplaints();
@@ -201,8 +208,7 @@ describe("a provider's widget", () => {
       return provider.solve({ hostname: "127.0.0.1", madeAt: Date.now(), action: "reserve", cdata: cData });
     });
     await watched.page.goto(`${provided.buyerUrl}/sales/${sale.saleId}`);
-    const clearance = `sessionStorage.getItem("doorbuster.clearance.${sale.saleId}")`;
-    await waitUntil("the clearance", async () => await watched.page.evaluate(clearance));
+    await clearanceIn(watched.page, sale.saleId);
     await buy(watched.page);
     expect(asked.length).toBe(1);
     expect(provider.asked.length).toBe(1);

@@ -20,18 +20,22 @@ function loaded(kind: string): CaptchaScript | undefined {
   return (globalThis as unknown as Record<string, CaptchaScript | undefined>)[kind];
 }
 
+/** Scripts that were refused or are not there. */
+const missing = new Set<string>();
+
 /** The provider's script, loaded once; rejects when it does not come in time. */
 async function load(kind: string, url: string): Promise<CaptchaScript> {
   if (document.querySelector(`script[src="${CSS.escape(url)}"]`) === null && loaded(kind) === undefined) {
     const script = document.createElement("script");
     script.src = url;
     script.async = true;
+    script.onerror = () => missing.add(url);
     document.head.append(script);
   }
   const deadline = performance.now() + SCRIPT_MS_MAX;
   for (let found = loaded(kind); ; found = loaded(kind)) {
     if (found !== undefined) return found;
-    if (performance.now() > deadline) throw new Error("The widget did not come.");
+    if (missing.has(url) || performance.now() > deadline) throw new Error("The widget did not come.");
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
 }
