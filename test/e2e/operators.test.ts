@@ -129,6 +129,7 @@ test("T10: the session is a cookie that no script of the page can read, and surv
   expect(await page.evaluate("document.cookie + JSON.stringify({ ...localStorage, ...sessionStorage })")).toBe("{}");
   await page.reload();
   await page.getByRole("heading", { name: "Sales", level: 1 }).waitFor();
+  expect(await page.getByRole("link", { name: "New sale" }).count()).toBe(0);
   await page.getByRole("button", { name: /Sign out/ }).click();
   await page.getByLabel("Name").waitFor();
   await page.reload();

@@ -4,7 +4,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { type AdminApi, textOf } from "./admin-api.ts";
-import { actor } from "./console-state.ts";
+import { actor, maySteer } from "./console-state.ts";
 import type { Approval } from "./documents.ts";
 import { ProofForm, type Wanted, withProof } from "./proof.tsx";
 import { describeRequest } from "./request-words.ts";
@@ -91,7 +91,7 @@ function Request({ approval, now, onDecide }: RequestProps) {
           {approval.requestedBy.name}, {formatMoment(approval.requestedAt)} · {standingOf(approval, isOpen)}
         </p>
       </div>
-      {isOpen && me?.kind === "person" && (
+      {isOpen && me?.kind === "person" && maySteer.value && (
         <div class="row">
           {isMine ? button("withdraw", "Withdraw", "quiet") : button("approve", "Approve", "primary")}
           {!isMine && button("reject", "Reject", "danger")}

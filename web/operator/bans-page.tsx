@@ -7,6 +7,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { type AdminApi, textOf } from "./admin-api.ts";
 import { BanForm } from "./ban-form.tsx";
+import { maySteer } from "./console-state.ts";
 import type { Ban } from "./documents.ts";
 import { formatMoment } from "./words.ts";
 
@@ -40,7 +41,7 @@ export function BansPage({ api }: { api: AdminApi }) {
   return (
     <div class="stack">
       <h1 tabIndex={-1}>Bans</h1>
-      <BanForm api={api} onBanned={() => void load()} />
+      {maySteer.value && <BanForm api={api} onBanned={() => void load()} />}
       <p class="bad" role="alert">
         {problem}
       </p>
@@ -60,10 +61,12 @@ export function BansPage({ api }: { api: AdminApi }) {
                 {ban.expiresAt === null ? "until lifted" : `until ${formatMoment(ban.expiresAt)}`}
               </p>
             </div>
-            <button type="button" class="button small" onClick={() => void lift(ban.id)}>
-              {ban.effect === "exempt" ? "End" : "Lift"}
-              <span class="hidden"> what concerns {ban.subject}</span>
-            </button>
+            {maySteer.value && (
+              <button type="button" class="button small" onClick={() => void lift(ban.id)}>
+                {ban.effect === "exempt" ? "End" : "Lift"}
+                <span class="hidden"> what concerns {ban.subject}</span>
+              </button>
+            )}
           </li>
         ))}
       </ul>

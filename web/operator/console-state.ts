@@ -6,7 +6,7 @@
  * address, because the server knows only `/`.
  */
 import { computed, signal } from "@preact/signals";
-import type { OperatorRole } from "../../src/domain/operator-role.ts";
+import { includesRole, type OperatorRole } from "../../src/domain/operator-role.ts";
 import { AdminApi } from "./admin-api.ts";
 
 const TOKEN = "doorbuster.admin-token";
@@ -29,6 +29,9 @@ const fragment = signal(location.hash);
 
 /** Null while nobody is signed in. */
 export const actor = signal<Actor | null>(token.value === null ? null : MACHINE);
+
+/** Whether who is signed in may steer; a viewer is shown nothing that the server would refuse him. */
+export const maySteer = computed(() => actor.value !== null && includesRole(actor.value.role, "operator"));
 
 export const ways = signal<SignInWays | null>(null);
 

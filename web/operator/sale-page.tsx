@@ -6,6 +6,7 @@ import type { AdminApi } from "./admin-api.ts";
 import { AllowlistForm } from "./allowlist-form.tsx";
 import { AuditPanel } from "./audit-panel.tsx";
 import { CommandBar } from "./command-bar.tsx";
+import { maySteer } from "./console-state.ts";
 import type { Sale } from "./documents.ts";
 import { FunnelPanel } from "./funnel-panel.tsx";
 import { LedgerNotice, LedgerPanel } from "./ledger-panel.tsx";
@@ -40,7 +41,7 @@ export function SalePage({ api, saleId }: { api: AdminApi; saleId: string }) {
       {sale !== null && (
         <>
           <Facts sale={sale} />
-          <CommandBar watch={watch} sale={sale} />
+          {maySteer.value && <CommandBar watch={watch} sale={sale} />}
           <LivePanel watch={watch} />
           <div class="panels">
             <StockPanel watch={watch} sale={sale} />
@@ -49,7 +50,7 @@ export function SalePage({ api, saleId }: { api: AdminApi; saleId: string }) {
           <LedgerPanel watch={watch} />
           <AuditPanel watch={watch} />
           <OrdersPanel watch={watch} />
-          {hasList(sale) && <AllowlistForm watch={watch} />}
+          {hasList(sale) && maySteer.value && <AllowlistForm watch={watch} />}
         </>
       )}
     </div>

@@ -4,6 +4,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { type AdminApi, textOf } from "./admin-api.ts";
+import { maySteer } from "./console-state.ts";
 import type { Sale } from "./documents.ts";
 import { StockBar } from "./stock-bar.tsx";
 import { formatCount, formatMoment, STATES } from "./words.ts";
@@ -30,9 +31,11 @@ export function SalesPage({ api }: { api: AdminApi }) {
     <div class="stack">
       <div class="row spread">
         <h1 tabIndex={-1}>Sales</h1>
-        <a class="button primary" href="#/new">
-          New sale
-        </a>
+        {maySteer.value && (
+          <a class="button primary" href="#/new">
+            New sale
+          </a>
+        )}
       </div>
       <p class="bad" role="alert">
         {problem}

@@ -4,6 +4,7 @@
 import { useSignal } from "@preact/signals";
 import { formatMoney, parseAmount } from "../shared/money.ts";
 import { ChangeForm } from "./change-form.tsx";
+import { maySteer } from "./console-state.ts";
 import type { Sale, SaleItem, StockFigures } from "./documents.ts";
 import type { SaleWatch } from "./sale-watch.ts";
 import { StockBar } from "./stock-bar.tsx";
@@ -72,7 +73,7 @@ function Item({ watch, item, figures, isClosed }: ItemProps) {
           <strong>{formatCount(free)}</strong> free{granted > 0 ? `, ${formatCount(granted)} granted` : ""} of{" "}
           {formatCount(total)}
         </p>
-        {!isClosed && (
+        {!isClosed && maySteer.value && (
           <div class="row">
             {toggle("stock", "Adjust", "the stock of")}
             {toggle("price", "New price", "of")}
