@@ -221,7 +221,7 @@ describe("a provider's widget", () => {
     const watched = await openPage(browser, [provided.buyerUrl, WIDGET_ORIGIN]);
     await watched.page.context().route(`${WIDGET_ORIGIN}/**`, (route) => route.abort());
     await watched.page.goto(`${provided.buyerUrl}/sales/${sale.saleId}`);
-    await watched.page.getByRole("button", { name: "Let my device work instead" }).waitFor();
+    await clearanceIn(watched.page, sale.saleId);
     await buy(watched.page);
     await watched.close();
   });
