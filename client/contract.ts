@@ -109,6 +109,8 @@ export interface Challenge {
   readonly expiresAt: number;
   /** Kinds that may be asked for in its place. */
   readonly alternatives: readonly string[];
+  /** The kind to ask for in its place if a person is there to solve it. */
+  readonly preferred?: string;
   readonly difficulty: number;
   readonly [member: string]: unknown;
 }
