@@ -10,6 +10,7 @@ import { type Session, verifySessionToken } from "./3-identity/session-token.ts"
 import type { RiskAssessor, RiskScore } from "./6-admission/risk/risk.ts";
 import { RiskEngine } from "./6-admission/risk/risk-engine.ts";
 import { DEFAULT_RISK_MODEL } from "./6-admission/risk/risk-model.ts";
+import type { PageSignals } from "./6-admission/risk/signals.ts";
 import type { FunnelDependencies } from "./funnel.ts";
 import type { PassWish } from "./pass-desk.ts";
 
@@ -53,6 +54,25 @@ async function setting(dependencies: Partial<FunnelDependencies> = {}) {
     return { ...(JSON.parse(answer.body) as Record<string, unknown>), status: answer.status };
   };
   return { clock, engine, fixture, attempt };
+}
+
+const KEY_OF_WISH = "the-key-of-the-wish";
+const COMPUTER: PageSignals = {
+  automation: false,
+  timeZone: "Europe/Berlin",
+  languages: ["de"],
+  screen: { width: 1_920, height: 1_080, depth: 24 },
+  hardwareConcurrency: 8,
+  touch: 0,
+};
+
+/** What a buyer asks a pass for. */
+function wish(fixture: FunnelFixture, { token }: Buyer): PassWish {
+  const session = verifySessionToken(fixture.keys.session, token, fixture.clock.nowMs());
+  if (typeof session === "string") throw new Error(session);
+  const request = { method: "POST", pathAndQuery: "/", remoteAddress: "192.0.2.1", header: () => null };
+  const wanted = { saleId: SALE_ID, sku: "one", quantity: 1, idempotencyKey: KEY_OF_WISH };
+  return { session, ...wanted, challenge: null, request };
 }
 
 describe("an attempt", () => {
@@ -112,16 +132,32 @@ describe("an attempt", () => {
   });
 
   test("that is suspect gets no pass by which it would leave its lane; an ordinary one does", async () => {
-    const { clock, fixture } = await setting();
-    const wish = (suspicion: number): PassWish => {
-      const session = verifySessionToken(fixture.keys.session, fixture.buyer({ suspicion }).token, clock.nowMs());
-      if (typeof session === "string") throw new Error(session);
-      const request = { method: "POST", pathAndQuery: "/", remoteAddress: "192.0.2.1", header: () => null };
-      const wanted = { saleId: SALE_ID, sku: "one", quantity: 1, idempotencyKey: "the-key-of-the-wish" };
-      return { session, ...wanted, challenge: null, request };
+    const { fixture } = await setting();
+    const ask = (suspicion: number) => fixture.funnel.passes.issue(wish(fixture, fixture.buyer({ suspicion })));
+    expect(await ask(60)).toMatchObject({ reason: "throttled", extra: { rule: "risk" } });
+    expect(await ask(59)).toHaveProperty("pass");
+  });
+
+  test("with a pass waits in the slow lane, too, when its device has turned out to be a farm's since", async () => {
+    const { clock, engine, fixture } = await setting();
+    const address = { remoteAddress: "192.0.2.1", header: () => null };
+    const begin = (buyerId: string) => engine.beginSession({ request: address, signals: COMPUTER, buyerId });
+    const { device } = begin("first");
+    const armed = async (): Promise<() => Promise<Record<string, unknown>>> => {
+      const issued = await fixture.funnel.passes.issue(wish(fixture, fixture.buyer({ device })));
+      if (!("pass" in issued)) throw new Error(issued.reason);
+      const headers = { "x-pass": issued.pass };
+      return async () => {
+        const answer = await fixture.attempt(null, { key: KEY_OF_WISH, headers });
+        return { ...(JSON.parse(answer.body) as Record<string, unknown>), status: answer.status };
+      };
     };
-    expect(await fixture.funnel.passes.issue(wish(60))).toMatchObject({ reason: "throttled", extra: { rule: "risk" } });
-    expect(await fixture.funnel.passes.issue(wish(59))).toHaveProperty("pass");
+    const [early, late] = [await armed(), await armed()];
+    expect(await early()).toMatchObject({ status: 201 });
+    for (let account = 0; account < 80; account += 1) begin(`account-${account}`);
+    expect(await late()).toMatchObject({ reason: "throttled", retryAfterMs: DEFAULT_RISK_MODEL.slowDownMs });
+    clock.jump(DEFAULT_RISK_MODEL.slowDownMs);
+    expect(await late()).toMatchObject({ status: 201 });
   });
 });
 

@@ -12,7 +12,7 @@ import type { Session } from "../3-identity/session-token.ts";
 import { prepareRefusal, refusalWithWait } from "../refusal-answers.ts";
 import type { HotRequest } from "../request.ts";
 import { type ChallengeDemand, type ChallengeGate, isDemand } from "./challenge-gate.ts";
-import type { RiskAssessor } from "./risk/risk.ts";
+import type { RiskAssessor, RiskScore } from "./risk/risk.ts";
 import { opensAtFor } from "./tiers.ts";
 
 const BLOCKED = prepareRefusal({ reason: "not_eligible", extra: { rule: "blocklist" } });
@@ -44,8 +44,8 @@ function checkTurn(entry: CatalogueSale, session: Session, nowMs: number): Refus
 }
 
 /**
- * The whole stage: eligibility and turn, then risk, then the challenge that the risk asks for. Of a pass only the first
- * two are left to ask: risk and challenge were judged when it was made.
+ * The whole stage: eligibility and turn, then risk, then the challenge that the risk asks for. A pass has its challenge
+ * behind it, but not the score: that an account is one of a hundred shows only when the others have come.
  */
 export class Admission {
   readonly #gate: ChallengeGate;
@@ -71,8 +71,11 @@ export class Admission {
   }): Refusal | ChallengeDemand | null {
     const { entry, session, request, nowMs, fullness } = attempt;
     const refusal = checkEligibility(entry, session, nowMs) ?? checkTurn(entry, session, nowMs);
-    if (refusal !== null || attempt.hasPass) return refusal;
-    return this.weigh({ entry, session, request, nowMs, fullness });
+    if (refusal !== null) return refusal;
+    if (!attempt.hasPass) return this.weigh({ entry, session, request, nowMs, fullness });
+    const risk = this.#assessor.assess({ session, request });
+    if (risk.band === "refuse" && this.#refusesByScore) return SUSPECTED;
+    return isSlow(risk) ? this.#slowDown(session) : null;
   }
 
   /** Risk and challenge alone: what is asked of whoever is eligible. */
@@ -91,9 +94,18 @@ export class Admission {
     const asked = this.#gate.check({ sale: entry.sale, session, risk, request, fullness, nowMs });
     if (asked !== null && !isDemand(asked)) return asked;
     // Last, so that whoever must wait solves his challenge meanwhile.
-    if (risk.band === "pass" || risk.band === "challenge") return asked;
+    if (!isSlow(risk)) return asked;
     if (attempt.isAhead === true) return NO_PASS;
-    const waitMs = this.#assessor.slowDownMs(session);
-    return waitMs > 0 ? refusalWithWait("throttled", waitMs) : asked;
+    return this.#slowDown(session) ?? asked;
   }
+
+  /** Null when it is this attempt's turn in the slow lane. */
+  #slowDown(session: Session): Refusal | null {
+    const waitMs = this.#assessor.slowDownMs(session);
+    return waitMs > 0 ? refusalWithWait("throttled", waitMs) : null;
+  }
+}
+
+function isSlow({ band }: RiskScore): boolean {
+  return band === "slow_down" || band === "refuse";
 }
