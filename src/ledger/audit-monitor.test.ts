@@ -32,7 +32,8 @@ function stage(sales: readonly Partial<Sale>[]) {
       listSales: async () => {
         if (state.isAway) throw new Error("away");
         return sales.map(
-          (sale) => ({ phase: "scheduled", opensAt: 0, closesAt: 9e15, closedAt: null, ...sale }) as Sale,
+          (sale) =>
+            ({ phase: "scheduled", opensAt: 0, closesAt: 9e15, closedAt: null, eligibility: {}, ...sale }) as Sale,
         );
       },
     },
