@@ -32,6 +32,8 @@ const GOES_ON_FOR_MS = 400;
 const ANSWERS_WITHIN_MS = 12_000;
 /** L1: ten seconds after the last fault has healed every unit can be sold again. */
 const SETTLES_WITHIN_MS = 10_000;
+/** Units for which nobody could be found for so long, holds that end meanwhile included, are stranded. */
+const STANDS_STILL_MS_MAX = 10_000;
 /** The payment provider tries again with growing pauses. */
 const DELIVERED_WITHIN_MS = 60_000;
 const SELLERS = 32;
@@ -108,8 +110,10 @@ class Repetition {
     await buyers.stop(ANSWERS_WITHIN_MS);
     await watch.stop();
     const recoveryMs = await this.#settle(sale, scene);
-    const left = await this.#sellTheRest(sale, buyers);
+    const leftBefore = await this.#sellTheRest(sale, buyers);
     const history = await this.#gather(sale, buyers);
+    // A payment that came last may have taken what was left, or have brought something back.
+    const left = Math.min(leftBefore, openUnits(await this.#desk.stock(sale.saleId)));
     const report = await this.#judge(scene, history, { downtimeMs, recoveryMs, left });
     await this.#desk.close(sale.saleId);
     return { report, history };
@@ -203,21 +207,25 @@ class Repetition {
     }
   }
 
-  /** Sells until every unit is held for long or paid; answers how many units nobody could buy. */
+  /**
+   * Sells until every unit is held for long or paid, as long as the sale goes forward at all; answers how many units
+   * nobody could buy.
+   */
   async #sellTheRest(sale: LabSale, buyers: Buyers): Promise<number> {
     const { clock } = this.#options.stack;
-    const deadlineMs = clock.monotonicMs() + SETTLES_WITHIN_MS + BRIEF_HOLD_MS;
-    let stock = await this.#desk.stock(sale.saleId);
+    let left = openUnits(await this.#desk.stock(sale.saleId));
     for (const quantity of [sale.perBuyerMax, 1]) {
       buyers.start({ visitors: SELLERS, pauseMsMax: 5, habits: KEEPERS, quantity });
-      while (openUnits(stock) >= quantity && clock.monotonicMs() < deadlineMs) {
+      let deadlineMs = clock.monotonicMs() + STANDS_STILL_MS_MAX;
+      while (left >= quantity && clock.monotonicMs() < deadlineMs) {
         await wait(clock, 40);
-        stock = await this.#desk.stock(sale.saleId);
+        const now = openUnits(await this.#desk.stock(sale.saleId));
+        if (now < left) deadlineMs = clock.monotonicMs() + STANDS_STILL_MS_MAX;
+        left = now;
       }
       await buyers.stop(ANSWERS_WITHIN_MS);
     }
-    stock = await this.#desk.stock(sale.saleId);
-    return openUnits(stock);
+    return openUnits(await this.#desk.stock(sale.saleId));
   }
 
   async #gather(sale: LabSale, buyers: Buyers): Promise<History> {
