@@ -30,8 +30,8 @@ export interface FloodResult {
 }
 
 const TICK_MS = 4;
-/** Answers that one connection may owe: beyond this the node is slower than the flood, and the flood is late. */
-const OWED_MAX = 512;
+/** Answers that one connection may owe: beyond this the node is slower than the flood, and the flood waits for it. */
+const OWED_MAX = 64;
 const STATUS_LINE = Buffer.from("HTTP/1.1 ");
 const STATUS_DIGITS = 3;
 /** How long the last answers may take. */

@@ -1,8 +1,8 @@
 /**
- * `npm run floods`: a million distinct addresses, a million distinct forged tokens, a million sessions, and two thousand
+ * `npm run floods`: a million distinct addresses, a million distinct forged tokens, 200,000 sessions, and two thousand
  * sockets that are half open, against one node, beside honest buyers.
  *
- * Prints the table that docs/operating/limits.md shows, and ends with 1 when a bound does not hold. Needs PostgreSQL on this
+ * Prints a table (docs/operating/limits.md says what it is about), and ends with 1 when a bound does not hold. Needs PostgreSQL on this
  * machine; a quiet machine, if the waiting times are to mean anything.
  */
 import { writeFileSync } from "node:fs";

@@ -49,6 +49,8 @@ export interface FloodRow {
 /** The node may grow by so much, and must come back to within half of it: runtimes keep some room for the next time. */
 export const GROWTH_BYTES_MAX = 64 * 1024 * 1024;
 export const LEFT_BYTES_MAX = GROWTH_BYTES_MAX / 2;
+/** Making a session costs several times as much as refusing a forged one: fewer of those are a flood. */
+const SHARE_OF: Readonly<Record<AttackKind, number>> = { forged: 1, addresses: 1, sessions: 0.2, "half-open": 1 };
 const SAMPLE_INTERVAL_MS = 1_000;
 const STOCK = 1_000_000;
 const HALF_OPEN_SOCKETS = 2_000;
@@ -112,8 +114,9 @@ async function runFlood(
   const { node, item, kind } = scene;
   const target = { ...item, port: node.buyerPort, secret: node.secret };
   const honest = { ...target, ratePerS: options.honestPerS, clock };
-  const attack = (count: number): Promise<FloodResult> => {
-    const { ratePerS } = options;
+  const attack = (asked: number): Promise<FloodResult> => {
+    const count = asked * SHARE_OF[kind];
+    const ratePerS = options.ratePerS * SHARE_OF[kind];
     if (kind !== "half-open") return sendFlood({ ...target, kind, count, ratePerS });
     return holdHalfOpen({
       port: target.port,
