@@ -21,7 +21,9 @@ async function run(bench: LedgerBench, forMs: number): Promise<number> {
     bench.saturate(saleId, forMs + 2 * MARGIN_MS),
     watch(bench, saleId, forMs),
   ]);
-  process.stdout.write(`${accepted} acceptances meanwhile, ${Math.round((accepted * 1_000) / (forMs + 2 * MARGIN_MS))} a second.\n`);
+  process.stdout.write(
+    `${accepted} acceptances meanwhile, ${Math.round((accepted * 1_000) / (forMs + 2 * MARGIN_MS))} a second.\n`,
+  );
   return code;
 }
 
