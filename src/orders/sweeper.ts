@@ -95,25 +95,33 @@ class SweepPass {
 
   async run(isStopping: () => boolean): Promise<SweepReport> {
     const tally: Tally = { ended: 0, settled: 0, undecided: 0, refunded: 0 };
+    const batches = await this.#beginAll(isStopping);
+    if (batches.length > 0) await this.#beforeUnitsReturn();
+    // Batches that are not reached come due again.
+    for (const ending of batches) if (!isStopping()) await this.#endAll(ending, tally, isStopping);
+    if (!isStopping()) await this.#refundAll(tally, isStopping);
+    return tally;
+  }
+
+  /** All holds that are over, in batches; none is empty. */
+  async #beginAll(isStopping: () => boolean): Promise<readonly (readonly EndingOrder[])[]> {
+    const batches: (readonly EndingOrder[])[] = [];
     for (let batch = 0; batch < BATCHES_PER_PASS_MAX && !isStopping(); batch += 1) {
       const ending = await this.#dependencies.orders.beginExpiry({
         rowsMax: BATCH_ROWS_MAX,
         retryAfterMs: this.#expiryRetryAfterMs,
       });
-      await this.#beforeUnitsReturn(ending.length);
-      await this.#endAll(ending, tally, isStopping);
+      if (ending.length > 0) batches.push(ending);
       if (ending.length < BATCH_ROWS_MAX) break;
     }
-    if (!isStopping()) await this.#refundAll(tally, isStopping);
-    return tally;
+    return batches;
   }
 
   /** What goes wrong here is repeated by whoever it belongs to; it must not keep units from others. */
-  async #beforeUnitsReturn(endings: number): Promise<void> {
+  async #beforeUnitsReturn(): Promise<void> {
     const { beforeUnitsReturn, log } = this.#dependencies;
-    if (endings === 0 || beforeUnitsReturn === undefined) return;
     try {
-      await beforeUnitsReturn();
+      await beforeUnitsReturn?.();
     } catch (error) {
       log.warn({ error }, "holds end without what was to be done before");
     }

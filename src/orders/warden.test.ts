@@ -59,11 +59,19 @@ test("asks again after a failure, and asks for nothing where cool-downs are off"
   await off.warden.stop();
 });
 
-test("makes what is due at once when it is asked to, and says when it could not", async () => {
-  const { state, warden } = setting();
+test("makes what is due at once when it is asked to, waits until nodes heard of it, and says when it could not", async () => {
+  const { clock, state, warden } = setting();
   state.due = [1_000, 2];
+  let isDone = false;
+  const done = warden.coolDown().then(() => {
+    isDone = true;
+  });
+  await clock.advance(100);
+  expect([state.asked, isDone]).toEqual([2, false]);
+  await clock.advance(300);
+  expect(isDone).toBe(true);
+  await done;
   await warden.coolDown();
-  expect(state.asked).toBe(2);
   state.fails = true;
   await expect(warden.coolDown()).rejects.toThrow("no database");
   await warden.stop();

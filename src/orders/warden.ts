@@ -14,6 +14,8 @@ import { createLoop, type Loop } from "./loop.ts";
 const INTERVAL_MS = 1_000;
 const ROWS_MAX = 1_000;
 const BATCHES_PER_PASS_MAX = 20;
+/** A hint and a look at the list take nodes some hundredths of a second. */
+const HEARD_AFTER_MS = 300;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 /** Holds left unpaid within this time add up. */
@@ -33,7 +35,7 @@ export interface WardenParts {
 }
 
 export interface Warden extends Loop {
-  /** Makes the cool-downs that are due now. Throws faults of the store. */
+  /** Makes the cool-downs that are due now, and waits until nodes have heard of them. Throws faults of the store. */
   coolDown(): Promise<void>;
 }
 
@@ -62,13 +64,14 @@ export function createWarden(parts: WardenParts): Warden {
     start: () => loop.start(),
     stop: () => loop.stop(),
     coolDown: async () => {
-      if (coolDownMsMax > 0) await coolDownAll(parts, () => false);
+      if (coolDownMsMax === 0 || (await coolDownAll(parts, () => false)) === 0) return;
+      await new Promise<void>((resolve) => clock.setTimer(HEARD_AFTER_MS, resolve));
     },
   };
 }
 
 /** As long as whole batches come back there may be more. */
-async function coolDownAll({ bans, coolDownMsMax, log }: WardenParts, isStopping: () => boolean): Promise<void> {
+async function coolDownAll({ bans, coolDownMsMax, log }: WardenParts, isStopping: () => boolean): Promise<number> {
   let holds = 0;
   for (let batch = 0; batch < BATCHES_PER_PASS_MAX && !isStopping(); batch += 1) {
     const looked = await bans.coolDown({ rowsMax: ROWS_MAX, windowMs: WINDOW_MS, coolDownMsMax });
@@ -76,4 +79,5 @@ async function coolDownAll({ bans, coolDownMsMax, log }: WardenParts, isStopping
     if (looked < ROWS_MAX) break;
   }
   if (holds > 0) log.info({ holds }, "holds left unpaid were looked at for cool-downs");
+  return holds;
 }
