@@ -51,11 +51,26 @@ function layerOf(stage: string, reason: string): Layer {
   return reason.startsWith("status_") ? "listener" : "other";
 }
 
+const SURPRISES_MAX = 10;
+const SURPRISE_CHARACTERS_MAX = 300;
+const SERVER_ERROR = 500;
+
 export class AnswerBook {
+  /** Answers that no document explains, which the shop never gives: the first few, with what was asked. */
+  readonly surprises: string[] = [];
   readonly #counts = new Map<string, number>();
 
   note(population: Population, heard: Pick<Heard, "layer" | "reason">): void {
     this.add(`${population}|${heard.layer}|${heard.reason}`, 1);
+  }
+
+  /** Keeps what should not have been answered to anybody. */
+  wonder(request: string, outcome: HttpOutcome): void {
+    if (outcome.kind === "no_answer" || outcome.answer.status < SERVER_ERROR) return;
+    const { status, body } = outcome.answer;
+    const isOurs = readProblem(outcome.answer).stage !== "none" || body.includes('"reason"');
+    if (isOurs || this.surprises.length >= SURPRISES_MAX) return;
+    this.surprises.push(`${request}: ${status} ${body.slice(0, SURPRISE_CHARACTERS_MAX)}`);
   }
 
   merge(counts: AnswerCounts): void {

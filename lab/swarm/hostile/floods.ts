@@ -10,7 +10,7 @@ import { hear } from "./answer-book.ts";
 import { drawOwnDevice } from "./devices.ts";
 import { drawComputer, drawOldAgeDays } from "./disguise.ts";
 import { until } from "./honest.ts";
-import { addressOf, type Flood } from "./populations.ts";
+import { addressOf, type Flood, OLD_ACCOUNTS_OF_REPLAYERS } from "./populations.ts";
 import { arm, attemptPath, begin, type Manners, type Shopper } from "./shopping.ts";
 import { type Call, type Scene, Visitor } from "./visitor.ts";
 
@@ -25,9 +25,9 @@ const SENDERS: Readonly<Record<Flood, number>> = {
   header_flood: 20,
   body_flood: 40,
 };
-/** Accounts that floods log in with; the replayers' are old, so that there is something worth replaying. */
+/** Accounts that floods log in with; the replayers' are old. */
 const ACCOUNTS: Readonly<Record<Flood, number>> = {
-  replayer: 5,
+  replayer: OLD_ACCOUNTS_OF_REPLAYERS,
   forger: 5,
   early_opener: 100,
   scraper: 0,
@@ -67,6 +67,7 @@ export async function sendFlood(scene: Scene, flood: Flood, count: number, seed:
     const sender = senders[index % senders.length] as Visitor;
     return sender.send(write(sender, index)).then((outcome) => {
       scene.book.note(flood, hear(outcome, flood === "replayer" || flood === "early_opener"));
+      scene.book.wonder(flood, outcome);
     });
   });
   for (const sender of senders) sender.hangUp();

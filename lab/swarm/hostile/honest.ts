@@ -26,7 +26,7 @@ import {
 import { type Reply, type Scene, Visitor } from "./visitor.ts";
 
 /** How a story ended. */
-export type HonestEnd = "won" | "nothing_left" | { readonly refused: string };
+export type HonestEnd = "won" | "won, left unpaid" | "nothing left" | { readonly refused: string };
 
 /** One honest buyer. Times in milliseconds. */
 export interface HonestPlan {
@@ -139,6 +139,7 @@ class HonestStory {
       if (armed.layer === "admission" && taskIn(armed) === null) return { refused: armed.reason };
       visitor.hangUp();
       await until(scene, pressesAtMs);
+      scene.latenessMs.push(scene.clock.nowMs() - pressesAtMs);
     }
     return await this.#press();
   }
@@ -170,15 +171,14 @@ class HonestStory {
   async #settle(rid: string): Promise<HonestEnd> {
     const { visitor } = this.#shopper;
     const { paysAfterMs } = this.#plan;
-    if (paysAfterMs === null) return "won";
+    if (paysAfterMs === null) return "won, left unpaid";
     visitor.hangUp();
     await wait(visitor.scene.clock, paysAfterMs);
-    await pay(this.#shopper, rid);
-    return "won";
+    return (await pay(this.#shopper, rid)) ? "won" : { refused: "could not pay" };
   }
 
   #nothingLeft(): HonestEnd {
-    return this.#wasHeldBack ? { refused: "held back until nothing was left" } : "nothing_left";
+    return this.#wasHeldBack ? { refused: "held back until nothing was left" } : "nothing left";
   }
 
   #note(reply: Reply): Reply {

@@ -18,9 +18,9 @@ import type { OrderRow } from "../judge.ts";
 import { type NewSale, OperatorClient } from "../operator-client.ts";
 import { createSystemClock, wait } from "../system-clock.ts";
 import { AnswerBook } from "./answer-book.ts";
-import type { CrowdPartResult, CrowdPartTask } from "./crowd-part.ts";
+import type { CrowdPart, CrowdPartResult, CrowdPartTask } from "./crowd-part.ts";
 import { RUN_BITS, RUN_BITS_MAX } from "./devices.ts";
-import { mixtureFor, POPULATION_NAMES, type Population } from "./populations.ts";
+import { hostileOldAccounts, mixtureFor, POPULATION_NAMES, type Population } from "./populations.ts";
 import type { MixedFigures } from "./verdict.ts";
 
 export interface MixedOptions {
@@ -42,7 +42,7 @@ const SKU = "unit";
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
 const ACCOUNT_AGE_MS_MIN = 7 * DAY_MS;
-const HOLD_MS = 20_000;
+const HOLD_MS = 30_000;
 /** Holds may run out this often before the account is drawn up. */
 const HOLD_PERIODS = 3;
 /** Everybody's coming and getting ready, on two cores that they share with the node. */
@@ -50,6 +50,7 @@ const WAIT_MS_MIN = 20_000;
 const WAIT_MS_PER_HONEST = 12;
 /** From the announcement to the first visitor: the parts of the crowd start meanwhile. */
 const ANNOUNCED_MS = 3_000;
+const CROWD_PARTS: readonly CrowdPart[] = ["honest", "scalpers", "floods"];
 const PART_GRACE_MS = 60_000;
 
 const GATE_OPEN_SETTINGS: Readonly<Record<string, string>> = {
@@ -115,10 +116,7 @@ async function playAt(node: NodeProcess, options: MixedOptions, edge: RedisServe
 
   const base = { port: node.buyerPort, saleId, sku: SKU, beginsAtMs, opensAtMs, endsAtMs, mixture, seed };
   const withinMs = endsAtMs - clock.nowMs() + PART_GRACE_MS;
-  const parts = Promise.all([
-    playPart({ ...base, part: "honest" }, withinMs),
-    playPart({ ...base, part: "hostile" }, withinMs),
-  ]);
+  const parts = Promise.all(CROWD_PARTS.map((part) => playPart({ ...base, part }, withinMs)));
   const opening = (async () => {
     await wait(clock, opensAtMs - clock.nowMs());
     if (options.killsEdge) await edge?.kill();
@@ -129,16 +127,19 @@ async function playAt(node: NodeProcess, options: MixedOptions, edge: RedisServe
     await wait(clock, endsAtMs - clock.nowMs());
     return await operator.orders(saleId);
   })();
-  const [[honest, hostile], , orders] = await Promise.all([parts, opening, drawnUp]);
+  const [played, , orders] = await Promise.all([parts, opening, drawnUp]);
   const book = new AnswerBook();
-  book.merge(honest.counts);
-  book.merge(hostile.counts);
+  for (const { counts } of played) book.merge(counts);
+  const of = (part: CrowdPart): CrowdPartResult => played[CROWD_PARTS.indexOf(part)] as CrowdPartResult;
   return {
     honestCount,
     stock,
     counts: book.counts,
-    ends: honest.ends,
-    units: unitsBy(orders, { ...hostile.buyerIds, ...honest.buyerIds }),
+    surprises: played.flatMap(({ surprises }) => surprises),
+    hostileOldAccounts: hostileOldAccounts(mixture),
+    ends: of("honest").ends,
+    latenessMs: { honest: of("honest").latenessMs, scalpers: of("scalpers").latenessMs },
+    units: unitsBy(orders, Object.assign({}, ...played.map(({ buyerIds }) => buyerIds))),
     audit: await operator.audit(saleId),
   };
 }

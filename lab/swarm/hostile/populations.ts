@@ -37,11 +37,14 @@ export interface Accounts {
   readonly oldCount: number;
 }
 
-/** Of the honest count. Together the scalpers' old accounts could hold 150 of 1,000 units if nothing else stopped them. */
+/**
+ * Of the honest count. With 5,000 honest buyers and 1,000 units the hostile have 135 old accounts, the replayers' five
+ * included: 13.5 % of the units, one each, is what the rule alone would leave them, because they are faster than people.
+ */
 const SCALPER_SHARES: Readonly<Record<Scalper, { readonly accounts: number; readonly old: number }>> = {
   account_farm: { accounts: 0.4, old: 0.015 },
-  ip_rotator: { accounts: 0.3, old: 0.007 },
-  captcha_farm: { accounts: 0.004, old: 0.004 },
+  ip_rotator: { accounts: 0.3, old: 0.004 },
+  captcha_farm: { accounts: 0.003, old: 0.003 },
   hold_cartel: { accounts: 0.01, old: 0.004 },
 };
 /** Of all that the floods send. */
@@ -54,7 +57,7 @@ const FLOOD_SHARES: Readonly<Record<Flood, number>> = {
   body_flood: 0.05,
 };
 /** What an honest buyer asks for, on average: page, session, challenge, pass, attempts, looking again, checkout. */
-const REQUESTS_PER_HONEST = 12;
+const REQUESTS_PER_HONEST = 14;
 /** Of all requests, so that ninety of a hundred are hostile even when some floods fall behind. */
 const HOSTILE_SHARE_AIMED_AT = 0.93;
 
@@ -66,6 +69,8 @@ export interface Mixture {
   readonly halfOpenSockets: number;
 }
 
+/** So that they have something worth replaying. */
+export const OLD_ACCOUNTS_OF_REPLAYERS = 5;
 const HALF_OPEN_SHARE = 0.1;
 const HALF_OPEN_MAX = 1_000;
 
@@ -96,6 +101,11 @@ export function mixtureFor(honestCount: number): Mixture {
     },
     halfOpenSockets: Math.min(HALF_OPEN_MAX, part(HALF_OPEN_SHARE)),
   };
+}
+
+/** Accounts of the hostile that the rule lets in: the most units they could have, at one each. */
+export function hostileOldAccounts(mixture: Mixture): number {
+  return SCALPERS.reduce((sum, scalper) => sum + mixture.scalpers[scalper].oldCount, OLD_ACCOUNTS_OF_REPLAYERS);
 }
 
 /** The second number of a population's addresses: 127.<here>.x.y. Half-open sockets come from 127.1. */

@@ -116,7 +116,9 @@ async function tellScalper(shopper: Shopper, trade: Trade): Promise<void> {
   if (visitor.session === null) return;
   await arm(shopper, DEAF);
   visitor.hangUp();
-  await until(scene, scene.opensAtMs + random.fraction() * JITTER_MS);
+  const firesAtMs = scene.opensAtMs + random.fraction() * JITTER_MS;
+  await until(scene, firesAtMs);
+  scene.latenessMs.push(scene.clock.nowMs() - firesAtMs);
   let wish = shopper;
   for (;;) {
     const rid = await fire(wish);

@@ -13,6 +13,12 @@ export interface MixedFigures {
   readonly honestCount: number;
   readonly stock: number;
   readonly counts: AnswerCounts;
+  /** Answers of 500 and more that were none of the shop's own. */
+  readonly surprises: readonly string[];
+  /** Accounts of the hostile that the sale's rule lets in. */
+  readonly hostileOldAccounts: number;
+  /** How late both pressed, in the middle, because the machine was busy. */
+  readonly latenessMs: { readonly honest: number; readonly scalpers: number };
   /** How the honest buyers' stories ended, and how many so. */
   readonly ends: Readonly<Record<string, number>>;
   /** Units held or paid at the end, by population; "nobody" = by buyers whom nobody played. */
@@ -24,6 +30,8 @@ export interface MixedFigures {
 export const HOSTILE_UNITS_SHARE_MAX = 0.05;
 export const FALSE_REFUSALS_SHARE_MAX = 0.005;
 export const HOSTILE_TRAFFIC_SHARE_MIN = 0.9;
+/** People need 180 ms at least: scalpers who are later than that have lost what makes them dangerous. */
+export const SCALPERS_LATE_MS_MAX = 150;
 
 export interface MixedShares {
   /** Of all requests. */
@@ -53,7 +61,7 @@ export function sharesOf(figures: MixedFigures): MixedShares {
 
 /** What was missed; empty = nothing. */
 export function problemsOf(figures: MixedFigures): readonly string[] {
-  const { ends, honestCount, audit, stock, units } = figures;
+  const { ends, honestCount, audit, stock, units, latenessMs } = figures;
   const { hostileTraffic, hostileUnits, falseRefusals } = sharesOf(figures);
   const problems: string[] = [];
   const told = Object.values(ends).reduce((sum, count) => sum + count, 0);
@@ -72,6 +80,12 @@ export function problemsOf(figures: MixedFigures): readonly string[] {
       `${percent(falseRefusals)} of the honest were refused, more than ${percent(FALSE_REFUSALS_SHARE_MAX)}`,
     );
   }
+  if (latenessMs.scalpers > SCALPERS_LATE_MS_MAX) {
+    problems.push(
+      `the scalpers pressed ${latenessMs.scalpers} ms late: this machine was too busy for the run to prove anything`,
+    );
+  }
+  for (const surprise of figures.surprises) problems.push(`an answer that nothing explains: ${surprise}`);
   if (taken > stock) problems.push(`${taken} units are held or sold, of ${stock}`);
   if (!audit.balanced || audit.violations.length > 0) problems.push("the audit of the sale does not balance");
   return problems;
@@ -86,6 +100,8 @@ export function renderMixed(figures: MixedFigures): string {
     layersTable(figures.counts),
     reasonsTable(figures.counts),
     endsTable(figures),
+    `Late by ${figures.latenessMs.scalpers} ms (scalpers) and ${figures.latenessMs.honest} ms (honest), in the middle.`,
+    `The rule about accounts alone would leave the hostile ${percent(figures.hostileOldAccounts / figures.stock)} of the units.`,
     `Requests: ${percent(hostileTraffic)} hostile. Units: ${percent(honestUnits)} honest, ${percent(hostileUnits)} hostile (at most ${percent(HOSTILE_UNITS_SHARE_MAX)}). Honest refused: ${percent(falseRefusals)} (at most ${percent(FALSE_REFUSALS_SHARE_MAX)}).`,
     problems.length === 0
       ? "VERDICT: the gate held."

@@ -23,6 +23,8 @@ export interface Scene {
   /** Nobody asks for anything after this. */
   readonly endsAtMs: number;
   readonly book: AnswerBook;
+  /** How late each who meant to press at or after the opening did: what the machine owes him. */
+  readonly latenessMs: number[];
 }
 
 export interface BuyerSession {
@@ -84,6 +86,7 @@ export class Visitor {
     const outcome = await this.send(this.build(call));
     const heard = hear(outcome, call.isAttempt === true);
     this.scene.book.note(this.population, heard);
+    this.scene.book.wonder(`${call.method} ${call.path}`, outcome);
     return { ...heard, document: outcome.kind === "answer" ? parseObject(outcome.answer.body) : {} };
   }
 
