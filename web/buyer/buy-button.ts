@@ -41,7 +41,11 @@ const WAIT_VIEWS: Record<WaitCause, { label: string; note: string; action: "ask"
   unknown: { label: "Ask again now", note: UNKNOWN_NOTE, action: "ask" },
   empty: { label: "Stop asking", note: "All taken for now. We ask again by ourselves.", action: "stop" },
   "too-fast": { label: "Too fast", note: "We send it again for you.", action: null },
-  cooling: { label: "Stop waiting", note: "You left units unpaid. We ask for you when your wait is over.", action: "stop" },
+  cooling: {
+    label: "Stop waiting",
+    note: "You left units unpaid. We ask for you when your wait is over.",
+    action: "stop",
+  },
   busy: { label: "Very busy", note: "Very many people are here. We send it again for you.", action: null },
   offline: { label: "No connection", note: "Not sent yet. We send it as soon as we can.", action: null },
   early: { label: "Opening…", note: "The gate is about to open. Your request is ready.", action: null },

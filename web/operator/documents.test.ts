@@ -1,7 +1,7 @@
 /** The console's view of the operator API fits what the server answers; checked by the compiler. */
 import { expect, test } from "bun:test";
-import type { OrderDocument, SaleDocument, StatsDocument } from "../../src/http/operator/documents.ts";
 import type { Suspect as ServerSuspect } from "../../src/funnel/6-admission/risk/risk-journal.ts";
+import type { OrderDocument, SaleDocument, StatsDocument } from "../../src/http/operator/documents.ts";
 import type { approvalDocument } from "../../src/http/operator/gate.ts";
 import type { AuditReport as ServerAuditReport } from "../../src/ledger/auditor.ts";
 import type { Person as ServerPerson } from "../../src/ports/operator-store.ts";

@@ -10,7 +10,10 @@ beforeEach(() => {
 
 const PATH = "/v1/admin/sales/drop/allowlist";
 
-function put(body: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>, contentType: string): Promise<Response> {
+function put(
+  body: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>,
+  contentType: string,
+): Promise<Response> {
   return staged.request("PUT", PATH, { body, headers: { "content-type": contentType } });
 }
 
