@@ -23,6 +23,9 @@ const FARM_CORES = 32;
 const ROTATOR_CORES = 16;
 const PAID_PEOPLE_MS = { minMs: 6_000, maxMs: 25_000 };
 const JITTER_MS = 25;
+/** How long before the opening connections are made: not all at once, and not so early that they are closed. */
+const WARM_MS_MIN = 300;
+const WARM_MS_SPREAD = 3_000;
 const ATTEMPTS_MAX = 14;
 const RETRY_MS = 250;
 const RETURNS_POLL_MS = 1_500;
@@ -116,6 +119,8 @@ async function tellScalper(shopper: Shopper, trade: Trade): Promise<void> {
   if (visitor.session === null) return;
   await arm(shopper, DEAF);
   visitor.hangUp();
+  await until(scene, scene.opensAtMs - WARM_MS_MIN - random.fraction() * WARM_MS_SPREAD);
+  await visitor.warmUp();
   const firesAtMs = scene.opensAtMs + random.fraction() * JITTER_MS;
   await until(scene, firesAtMs);
   scene.latenessMs.push(scene.clock.nowMs() - firesAtMs);

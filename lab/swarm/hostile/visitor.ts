@@ -73,6 +73,7 @@ export class Visitor {
   session: BuyerSession | null = null;
   readonly #parts: VisitorParts;
   #client: HttpClient | null = null;
+  #isWarm = false;
 
   constructor(parts: VisitorParts) {
     this.#parts = parts;
@@ -116,11 +117,18 @@ export class Visitor {
 
   /** Sends bytes as they are. */
   async send(bytes: Uint8Array): Promise<HttpOutcome> {
-    if (this.#client === null || this.#parts.rotates === true) {
+    if (this.#client === null || (this.#parts.rotates === true && !this.#isWarm)) {
       this.hangUp();
       this.#client = this.#connect();
     }
+    this.#isWarm = false;
     return await this.#client.send(bytes);
+  }
+
+  /** Has a connection open for the next request, as whoever means to be first does. */
+  async warmUp(): Promise<void> {
+    await this.ask({ method: "GET", path: `/v1/sales/${this.scene.saleId}` });
+    this.#isWarm = true;
   }
 
   hangUp(): void {
