@@ -31,6 +31,8 @@ describe("an answer", () => {
 
   test("without a body ends with its head, and an interim answer is skipped", () => {
     expect(readInPieces("HTTP/1.1 204 No Content\r\n\r\n", 999)).toMatchObject({ status: 204, body: "" });
+    const tooLarge = "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n\r\n";
+    expect(readInPieces(tooLarge, 10)).toMatchObject({ status: 431, body: "", closes: true });
     const interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok";
     expect(readInPieces(interim, 7)).toMatchObject({ status: 201, body: "ok" });
   });

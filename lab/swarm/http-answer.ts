@@ -70,7 +70,11 @@ function readAnswer(bytes: Buffer): ReadAnswer | null {
     return rest === null ? null : { answer: rest.answer, bytesRead: bodyStart + rest.bytesRead };
   }
   const closes = headerOf(head, "connection") === "close";
-  if (status === 204 || status === 304) return { answer: { status, head, body: "", closes }, bytesRead: bodyStart };
+  // A head that is too large is refused by the runtimes' parsers, which say nothing more and close.
+  const isBare = status === 431 && closes && headerOf(head, "content-length") === null;
+  if (status === 204 || status === 304 || isBare) {
+    return { answer: { status, head, body: "", closes }, bytesRead: bodyStart };
+  }
   if (headerOf(head, "transfer-encoding") === "chunked") {
     const chunked = readChunkedBody(bytes, bodyStart);
     return chunked === null ? null : { answer: { status, head, body: chunked.body, closes }, bytesRead: chunked.end };

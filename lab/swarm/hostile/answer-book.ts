@@ -68,6 +68,8 @@ export class AnswerBook {
   wonder(request: string, outcome: HttpOutcome): void {
     if (outcome.kind === "no_answer" || outcome.answer.status < SERVER_ERROR) return;
     const { status, body } = outcome.answer;
+    // The payment provider's page says so in its own words.
+    if (headerOf(outcome.answer.head, "retry-after") !== null) return;
     const isOurs = readProblem(outcome.answer).stage !== "none" || body.includes('"reason"');
     if (isOurs || this.surprises.length >= SURPRISES_MAX) return;
     this.surprises.push(`${request}: ${status} ${body.slice(0, SURPRISE_CHARACTERS_MAX)}`);

@@ -54,7 +54,7 @@ const OFFICE_SHARE = 0.1;
 const OFFICE_SIZE = 30;
 /** Made their account in the last days, which the sale's rule does not let in: the rule's own price. */
 const NEWCOMER_SHARE = 0.002;
-const WAITING_SHARE = 0.5;
+const WAITING_SHARE = 0.1;
 const UNPAID_SHARE = 0.05;
 const THINK_MS_MIN = 800;
 const THINK_MS_MAX = 8_000;

@@ -47,7 +47,7 @@ const HOLD_MS = 30_000;
 const HOLD_PERIODS = 3;
 /** Everybody's coming and getting ready, on two cores that they share with the node. */
 const WAIT_MS_MIN = 20_000;
-const WAIT_MS_PER_HONEST = 12;
+const WAIT_MS_PER_HONEST = 14;
 /** From the announcement to the first visitor: the parts of the crowd start meanwhile. */
 const ANNOUNCED_MS = 3_000;
 const CROWD_PARTS: readonly CrowdPart[] = ["honest", "scalpers", "floods"];

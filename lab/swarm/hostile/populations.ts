@@ -57,9 +57,9 @@ const FLOOD_SHARES: Readonly<Record<Flood, number>> = {
   body_flood: 0.05,
 };
 /** What an honest buyer asks for, on average: page, session, challenge, pass, attempts, looking again, checkout. */
-const REQUESTS_PER_HONEST = 14;
+const REQUESTS_PER_HONEST = 10;
 /** Of all requests, so that ninety of a hundred are hostile even when some floods fall behind. */
-const HOSTILE_SHARE_AIMED_AT = 0.93;
+const HOSTILE_SHARE_AIMED_AT = 0.92;
 
 export interface Mixture {
   readonly honestCount: number;

@@ -33,6 +33,8 @@ const ADVICE_MS_DEFAULT = 500;
 const ADVICE_MS_MAX = 10_000;
 const CREATED = 201;
 const QUEUED = 202;
+/** Of the provider's page, which is no part of the shop. */
+const UNAVAILABLE = 503;
 const FORM = "application/x-www-form-urlencoded";
 const UNIT = '{"quantity":1}';
 
@@ -44,7 +46,7 @@ export const PATIENT: Manners = {
 
 /** True when the answer says "not now" or there was none, so that the same request may get another one. */
 export function isLater(reply: Reply): boolean {
-  return reply.layer === "connection" || LATER.has(reply.reason);
+  return reply.layer === "connection" || LATER.has(reply.reason) || reply.status === UNAVAILABLE;
 }
 
 /** Waits as these manners do. False when there is no time left. */
