@@ -78,6 +78,14 @@ export function missingPage(): Markup {
   return layout("No such payment", html`<div class="card"><h1>There is no such payment.</h1></div>`);
 }
 
+/** What is shown while the database has no time for us. */
+export function busyPage(): Markup {
+  return layout(
+    "Please try again",
+    html`<div class="card"><h1>Please try again in a moment.</h1><p class="soft">Nothing was paid twice.</p></div>`,
+  );
+}
+
 function layout(title: string, content: Markup): Markup {
   return html`<!doctype html>
     <html lang="en">

@@ -2,11 +2,14 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { openMemoryDatabase } from "../../../test/support/memory-database.ts";
 import { RecordingLog } from "../../../test/support/recording-log.ts";
+import { Fault } from "../../domain/faults.ts";
 import type { Database } from "../../ports/database.ts";
 import { createSystemClock } from "../local/system-clock.ts";
 import { createSystemRandom } from "../local/system-random.ts";
 import { prepareSandbox } from "./prepare.ts";
 import { createPaymentSandbox, type PaymentSandbox } from "./sandbox.ts";
+import { createSandboxApp } from "./sandbox-app.ts";
+import type { SandboxStore } from "./sandbox-store.ts";
 
 const STARTING_MS_MAX = 60_000;
 const CONTROL_TOKEN = "the-control-token";
@@ -171,4 +174,17 @@ test("has an outage on demand", async () => {
   expect(await sandbox.provider.retrieve(paymentId).catch((error: unknown) => error)).toBeInstanceOf(Error);
   await control({ action: "outage", durationMs: 0 });
   expect(await statusOf(paymentId)).toBe("open");
+});
+
+test("asks to try again while the database has no time, and hides nothing else", async () => {
+  const pressAt = (error: Error): Promise<Response> => {
+    const payments = { find: () => Promise.reject(error) } as unknown as SandboxStore;
+    const app = createSandboxApp({ payments, provider: sandbox.provider, clock, controlToken: CONTROL_TOKEN });
+    return Promise.resolve(app.request("/checkout/anything", { method: "POST" }));
+  };
+  const answer = await pressAt(new Fault("DATABASE_UNAVAILABLE"));
+  expect(answer.status).toBe(503);
+  expect(answer.headers.get("retry-after")).toBe("1");
+  expect(await answer.text()).toContain("try again");
+  expect((await pressAt(new Error("a bug"))).status).toBe(500);
 });

@@ -11,15 +11,17 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
+import { isFault } from "../../domain/faults.ts";
 import { isId } from "../../domain/ids.ts";
 import type { Clock } from "../../ports/clock.ts";
-import { checkoutPage, missingPage, pageHeaders } from "./checkout-page.ts";
+import { busyPage, checkoutPage, missingPage, pageHeaders } from "./checkout-page.ts";
 import { CANCEL_RULES, DELAY_MS_MAX, NOTIFY_AT_ONCE, NOTIFY_COPIES_MAX } from "./sandbox-payment.ts";
 import { SANDBOX_PATH, type SandboxProvider } from "./sandbox-provider.ts";
 import type { SandboxStore } from "./sandbox-store.ts";
 
 const FORM_BYTES_MAX = 4 * 1024;
 const CONTROL_BYTES_MAX = 128 * 1024;
+const RETRY_AFTER_S = 1;
 const PAYMENTS_PER_CALL_MAX = 1_000;
 const SECONDS_MAX = DELAY_MS_MAX / 1000;
 /** Without a say, late money comes five seconds after the longest margin that a checkout keeps before a hold's end. */
@@ -75,6 +77,12 @@ export interface SandboxAppOptions {
 export function createSandboxApp(options: SandboxAppOptions): Hono {
   const { payments, clock } = options;
   const app = new Hono();
+  app.use(async (c, next) => {
+    await next();
+    if (!isFault(c.error) || !c.error.retryable) return;
+    const headers = { ...pageHeaders(null), "Retry-After": String(RETRY_AFTER_S) };
+    c.res = await c.html(busyPage(), 503, headers);
+  });
 
   app.get("/checkout/:paymentId", async (c) => {
     const payment = await payments.find(c.req.param("paymentId"), clock.nowMs());
