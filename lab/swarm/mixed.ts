@@ -8,6 +8,7 @@
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { runMixed } from "./hostile/mixed-run.ts";
+import { FARM_SIZE } from "./hostile/populations.ts";
 import { problemsOf, renderMixed, sharesOf } from "./hostile/verdict.ts";
 
 const { values } = parseArgs({
@@ -15,6 +16,7 @@ const { values } = parseArgs({
     honest: { type: "string", default: "5000" },
     stock: { type: "string", default: "1000" },
     seed: { type: "string", default: "1" },
+    "farm-size": { type: "string", default: String(FARM_SIZE) },
     runtime: { type: "string", default: "bun" },
     postgres: { type: "boolean", default: false },
     edge: { type: "boolean", default: false },
@@ -29,6 +31,7 @@ const figures = await runMixed({
   honestCount: Number(values.honest),
   stock: Number(values.stock),
   seed: Number(values.seed),
+  farmSize: Number(values["farm-size"]),
   hasPostgres: values.postgres,
   hasEdge: values.edge || values["kill-edge"],
   killsEdge: values["kill-edge"],

@@ -56,7 +56,7 @@ async function playHonest(scene: Scene, { mixture, seed }: CrowdPartTask): Promi
 async function playScalpers(scene: Scene, { mixture, seed }: CrowdPartTask): Promise<Played> {
   const buyerIds: Partial<Record<Population, readonly string[]>> = {};
   const playing = SCALPERS.map(async (scalper) => {
-    buyerIds[scalper] = await tellScalpers(scene, scalper, mixture.scalpers[scalper], seed);
+    buyerIds[scalper] = await tellScalpers(scene, scalper, mixture, seed);
   });
   await Promise.all(playing);
   return { buyerIds };

@@ -28,6 +28,8 @@ export interface MixedOptions {
   readonly honestCount: number;
   readonly stock: number;
   readonly seed: number;
+  /** Accounts on each of the farm's computers. */
+  readonly farmSize: number;
   /** PostgreSQL beside the node instead of inside it. */
   readonly hasPostgres: boolean;
   readonly hasEdge: boolean;
@@ -106,7 +108,7 @@ export async function runMixed(options: MixedOptions): Promise<MixedFigures> {
 
 async function playAt(node: NodeProcess, options: MixedOptions, edge: RedisServer | null): Promise<MixedFigures> {
   const { honestCount, stock, seed, say } = options;
-  const mixture = mixtureFor(honestCount);
+  const mixture = mixtureFor(honestCount, options.farmSize);
   const operator = new OperatorClient({ address: node.adminUrl, token: node.adminToken });
   const beginsAtMs = clock.nowMs() + ANNOUNCED_MS;
   const opensAtMs = beginsAtMs + WAIT_MS_MIN + honestCount * WAIT_MS_PER_HONEST;

@@ -9,7 +9,7 @@
 /** Whom a population consists of, in the words of the report. */
 export const POPULATIONS = {
   honest: "people: a page, an account of their own, a hand that needs a moment",
-  account_farm: "a hundred accounts on one computer and address, at the opening to the millisecond, deaf to advice",
+  account_farm: "many accounts on each computer and address, at the opening to the millisecond, deaf to advice",
   ip_rotator: "programs, each request from another address, one account each",
   captcha_farm: "real browsers with old accounts; paid people solve, slowly",
   hold_cartel: "old accounts that hold and never pay, and come back",
@@ -67,6 +67,8 @@ export interface Mixture {
   /** Requests of each flood, over the whole run. */
   readonly floods: Readonly<Record<Flood, number>>;
   readonly halfOpenSockets: number;
+  /** Accounts on each of the farm's computers, at least. */
+  readonly farmSize: number;
 }
 
 /** So that they have something worth replaying. */
@@ -74,8 +76,11 @@ export const OLD_ACCOUNTS_OF_REPLAYERS = 5;
 const HALF_OPEN_SHARE = 0.1;
 const HALF_OPEN_MAX = 1_000;
 
+/** As large as it takes to make two thousand accounts on a dozen machines. */
+export const FARM_SIZE = 150;
+
 /** The mixture around so many honest buyers. */
-export function mixtureFor(honestCount: number): Mixture {
+export function mixtureFor(honestCount: number, farmSize: number = FARM_SIZE): Mixture {
   const part = (share: number): number => Math.max(1, Math.round(honestCount * share));
   const hostileRequests = (honestCount * REQUESTS_PER_HONEST * HOSTILE_SHARE_AIMED_AT) / (1 - HOSTILE_SHARE_AIMED_AT);
   const accountsOf = (scalper: Scalper): Accounts => {
@@ -99,6 +104,7 @@ export function mixtureFor(honestCount: number): Mixture {
       header_flood: requestsOf("header_flood"),
       body_flood: requestsOf("body_flood"),
     },
+    farmSize,
     halfOpenSockets: Math.min(HALF_OPEN_MAX, part(HALF_OPEN_SHARE)),
   };
 }

@@ -11,11 +11,10 @@ import { wait } from "../system-clock.ts";
 import { type Device, hirePeople, rentCores } from "./devices.ts";
 import { type Disguise, drawComputer, drawOldAgeDays, drawPerson, drawProgram } from "./disguise.ts";
 import { until } from "./honest.ts";
-import { type Accounts, addressOf, type Scalper } from "./populations.ts";
+import { addressOf, type Mixture, type Scalper } from "./populations.ts";
 import { arm, attempt, begin, earnClearance, type Manners, pay, type Shopper, taskIn, wonIn } from "./shopping.ts";
 import { type Scene, Visitor } from "./visitor.ts";
 
-const FARM_ACCOUNTS_PER_COMPUTER = 100;
 const CARTEL_ACCOUNTS_PER_COMPUTER = 5;
 const ROTATOR_ADDRESSES_EACH = 20;
 /** What a farm and a rotator rent for computing. */
@@ -47,10 +46,11 @@ interface Trade {
 export async function tellScalpers(
   scene: Scene,
   scalper: Scalper,
-  accounts: Accounts,
+  mixture: Mixture,
   seed: number,
 ): Promise<readonly string[]> {
-  const trade = tradeOf(scene, scalper, seed);
+  const accounts = mixture.scalpers[scalper];
+  const trade = tradeOf(scene, scalper, mixture, seed);
   const stories = Array.from({ length: accounts.count }, async (_, index) => {
     const random = createSeededRandom(seed, STORY_STREAM + index * 8 + scalper.length);
     // Old accounts are spread evenly over all of them.
@@ -75,12 +75,13 @@ export async function tellScalpers(
   return (await Promise.all(stories)).filter((buyerId) => buyerId !== null);
 }
 
-function tradeOf(scene: Scene, scalper: Scalper, seed: number): Trade {
+function tradeOf(scene: Scene, scalper: Scalper, mixture: Mixture, seed: number): Trade {
   const { clock } = scene;
   const dice = (index: number) => createSeededRandom(seed, STORY_STREAM / 2 + index);
   switch (scalper) {
     case "account_farm": {
-      const computer = (index: number): number => Math.floor(index / FARM_ACCOUNTS_PER_COMPUTER);
+      const computers = Math.max(1, Math.floor(mixture.scalpers.account_farm.count / mixture.farmSize));
+      const computer = (index: number): number => index % computers;
       return {
         ...{ device: rentCores(clock, FARM_CORES), rotates: false, pays: true },
         disguise: (index) => drawComputer(dice(computer(index))),
