@@ -52,6 +52,7 @@ export class Faults implements FaultsFace {
   areReachedSince(sinceMs: number): boolean {
     const { redis, workers, hasHealed, healedAtMs } = this.#world;
     if (hasHealed && healedAtMs > sinceMs) return false;
+    if (redis.wasSplitSince(sinceMs)) return false;
     if (Math.max(redis.downUntilMs, this.#downUntilMs.postgres, this.#stormUntilMs) > sinceMs) return false;
     return [...workers.values()].every(({ process: { cutUntilMs } }) => {
       return cutUntilMs.redis <= sinceMs && cutUntilMs.postgres <= sinceMs;

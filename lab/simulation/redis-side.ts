@@ -22,6 +22,7 @@ export class RedisSide {
   readonly #stayers = new Set<string>();
   #runCount = 0;
   #former: BucketModel | null = null;
+  #splitUntilMs = 0;
   primary: BucketModel;
   /** Nobody reaches it before. */
   downUntilMs = 0;
@@ -69,7 +70,7 @@ export class RedisSide {
       this.hasLost = true;
     }
     this.primary.runId = this.#nextRunId();
-    this.#former = null;
+    this.endFailover();
     this.outage(forMs);
   }
 
@@ -85,7 +86,13 @@ export class RedisSide {
 
   /** The former primary is gone for good; everybody talks to the new one. */
   endFailover(): void {
+    if (this.#former !== null) this.#splitUntilMs = this.#timeline.nowMs;
     this.#former = null;
+  }
+
+  /** Two servers were taken for the ledger's by different processes, now or since then. */
+  wasSplitSince(sinceMs: number): boolean {
+    return this.#former !== null || this.#splitUntilMs > sinceMs;
   }
 
   /** Who cannot be read when a drain would read it may have accepted what nobody will hear of. */
