@@ -8,7 +8,9 @@
 import type { PageSignals, Reservation, SaleDocument, SaleItem } from "../../client/contract.ts";
 import type { Doorbuster } from "../../client/doorbuster.ts";
 import { DoorbusterError } from "../../client/problem.ts";
+import { isWorthRetrying, waitBeforeRetryMs } from "../../client/retry.ts";
 import { randomToken } from "../../client/sign.ts";
+import { sleep } from "../../client/sleep.ts";
 import { spokenRemaining, tickDelayMs } from "../shared/countdown.ts";
 import { Arming } from "./arming.ts";
 import { type ButtonView, saleStateNow } from "./buy-button.ts";
@@ -174,18 +176,34 @@ export class SaleModel {
     });
   }
 
+  /** Both actions may be repeated; a server that is away for a moment costs the buyer no second press. */
   async #act(rid: string, what: "pay" | "give-back", action: () => Promise<void>): Promise<void> {
     if (this.busy !== null) return;
     this.busy = { rid, what };
     this.failure = "";
-    this.changed();
-    try {
-      await action();
-    } catch (error) {
-      this.failure = textOf(error);
-      this.busy = null;
+    for (let attempt = 1; ; attempt += 1) {
+      this.changed();
+      try {
+        await action();
+        this.failure = "";
+        break;
+      } catch (error) {
+        this.failure = textOf(error);
+        const problem = error instanceof DoorbusterError ? error.problem : null;
+        if (!this.#isHeld(rid) || (problem !== null && !isWorthRetrying(problem))) {
+          this.busy = null;
+          break;
+        }
+        this.changed();
+        await sleep(waitBeforeRetryMs({ attempt, problem, random: Math.random() }));
+      }
     }
     this.changed();
+  }
+
+  #isHeld(rid: string): boolean {
+    const one = this.reservations.find((reservation) => reservation.rid === rid);
+    return one?.status === "held" && this.#shop.clock.now() < one.holdUntil;
   }
 
   async #keepFresh(work: Promise<void>): Promise<void> {
