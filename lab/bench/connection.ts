@@ -32,14 +32,16 @@ export class Connection {
   #request: Buffer = NO_BYTES;
   #scheduledMs = 0;
   #isOpen = true;
+  #isUnderWay = false;
 
   private constructor(socket: Socket, sender: Sender) {
     this.#socket = socket;
     this.#sender = sender;
     socket.on("data", (chunk: Buffer) => this.#read(chunk));
-    socket.on("error", () => sender.failed());
+    socket.on("error", () => this.#lose());
     socket.on("close", () => {
       this.#isOpen = false;
+      this.#lose();
       sender.closed?.(this);
     });
   }
@@ -72,7 +74,17 @@ export class Connection {
   send(request: Buffer, scheduledMs: number): void {
     this.#request = request;
     this.#scheduledMs = scheduledMs;
-    this.#socket.write(request);
+    this.#isUnderWay = true;
+    // A server may have closed it while it was idle: nothing would ever be heard of this request.
+    if (this.#isOpen) this.#socket.write(request);
+    else queueMicrotask(() => this.#lose());
+  }
+
+  /** A request without an answer is told once, however the connection ended. */
+  #lose(): void {
+    if (!this.#isUnderWay) return;
+    this.#isUnderWay = false;
+    this.#sender.failed();
   }
 
   #read(chunk: Buffer): void {
@@ -84,6 +96,7 @@ export class Connection {
       return;
     }
     this.#pending = null;
+    this.#isUnderWay = false;
     const outcome = outcomeOf(bytes, headerEnd);
     const body = outcome === "queued" ? bytes.subarray(headerEnd + HEADER_END.length) : NO_BYTES;
     this.#sender.answered(this, { outcome, request: this.#request, body }, this.#scheduledMs);

@@ -5,6 +5,7 @@
  * ledger's says no.
  */
 import { randomBytes } from "node:crypto";
+import { setTimeout as wait } from "node:timers/promises";
 import { waitUntil } from "../../test/support/waiting.ts";
 import { findServerPrograms } from "../stack/programs.ts";
 import { Stack } from "../stack/stack.ts";
@@ -100,13 +101,14 @@ export class LedgerBench {
   }
 
   /**
-   * As many attempts as the deployment takes, for so long: two loads at once, so that one is under way while the other is
-   * being signed. Answers how many were accepted.
+   * As many attempts as the deployment takes, for so long: three loads that began one after the other, so that there is
+   * always one while others are being signed. Answers how many were accepted.
    */
   async saturate(saleId: string, durationMs: number): Promise<number> {
     const endsAtMs = performance.now() + durationMs;
     let accepted = 0;
-    const load = async (): Promise<void> => {
+    const load = async (afterMs: number): Promise<void> => {
+      await wait(afterMs);
       while (performance.now() < endsAtMs) {
         const shape = { ...SIGNED, buyers: SATURATION_REQUESTS };
         const book = { saleId, run: randomBytes(4).toString("hex"), count: SATURATION_REQUESTS, shape };
@@ -114,7 +116,7 @@ export class LedgerBench {
         accepted += (outcomes["accepted"] ?? 0) + (outcomes["queued"] ?? 0);
       }
     };
-    await Promise.all([load(), load()]);
+    await Promise.all([load(0), load(SATURATION_MS / 3), load((2 * SATURATION_MS) / 3)]);
     return accepted;
   }
 
