@@ -299,6 +299,7 @@ describe("what a server must promise", () => {
     assert.equal((await store.health()).unsafe, null);
     await server.call("CONFIG", "SET", "maxmemory", String(10 * used));
     assert.equal((await store.health()).failing, null);
+    await Promise.all([store.close(), server.stop()]);
   });
 
   for (const { name, start, durability, says } of UNSAFE) {
