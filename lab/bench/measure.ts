@@ -54,10 +54,13 @@ export async function measure(task: BlastTask, processes: readonly MeasuredProce
 }
 
 function blast(task: BlastTask): Promise<BlastResult> {
+  return runOnBun<BlastResult>(join(import.meta.dirname, "blaster.ts"), task);
+}
+
+/** Runs a load generator in a process of its own, which reads its task from the first argument and prints its result. */
+export function runOnBun<Result>(program: string, task: unknown): Promise<Result> {
   const [command, flags] = runtimeCommand("bun");
-  const child = spawn(command, [...flags, join(import.meta.dirname, "blaster.ts"), JSON.stringify(task)], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const child = spawn(command, [...flags, program, JSON.stringify(task)], { stdio: ["ignore", "pipe", "inherit"] });
   let output = "";
   child.stdout.on("data", (chunk: Buffer) => {
     output += chunk.toString("utf8");
@@ -65,7 +68,7 @@ function blast(task: BlastTask): Promise<BlastResult> {
   return new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code) => {
-      if (code === 0) resolve(JSON.parse(output) as BlastResult);
+      if (code === 0) resolve(JSON.parse(output) as Result);
       else reject(new Error(`the load generator ended with ${code}`));
     });
   });

@@ -5,12 +5,12 @@
  * come back to it. The floods' bounds are the same for a short run as for a million requests, because nothing in the node
  * may depend on how many there were.
  */
-import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { createSystemClock } from "../../src/adapters/local/system-clock.ts";
-import { NodeProcess, type Runtime, runtimeCommand } from "../../test/support/node-process.ts";
+import { NodeProcess, type Runtime } from "../../test/support/node-process.ts";
 import { Operator, seat } from "../../test/support/operator-client.ts";
 import type { PostgresCluster } from "../../test/support/postgres-cluster.ts";
+import { runOnBun } from "../bench/measure.ts";
 import { residentBytesOf } from "../swarm/process-memory.ts";
 import type { FloodResult } from "./flood.ts";
 import { FLOOD_KINDS } from "./flood-requests.ts";
@@ -71,21 +71,7 @@ function pause(ms: number): Promise<void> {
 }
 
 function sendFlood(task: FloodTask): Promise<FloodResult> {
-  const [command, flags] = runtimeCommand("bun");
-  const child = spawn(command, [...flags, join(import.meta.dirname, "flood-sender.ts"), JSON.stringify(task)], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  let output = "";
-  child.stdout.on("data", (chunk: Buffer) => {
-    output += chunk.toString("utf8");
-  });
-  return new Promise((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", (code) => {
-      if (code === 0) resolve(JSON.parse(output) as FloodResult);
-      else reject(new Error(`the flood ended with ${code}`));
-    });
-  });
+  return runOnBun<FloodResult>(join(import.meta.dirname, "flood-sender.ts"), task);
 }
 
 /** Runs all floods against one node. */

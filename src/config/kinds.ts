@@ -126,8 +126,12 @@ export function urls(
   };
 }
 
-/** Networks in CIDR notation or single addresses, comma-separated. */
-export function networks(options: { readonly text: string }): Setting<readonly string[]> {
+/** A comma-separated list that may be empty, each part of one kind. */
+function listOf(options: {
+  readonly isPart: (value: string) => boolean;
+  readonly accepted: string;
+  readonly text: string;
+}): Setting<readonly string[]> {
   return {
     schema: z
       .string()
@@ -137,8 +141,8 @@ export function networks(options: { readonly text: string }): Setting<readonly s
           .map((part) => part.trim())
           .filter((part) => part !== ""),
       )
-      .refine((parts) => parts.every(isNetwork)),
-    accepted: "addresses or CIDR networks, comma-separated, such as 10.0.0.0/8,fd00::/8",
+      .refine((parts) => parts.every(options.isPart)),
+    accepted: options.accepted,
     byDefault: "",
     unit: null,
     text: options.text,
@@ -146,24 +150,16 @@ export function networks(options: { readonly text: string }): Setting<readonly s
   };
 }
 
+/** Networks in CIDR notation or single addresses, comma-separated. */
+export function networks({ text }: { readonly text: string }): Setting<readonly string[]> {
+  const accepted = "addresses or CIDR networks, comma-separated, such as 10.0.0.0/8,fd00::/8";
+  return listOf({ isPart: isNetwork, accepted, text });
+}
+
 /** Origins as browsers write them, comma-separated: scheme, host and port, and nothing behind them. */
-export function origins(options: { readonly text: string }): Setting<readonly string[]> {
-  return {
-    schema: z
-      .string()
-      .transform((value) =>
-        value
-          .split(",")
-          .map((part) => part.trim())
-          .filter((part) => part !== ""),
-      )
-      .refine((parts) => parts.every(isOrigin)),
-    accepted: "origins, comma-separated, such as https://shop.example,https://www.shop.example:8443",
-    byDefault: "",
-    unit: null,
-    text: options.text,
-    secret: "no",
-  };
+export function origins({ text }: { readonly text: string }): Setting<readonly string[]> {
+  const accepted = "origins, comma-separated, such as https://shop.example,https://www.shop.example:8443";
+  return listOf({ isPart: isOrigin, accepted, text });
 }
 
 function isOrigin(value: string): boolean {
