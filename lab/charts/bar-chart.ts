@@ -4,7 +4,7 @@
  * Bars lie, because their names are sentences. They always begin at zero, or their lengths would lie. Bars of one group
  * have one colour, in the order in which groups first appear.
  */
-import { chart, COLOURS, element, key, textAt, widthOf } from "./frame.ts";
+import { COLOURS, chart, element, key, textAt, widthOf } from "./frame.ts";
 import { linearScale } from "./scale.ts";
 import { escapeText, formatNumber, shorten } from "./text.ts";
 
@@ -41,7 +41,13 @@ export function barChart({ title, unit, bars }: BarChartOptions): string {
     const [from, to] = [Math.min(placeOf(0), placeOf(value)), Math.max(placeOf(0), placeOf(value))];
     const colour = Math.max(0, groups.indexOf(group ?? "")) % COLOURS;
     const hint = escapeText(`${name}${group === undefined ? "" : ` (${group})`}: ${formatNumber(value)} ${unit}`);
-    const bar = element("rect", { class: `bar c${colour}`, x: from, y, width: Math.max(1, to - from), height: BAR_HEIGHT });
+    const bar = element("rect", {
+      class: `bar c${colour}`,
+      x: from,
+      y,
+      width: Math.max(1, to - from),
+      height: BAR_HEIGHT,
+    });
     const label = textAt({ x: left - 8, y: y + 12, anchor: "end" }, shorten(name, NAME_CHARACTERS_MAX));
     const figure = textAt({ x: Math.max(to, left) + 5, y: y + 12 }, formatNumber(value));
     return element("g", {}, `<title>${hint}</title>${label}${Number.isFinite(value) ? bar : ""}${figure}`);

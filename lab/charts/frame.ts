@@ -26,12 +26,17 @@ const STYLE = `.chart{font:12px system-ui,sans-serif;background:#fff;color:#1b1b
 
 /** The text of an element with attributes; the text is already escaped or is SVG. */
 export function element(name: string, attributes: Readonly<Record<string, string | number>>, content = ""): string {
-  const all = Object.entries(attributes).map(([key, value]) => ` ${key}="${typeof value === "number" ? round(value) : escapeText(value)}"`);
+  const all = Object.entries(attributes).map(
+    ([key, value]) => ` ${key}="${typeof value === "number" ? round(value) : escapeText(value)}"`,
+  );
   return content === "" ? `<${name}${all.join("")}/>` : `<${name}${all.join("")}>${content}</${name}>`;
 }
 
 /** Text at a place, escaped. */
-export function textAt(place: { x: number; y: number; anchor?: "start" | "middle" | "end"; class?: string }, text: string): string {
+export function textAt(
+  place: { x: number; y: number; anchor?: "start" | "middle" | "end"; class?: string },
+  text: string,
+): string {
   const { x, y, anchor = "start" } = place;
   const named = place.class === undefined ? {} : { class: place.class };
   return element("text", { x, y, "text-anchor": anchor, ...named }, escapeText(text));
@@ -72,7 +77,10 @@ export function chart(options: {
 }
 
 /** The key: which colour is whose. Answers the drawing and how high it is. */
-export function key(names: readonly string[], place: { x: number; y: number; width: number }): { drawing: string; height: number } {
+export function key(
+  names: readonly string[],
+  place: { x: number; y: number; width: number },
+): { drawing: string; height: number } {
   let x = place.x;
   let row = 0;
   const parts: string[] = [];
@@ -98,7 +106,11 @@ export function sample(index: number, { x, y }: { x: number; y: number }): strin
   if (shape === 0) return element("circle", { class: colour, cx: x, cy: y, r: 3.5 });
   if (shape === 1) return element("rect", { class: colour, x: x - 3, y: y - 3, width: 6, height: 6 });
   const sign = shape === 2 ? -1 : 1;
-  const points = [`${round(x)},${round(y + 4 * sign)}`, `${round(x - 4)},${round(y - 3 * sign)}`, `${round(x + 4)},${round(y - 3 * sign)}`];
+  const points = [
+    `${round(x)},${round(y + 4 * sign)}`,
+    `${round(x - 4)},${round(y - 3 * sign)}`,
+    `${round(x + 4)},${round(y - 3 * sign)}`,
+  ];
   return element("polygon", { class: colour, points: points.join(" ") });
 }
 

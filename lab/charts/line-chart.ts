@@ -4,7 +4,7 @@
  * A logarithmic axis has no place for zero and below: such points are left out and counted in the description. A line of
  * more than POINTS_MAX points keeps the lowest and the highest of each stretch, so a single spike is never lost.
  */
-import { chart, COLOURS, element, key, round, sample, textAt, widthOf } from "./frame.ts";
+import { COLOURS, chart, element, key, round, sample, textAt, widthOf } from "./frame.ts";
 import { canShow, linearScale, logarithmicScale, type Scale } from "./scale.ts";
 import { escapeText, formatNumber } from "./text.ts";
 
@@ -50,7 +50,10 @@ export function lineChart(options: LineChartOptions): string {
   const scaleY = logY ? logarithmicScale(valuesY) : linearScale(valuesY, { fromZero: true });
   const labelWidth = Math.max(0, ...scaleY.marks.map((mark) => widthOf(mark.label)));
   const plot = { left: labelWidth + 24, right: WIDTH - RIGHT, scaleX, scaleY };
-  const names = key(series.map(({ name }) => name), { x: plot.left, y: PLOT_TOP + PLOT_HEIGHT + 56, width: WIDTH - plot.left - RIGHT });
+  const names = key(
+    series.map(({ name }) => name),
+    { x: plot.left, y: PLOT_TOP + PLOT_HEIGHT + 56, width: WIDTH - plot.left - RIGHT },
+  );
   const lines = series.map((one, index) => drawLine(one, { index, plot, unitX, unitY }));
   const nothing = textAt({ x: WIDTH / 2, y: PLOT_TOP + PLOT_HEIGHT / 2, anchor: "middle" }, "No data");
   const content = points.length === 0 ? nothing : [drawAxes(plot, { unitX, unitY }), ...lines].join("");

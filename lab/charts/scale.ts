@@ -22,8 +22,9 @@ export interface Scale {
 const MARKS_WANTED = 5;
 const MARKS_MAX = 12;
 const DECADES_WITH_STEPS_MAX = 2;
-/** Differences between values beyond this could be infinite. */
+/** Differences between values beyond this could be infinite, and fractions of what is nearer to zero than that nothing. */
 const SIZE_MAX = 1e300;
+const SIZE_MIN = 1e-300;
 
 /** Whether an axis of this kind has a place for the value. */
 export function canShow(value: number, isLogarithmic: boolean): boolean {
@@ -69,7 +70,7 @@ function rangeOf(values: readonly number[]): readonly [number, number] {
   // One value, or several that are too close for marks between them: an axis with that value in its middle.
   const isWideEnough = high - low > Math.max(Math.abs(low), Math.abs(high)) * 1e-9;
   if (isWideEnough) return [low, high];
-  const margin = Math.max(Math.abs(high) / 2, Number.MIN_VALUE * 1e20);
+  const margin = Math.abs(high) / 2;
   return high === 0 ? [0, 1] : [low - margin, high + margin];
 }
 
@@ -88,7 +89,7 @@ function highest(values: readonly number[], otherwise: number): number {
 }
 
 function clampSize(value: number): number {
-  return Math.min(SIZE_MAX, Math.max(-SIZE_MAX, value));
+  return Math.abs(value) < SIZE_MIN ? 0 : Math.min(SIZE_MAX, Math.max(-SIZE_MAX, value));
 }
 
 function clampShare(share: number): number {

@@ -4,7 +4,13 @@
  * Names come from scenario files and servers' answers, so none of them is trusted. Nothing here knows about charts.
  */
 
-const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+const ENTITIES: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
 /** What XML does not allow even when it is escaped: most control characters and two that are no characters. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 const FORBIDDEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\ufffe\uffff]/g;
@@ -36,7 +42,7 @@ export function formatNumber(value: number, digits = DIGITS): string {
   const size = Math.abs(value);
   if (!Number.isFinite(value)) return "–";
   if (size === 0) return "0";
-  if (size >= PLAIN_MAX || size < PLAIN_MIN) return Number(value.toPrecision(digits)).toExponential();
+  if (size >= PLAIN_MAX || size < PLAIN_MIN) return value.toExponential(digits - 1).replace(/\.?0+e/, "e");
   // Rounded first: 999,999 in three digits is a million and not a thousand thousands.
   const rounded = Number(value.toPrecision(digits));
   const suffix = SUFFIXES.find(([unit]) => Math.abs(rounded) >= unit);
