@@ -59,7 +59,7 @@ export function createOperatorSide(
   const monitor = createAuditMonitor({ auditor, saleStore: stores.sales, clock, log });
   const { redis, durability } = parts;
   const reach = redis === null || durability === null ? null : { store: redis.store, durability };
-  const ledgerView = new LedgerView({ books, redis: reach });
+  const ledgerView = new LedgerView({ books, redis: reach, database: parts.database.promise });
   const shownStock = createShownStock({ ledger: parts.ledger, stored: stores.postgres });
   const ops = createOps(parts, { ...outside, monitor, ledgerView, shownStock });
   if (!outside.hasOperatorApi) return { app: ops, monitor };
@@ -128,7 +128,7 @@ function createOps(
       name: "catalogue",
       run: async () => (catalogue.ageMs() <= CATALOGUE_AGE_MS_MAX ? null : "the catalogue is not fresh"),
     },
-    createLedgerCheck({ sales: catalogue, durability: parts.durability }),
+    createLedgerCheck({ sales: catalogue, durability: parts.durability, database: database.promise }),
   ];
   if (buyers !== null) {
     checks.push({ name: "funnel", run: async () => buyers.funnel.readiness() });
@@ -148,6 +148,7 @@ function createOps(
     lastPlaces: () => monitor.lastPlaces(),
     ledgerView: outside.ledgerView,
     edge: parts.edge?.state ?? null,
+    promises: () => ({ redis: parts.durability, postgres: database.promise() }),
     clock,
     log,
   });

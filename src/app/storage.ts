@@ -7,6 +7,7 @@
 import { prepareSandbox } from "../adapters/payment-sandbox/prepare.ts";
 import { openPgliteDatabase } from "../adapters/pglite/pglite-database.ts";
 import { createPostgresDatabase } from "../adapters/postgres/database.ts";
+import { PostgresDurability } from "../adapters/postgres/durability.ts";
 import { migrate, pendingMigrations, readMigrations } from "../adapters/postgres/migrate.ts";
 import { PostgresAllowlistStore } from "../adapters/postgres/postgres-allowlist-store.ts";
 import { PostgresApprovalStore } from "../adapters/postgres/postgres-approval-store.ts";
@@ -20,6 +21,7 @@ import { PostgresOrderStore } from "../adapters/postgres/postgres-order-store.ts
 import { PostgresSaleStore } from "../adapters/postgres/postgres-sale-store.ts";
 import { createPostgresStatsStore } from "../adapters/postgres/postgres-stats-store.ts";
 import type { Settings } from "../config/load.ts";
+import type { DatabasePromise } from "../ledger/ledger-view.ts";
 import type { AllowlistStore } from "../ports/allowlist-store.ts";
 import type { ApprovalStore } from "../ports/approval-store.ts";
 import type { AuditStore } from "../ports/audit-store.ts";
@@ -46,6 +48,8 @@ export interface OpenDatabase {
   readonly general: Database;
   /** Connections that the hot transaction may use at once. */
   readonly ledgerConnections: number;
+  /** What a confirmed order survives; asked whenever somebody looks. */
+  promise(): DatabasePromise;
   close(): Promise<void>;
 }
 
@@ -68,15 +72,18 @@ export interface Stores {
 export async function openDatabase(settings: Settings, log: Log): Promise<OpenDatabase> {
   if (settings.databaseUrl === null) {
     const database = await openPgliteDatabase({ directory: settings.dataDir, answerTimeoutMs: ANSWER_MS_MAX, log });
-    return { ledger: database.hot, general: database, ledgerConnections: 1, close: () => database.close() };
+    const promise = (): DatabasePromise => ({ kind: "embedded", weakness: null, isAccepted: true });
+    return { ledger: database.hot, general: database, ledgerConnections: 1, promise, close: () => database.close() };
   }
   const url = settings.databaseUrl;
+  const durability = new PostgresDurability({ accepted: settings.ledgerDurability, log });
   const ledgerConnections = Math.max(1, Math.floor(settings.databasePoolMax * LEDGER_CONNECTIONS_FRACTION));
   const ledger = createPostgresDatabase({
     url,
     connectionsMax: ledgerConnections,
     answerTimeoutMs: LEDGER_ANSWER_MS_MAX,
     applicationName: "doorbuster ledger",
+    durability,
     log,
   });
   const general = createPostgresDatabase({
@@ -84,12 +91,14 @@ export async function openDatabase(settings: Settings, log: Log): Promise<OpenDa
     connectionsMax: Math.max(1, settings.databasePoolMax - ledgerConnections),
     answerTimeoutMs: ANSWER_MS_MAX,
     applicationName: "doorbuster",
+    durability,
     log,
   });
   return {
     ledger,
     general,
     ledgerConnections,
+    promise: () => ({ kind: "server", weakness: durability.weakness, isAccepted: durability.isAccepted }),
     close: async () => {
       await Promise.all([ledger.close(), general.close()]);
     },

@@ -90,7 +90,7 @@ export const SETTINGS = {
   }),
   LEDGER_DURABILITY: oneOf(["always", "everysec"], {
     byDefault: "always",
-    text: "What the ledger's Redis must promise: always = on disk before any answer. everysec accepts that a power cut loses the last second of 202 answers (never of 201), and says so on the operator's page, in /readyz and in each 202.",
+    text: "What the stores must promise: always = on disk before any answer. everysec accepts a Redis with which a power cut loses the last second of 202 answers (never of 201), and a PostgreSQL with fsync or full_page_writes off, with which it may lose orders; the operator's page, /readyz, a metric and each 202 of such a Redis say so.",
   }),
   LEDGER_DWELL_MS: integer({
     min: 0,

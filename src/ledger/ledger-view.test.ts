@@ -5,12 +5,14 @@ import { describe, expect, test } from "bun:test";
 import { attemptOf, BucketWorld, ITEM_ID } from "../../test/support/bucket-world.ts";
 import { Fault } from "../domain/faults.ts";
 import type { SaleId } from "../domain/ids.ts";
-import { BUCKETS_SHOWN_MAX, LedgerView } from "./ledger-view.ts";
+import { BUCKETS_SHOWN_MAX, type DatabasePromise, LedgerView } from "./ledger-view.ts";
+
+const database = (): DatabasePromise => ({ kind: "server", weakness: "fsync is off", isAccepted: true });
 
 function viewOf(world: BucketWorld, options: { redis?: boolean; durability?: "always" | "everysec" } = {}): LedgerView {
   const { books, store } = world;
   const durability = options.durability ?? "always";
-  return new LedgerView({ books, redis: options.redis === false ? null : { store, durability } });
+  return new LedgerView({ books, redis: options.redis === false ? null : { store, durability }, database });
 }
 
 const crowd = (count: number) => Array.from({ length: count }, (_, index) => attemptOf(`b${index}`));
@@ -25,6 +27,7 @@ describe("ledger view", () => {
       flips: 0,
       buckets: 1,
       durability: null,
+      database: { kind: "server", weakness: "fsync is off" },
       backlog: 0,
       bucketStock: [],
     });
@@ -103,7 +106,9 @@ describe("ledger view", () => {
       readLedgerStates: () => Promise.reject(new Fault("DATABASE_UNAVAILABLE")),
       readBooks: async () => null,
     };
-    const error = await new LedgerView({ books: away, redis: null }).read(world.sale).catch((fault: unknown) => fault);
+    const error = await new LedgerView({ books: away, redis: null, database })
+      .read(world.sale)
+      .catch((fault: unknown) => fault);
     expect((error as Fault).code).toBe("DATABASE_UNAVAILABLE");
   });
 

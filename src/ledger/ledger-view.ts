@@ -14,6 +14,16 @@ import type { BucketAddress, BucketAudit, BucketStore } from "../ports/bucket-st
 /** What Redis promises before it answers; see LEDGER_DURABILITY. */
 export type Durability = "always" | "everysec";
 
+/** What PostgreSQL promises: that a confirmed order is still there after the power failed, or why it may not be. */
+export interface DatabasePromise {
+  /** "embedded" survives the end of the process and not a power cut; who starts it has been told. */
+  readonly kind: "server" | "embedded";
+  /** Why a server may forget what it confirmed; null when it does not. */
+  readonly weakness: string | null;
+  /** False: it is not used, and nothing is sold. */
+  readonly isAccepted: boolean;
+}
+
 /** A bucket as it was found; units. */
 export interface BucketStanding {
   readonly sku: string;
@@ -39,6 +49,7 @@ export interface LedgerStanding {
   readonly buckets: number;
   /** Null where no Redis is configured. */
   readonly durability: Durability | null;
+  readonly database: DatabasePromise;
   /** Reservations that Redis accepted and Postgres does not have yet. Null: Redis did not answer. */
   readonly backlog: number | null;
   /** Null: Redis did not answer. Empty in postgres mode. */
@@ -51,6 +62,7 @@ const MODES_WITH_BUCKETS: readonly LedgerMode[] = ["redis", "draining", "warming
 
 export interface LedgerViewParts {
   readonly books: Pick<Books, "readLedgerStates" | "readBooks">;
+  readonly database: () => DatabasePromise;
   /** Null where REDIS_URL is not set. */
   readonly redis: { readonly store: Pick<BucketStore, "audit">; readonly durability: Durability } | null;
 }
@@ -93,6 +105,7 @@ export class LedgerView {
       flips,
       buckets,
       durability: redis?.durability ?? null,
+      database: this.#parts.database(),
     };
     if (redis === null || !MODES_WITH_BUCKETS.includes(mode)) return { ...facts, backlog: 0, bucketStock: [] };
     const found = await this.#lookAtBuckets(sale, state, redis.store);

@@ -86,6 +86,8 @@ export interface Ledger {
   readonly buckets: number;
   /** Null where no Redis is configured. */
   readonly durability: "always" | "everysec" | null;
+  /** Why a confirmed order may not survive a power cut; null when it does. */
+  readonly database: { readonly kind: "server" | "embedded"; readonly weakness: string | null };
   /** Null when Redis does not answer. */
   readonly backlog: number | null;
   readonly bucketStock: readonly Bucket[] | null;

@@ -8,7 +8,7 @@ const NOW_MS = 1_800_000_000_000;
 
 function ledger(mode: LedgerMode, wanted: Ledger["wanted"], sinceMs = 0): Ledger {
   const rest = { epoch: 3, reason: "Redis is away", flips: 1, buckets: 1, durability: "always", backlog: 0 } as const;
-  return { mode, wanted, sinceMs, ...rest, bucketStock: [] };
+  return { mode, wanted, sinceMs, ...rest, database: { kind: "server", weakness: null }, bucketStock: [] };
 }
 
 test("a sale where it belongs needs nobody's attention", () => {
@@ -46,4 +46,7 @@ test("a weaker promise is named with what it costs", () => {
   expect(promiseOf(weak)).toContain("202");
   expect(promiseOf(ledger("redis", "redis"))).not.toContain("202");
   expect(promiseOf({ ...weak, durability: null })).toContain("PostgreSQL");
+  const forgetful = { ...weak, durability: null, database: { kind: "server", weakness: "fsync is off" } as const };
+  expect(promiseOf(forgetful)).toMatch(/power cut.*fsync is off/);
+  expect(promiseOf({ ...forgetful, database: { kind: "embedded", weakness: null } })).not.toContain("on disk");
 });

@@ -41,7 +41,9 @@ export function ledgerNotice(ledger: Ledger, nowMs: number): { readonly tone: st
 }
 
 /** What an acceptance survives. */
-export function promiseOf({ durability }: Ledger): string {
+export function promiseOf({ durability, database }: Ledger): string {
+  if (database.kind === "embedded") return "kept when this process ends, not when the power fails";
+  if (database.weakness !== null) return `everysec: a power cut may lose orders (PostgreSQL: ${database.weakness})`;
   if (durability === null) return "on disk in PostgreSQL before any answer";
   if (durability === "always") return "on disk before any answer";
   return "everysec: a power cut may lose the last second of 202 answers";

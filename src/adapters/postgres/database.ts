@@ -9,6 +9,7 @@ import { isFault } from "../../domain/faults.ts";
 import type { Database, SqlConnection, SqlValue, Statement } from "../../ports/database.ts";
 import type { Log } from "../../ports/telemetry.ts";
 import { toDatabaseFault } from "./database-errors.ts";
+import type { PostgresDurability } from "./durability.ts";
 
 const INT8_TYPE = 20;
 const CONNECT_TIMEOUT_MS = 3_000;
@@ -32,6 +33,8 @@ export interface PoolSettings {
   readonly connectionsMax: number;
   /** After this long an answer counts as unknown and the connection is destroyed. */
   readonly answerTimeoutMs: number;
+  /** Looked at over each new connection; absent where nobody promises anything. */
+  readonly durability?: PostgresDurability | undefined;
   readonly log: Log;
 }
 
@@ -45,9 +48,11 @@ export class PooledDatabase implements Database {
   constructor(settings: PoolSettings) {
     this.kind = settings.kind;
     this.#settings = settings;
+    const { durability } = settings;
     this.#pool = new pg.Pool({
       ...settings.client,
       ...(settings.clientClass === undefined ? {} : { Client: settings.clientClass }),
+      ...(durability === undefined ? {} : { onConnect: (client: pg.ClientBase) => durability.look(client) }),
       types,
       max: settings.connectionsMax,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
@@ -195,6 +200,7 @@ export function createPostgresDatabase(options: {
   connectionsMax: number;
   answerTimeoutMs: number;
   applicationName: string;
+  durability?: PostgresDurability;
   log: Log;
 }): Database {
   return new PooledDatabase({
@@ -209,6 +215,7 @@ export function createPostgresDatabase(options: {
     },
     connectionsMax: options.connectionsMax,
     answerTimeoutMs: options.answerTimeoutMs,
+    durability: options.durability,
     log: options.log,
   });
 }

@@ -19,7 +19,7 @@ import type {
   SignatureRule,
 } from "../../domain/sale.ts";
 import { saleStateAt } from "../../domain/sale.ts";
-import type { Durability, LedgerStanding } from "../../ledger/ledger-view.ts";
+import type { DatabasePromise, Durability, LedgerStanding } from "../../ledger/ledger-view.ts";
 import { toReservation } from "../../orders/reservation-view.ts";
 import { DECISIONS, isAcceptance, stageOfDecision } from "../../ports/funnel-counts.ts";
 import type { Stock } from "../../ports/ledger.ts";
@@ -89,6 +89,8 @@ export interface LedgerDocument {
   readonly buckets: number;
   /** What Redis promises before it answers; null where none is configured. */
   readonly durability: Durability | null;
+  /** What PostgreSQL promises of what it confirmed: `embedded` survives no power cut, `weakness` says why a server may not. */
+  readonly database: Pick<DatabasePromise, "kind" | "weakness">;
   /** Reservations that Redis accepted and PostgreSQL does not have yet; null when Redis does not answer. */
   readonly backlog: number | null;
   /** Empty in postgres mode, null when Redis does not answer. */
@@ -228,6 +230,7 @@ export function statsDocument(facts: {
 
 function ledgerDocument(standing: LedgerStanding): LedgerDocument {
   const { mode, wanted, epoch, reason, sinceMs, flips, buckets, durability, backlog, bucketStock } = standing;
+  const { kind, weakness } = standing.database;
   return {
     mode,
     wanted,
@@ -237,6 +240,7 @@ function ledgerDocument(standing: LedgerStanding): LedgerDocument {
     flips,
     buckets,
     durability,
+    database: { kind, weakness },
     backlog,
     bucketStock:
       bucketStock?.map(({ sku, bucket, available, leased, reserved, isOpen }) => {

@@ -62,16 +62,18 @@ test("says how the sale's ledger stands and what each bucket has, and nothing in
     flips: 1,
     buckets: 1,
     durability: "everysec",
+    database: { kind: "server", weakness: "fsync is off" },
     backlog: 17,
     bucketStock: [bucket],
   } as const;
-  staged.standing = { ...ledger, bucketStock: [{ ...bucket, itemId: 41 } as typeof bucket] };
+  const database = { ...ledger.database, isAccepted: true };
+  staged.standing = { ...ledger, database, bucketStock: [{ ...bucket, itemId: 41 } as typeof bucket] };
   const read = async () => {
     const response = await staged.request("GET", "/v1/admin/sales/drop/stats");
     return ((await response.json()) as { ledger: unknown }).ledger;
   };
   expect(await read()).toEqual(ledger);
-  staged.standing = { ...ledger, backlog: null, bucketStock: null };
+  staged.standing = { ...ledger, database, backlog: null, bucketStock: null };
   expect(await read()).toEqual({ ...ledger, backlog: null, bucketStock: null });
   staged.standing = null;
   expect(await read()).toBeNull();

@@ -6,9 +6,9 @@
  * PostgreSQL, and the conductor sees to it.
  */
 import type { LedgerMode } from "../../domain/sale.ts";
-import type { Durability } from "../../ledger/ledger-view.ts";
+import type { DatabasePromise, Durability } from "../../ledger/ledger-view.ts";
 import type { SaleDirectory } from "../../ports/sale-directory.ts";
-import type { ReadinessCheck } from "./app.ts";
+import type { ReadinessCheck, Remark } from "./app.ts";
 
 const MODES_WITH_BUCKETS: readonly LedgerMode[] = ["redis", "draining", "warming"];
 const EVERYSEC =
@@ -18,17 +18,35 @@ export interface LedgerCheckParts {
   readonly sales: Pick<SaleDirectory, "listSales">;
   /** Null: REDIS_URL is not set. */
   readonly durability: Durability | null;
+  readonly database: () => DatabasePromise;
 }
 
 export function createLedgerCheck(parts: LedgerCheckParts): ReadinessCheck {
   return {
     name: "ledger",
-    run: async () => missingLedger(parts) ?? (parts.durability === "everysec" ? { remark: EVERYSEC } : null),
+    run: async () => missingLedger(parts) ?? unsafeDatabase(parts.database()) ?? weakerPromise(parts),
   };
 }
 
+/** A server that may forget is not used: who looks shall not have to read the log to learn why. */
+function unsafeDatabase({ weakness, isAccepted }: DatabasePromise): string | null {
+  if (isAccepted) return null;
+  return `PostgreSQL may forget what it confirmed: ${weakness}; set it on, or accept less with LEDGER_DURABILITY=everysec`;
+}
+
+function weakerPromise({ durability, database }: LedgerCheckParts): Remark | null {
+  const { weakness } = database();
+  const remarks = [
+    ...(durability === "everysec" ? [EVERYSEC] : []),
+    ...(weakness === null
+      ? []
+      : [`durability everysec: a power cut at PostgreSQL may lose what it confirmed (${weakness})`]),
+  ];
+  return remarks.length === 0 ? null : { remark: remarks.join("; ") };
+}
+
 /** Which sale this node cannot sell, in words; null when there is none. For both ports' readiness. */
-export function missingLedger({ sales, durability }: LedgerCheckParts): string | null {
+export function missingLedger({ sales, durability }: Pick<LedgerCheckParts, "sales" | "durability">): string | null {
   if (durability !== null) return null;
   const sale = sales.listSales().find(({ mode }) => MODES_WITH_BUCKETS.includes(mode));
   if (sale === undefined) return null;

@@ -25,9 +25,10 @@ import type { SaleStore } from "../../ports/sale-store.ts";
 import type { Decision, Log } from "../../ports/telemetry.ts";
 import type { MetricsPage } from "./app.ts";
 import { addPlaceMetrics } from "./place-metrics.ts";
+import { addPromiseMetrics, type PromiseSources } from "./promise-metrics.ts";
 
 /** What is measured. Functions are called at scrape and must not block. */
-export interface MetricsSources {
+export interface MetricsSources extends PromiseSources {
   readonly counts: FunnelCountsReader;
   readonly saleStore: Pick<SaleStore, "listSales">;
   readonly ledger: Pick<Ledger, "readStock">;
@@ -98,6 +99,7 @@ export function createMetrics(sources: MetricsSources): MetricsPage {
   addStockMetrics(registry, sources, readStock);
   addAuditMetrics(registry, sources);
   addPlaceMetrics(registry, sources.lastPlaces);
+  addPromiseMetrics(registry, sources);
   if (sources.ledgerView) addLedgerMetrics(registry, readStock);
   return { contentType: registry.contentType, render: () => registry.metrics() };
 }

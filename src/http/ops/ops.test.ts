@@ -5,15 +5,18 @@ import type { SaleId } from "../../domain/ids.ts";
 import { STAGES } from "../../domain/refusals.ts";
 import type { Sale } from "../../domain/sale.ts";
 import type { PlacesAudit } from "../../ledger/auditor.ts";
-import type { LedgerStanding } from "../../ledger/ledger-view.ts";
+import type { DatabasePromise, LedgerStanding } from "../../ledger/ledger-view.ts";
 import type { Stock } from "../../ports/ledger.ts";
 import { createOpsApp, type MetricsPage, type ReadinessCheck } from "./app.ts";
 import { createLedgerCheck } from "./ledger-check.ts";
 import { createMetrics } from "./metrics.ts";
+import type { PromiseSources } from "./promise-metrics.ts";
 
 const quiet = () => undefined;
 const SILENT = { debug: quiet, info: quiet, warn: quiet, error: quiet };
 const DROP = "drop" as SaleId;
+const ON_DISK: DatabasePromise = { kind: "server", weakness: null, isAccepted: true };
+const FORGETFUL: DatabasePromise = { kind: "server", weakness: "fsync is off", isAccepted: true };
 
 let clock: ManualClock;
 
@@ -84,7 +87,7 @@ test("the ledger's check names a weaker promise, and refuses only what this node
     listSales: () => modes.map((mode) => ({ id: DROP, mode }) as unknown as Sale),
   });
   const run = (modes: string[], durability: "always" | "everysec" | null) =>
-    createLedgerCheck({ sales: inMode(...modes), durability }).run();
+    createLedgerCheck({ sales: inMode(...modes), durability, database: () => ON_DISK }).run();
   for (const modes of [[], ["postgres"], ["redis", "draining", "warming", "closed"]]) {
     expect(await run(modes, "always")).toBeNull();
     const weaker = await run(modes, "everysec");
@@ -97,6 +100,15 @@ test("the ledger's check names a weaker promise, and refuses only what this node
     expect(await run(["postgres", mode], null)).toContain(`sale drop is in ${mode} mode`);
     expect(await run(["postgres", mode], null)).toContain("REDIS_URL");
   }
+});
+
+test("the ledger's check names a PostgreSQL that may forget; a node whose server is not accepted is not ready", async () => {
+  const run = (database: DatabasePromise, durability: "always" | "everysec" | null = null) =>
+    createLedgerCheck({ sales: { listSales: () => [] }, durability, database: () => database }).run();
+  expect(await run(FORGETFUL)).toEqual({ remark: expect.stringMatching(/everysec.*PostgreSQL.*fsync is off/) });
+  expect(await run(FORGETFUL, "everysec")).toEqual({ remark: expect.stringMatching(/Redis.*PostgreSQL/) });
+  expect(await run({ ...FORGETFUL, isAccepted: false })).toMatch(/fsync is off.*LEDGER_DURABILITY/);
+  expect(await run({ kind: "embedded", weakness: null, isAccepted: true })).toBeNull();
 });
 
 test("a check that throws or never answers makes the node not ready, and leaks nothing", async () => {
@@ -153,6 +165,7 @@ const STANDING: LedgerStanding = {
   flips: 2,
   buckets: 1,
   durability: "always",
+  database: ON_DISK,
   backlog: 17,
   bucketStock: [],
 };
@@ -162,6 +175,7 @@ function stageMetrics() {
   const state = {
     standing: STANDING,
     isEdgeThere: true,
+    promises: { redis: null, postgres: ON_DISK } as ReturnType<PromiseSources["promises"]>,
     isAway: false,
     places: [] as PlacesAudit[],
     stock: { free: 4, granted: 0, held: 3, sold: 3, total: 10 },
@@ -206,6 +220,7 @@ function stageMetrics() {
     lastPlaces: () => state.places,
     ledgerView: { readAll: async (sales) => new Map(sales.map((sale) => [sale.id, state.standing])) },
     edge: { isReachable: () => state.isEdgeThere },
+    promises: () => state.promises,
     clock,
     log: SILENT,
   });
@@ -330,6 +345,19 @@ test("modes, epochs, backlogs and the edge are exported for alarms", async () =>
   expect(recovered.get('doorbuster_ledger_mode_changes_total{sale="drop"}')).toBe(3);
   expect(recovered.has('doorbuster_ledger_backlog_reservations{sale="drop"}')).toBe(false);
   expect(recovered.get("doorbuster_edge_reachable")).toBe(0);
+});
+
+test("a store that promises less than it should is an alarm of its own", async () => {
+  const { state, scrape } = stageMetrics();
+  const name = "doorbuster_promise_weaker";
+  const well = samplesOf(await scrape());
+  expect([well.get(`${name}{store="postgres"}`), well.has(`${name}{store="redis"}`)]).toEqual([0, false]);
+  state.promises = { redis: "everysec", postgres: FORGETFUL };
+  const weak = samplesOf(await scrape());
+  expect([weak.get(`${name}{store="postgres"}`), weak.get(`${name}{store="redis"}`)]).toEqual([1, 1]);
+  state.promises = { redis: "always", postgres: { kind: "embedded", weakness: null, isAccepted: true } };
+  const embedded = samplesOf(await scrape());
+  expect([embedded.get(`${name}{store="postgres"}`), embedded.get(`${name}{store="redis"}`)]).toEqual([1, 0]);
 });
 
 test("one scrape reads the stock once; without a database the stock is absent, not stale", async () => {
