@@ -2,6 +2,7 @@
  * A connection to Redis answers, fails at once or fails in time, sends nothing twice and comes back by itself.
  */
 import assert from "node:assert/strict";
+import { type AddressInfo, connect as connectTo, createServer, type Server } from "node:net";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { createSystemClock } from "../../src/adapters/local/system-clock.ts";
 import { RedisConnection } from "../../src/adapters/redis/redis-connection.ts";
@@ -107,7 +108,7 @@ describe("a connection to Redis", () => {
     await ready(connection);
     assert.equal(await connection.call(["GET", "counter"]), "1");
     assert.ok(log.lines.some((line) => line.message === "Redis connection lost"));
-    assert.ok(log.lines.some((line) => line.message === "Redis connection is back"));
+    await waitUntil("it to have lasted", () => log.lines.some((line) => line.message === "Redis connection is back"));
     connection.close();
   });
 
@@ -158,6 +159,65 @@ describe("a connection to Redis", () => {
     assert.equal(await connection.call(["PING"]), "PONG");
     assert.ok(log.lines.some((line) => line.message === "Redis cannot be reached"));
     assert.ok(!JSON.stringify(log.lines).includes("-word"));
+    connection.close();
+  });
+});
+
+describe("a connection through somebody who accepts and closes", () => {
+  let door: Server;
+  let comers: number[];
+  /** What to do with whoever connects: null = close at once. */
+  let target: number | null;
+
+  beforeEach(async () => {
+    server = await RedisServer.start();
+    [log, changes, comers, target] = [new RecordingLog(), [], [], null];
+    door = createServer((socket) => {
+      comers.push(performance.now());
+      socket.on("error", () => undefined);
+      if (target === null) return void socket.destroy();
+      const onward = connectTo(target, "127.0.0.1").on("error", () => socket.destroy());
+      socket.pipe(onward).pipe(socket);
+      socket.on("close", () => onward.destroy());
+    });
+    await new Promise<void>((resolve) => door.listen(0, "127.0.0.1", resolve));
+  });
+  afterEach(async () => {
+    door.close();
+    await server.stop();
+  });
+
+  const url = () => `redis://127.0.0.1:${(door.address() as AddressInfo).port}`;
+
+  test("is none, is tried again ever more rarely, and costs one line; then another when it is over", async () => {
+    const connection = connect([url()]);
+    await waitUntil("seven tries", () => comers.length >= 7);
+    assert.deepEqual([connection.isReady, changes], [false, []]);
+    assert.deepEqual(
+      log.lines.map((line) => line.message),
+      ["Redis cannot be reached"],
+    );
+    // 50, 100, 200, 400, 800 and 1,000 ms, each by at least half of it.
+    const tookMs = (comers[6] ?? 0) - (comers[0] ?? 0);
+    assert.ok(tookMs >= 1_200, `seven tries in ${tookMs} ms`);
+    target = server.port;
+    await ready(connection);
+    assert.equal(await connection.call(["PING"]), "PONG");
+    await waitUntil("the outage to be over", () => log.lines.length === 2);
+    assert.equal(log.lines[1]?.message, "Redis connection is back");
+    connection.close();
+  });
+
+  test("that is lost as soon as it is ready is not made again at once, and the log stays quiet", async () => {
+    target = server.port;
+    const connection = await ready(connect([url()]));
+    for (let lost = 0; lost < 5; lost += 1) {
+      connection.reconnect("it was the wrong one");
+      await ready(connection);
+    }
+    const tookMs = (comers[5] ?? 0) - (comers[0] ?? 0);
+    assert.ok(tookMs >= 700, `five times in ${tookMs} ms`);
+    assert.equal(log.lines.filter((line) => line.level === "warn").length, 1);
     connection.close();
   });
 });

@@ -6,7 +6,10 @@
  * although answers were due is dropped, with every call that was under way, because a half-open one would swallow calls
  * for ever. What a server says (also its error replies) passes through; what it does not say becomes a fault.
  *
- *   closed ← idle → connecting ⇄ waiting          connecting: socket, login, `prepare` (scripts), within the deadline
+ * Whoever stands between may accept and close: a connection is one when the server has answered on it, and only one that
+ * lasted makes the next delay short again and ends the outage. The log has two lines an outage, its beginning and its end.
+ *
+ *   closed ← idle → connecting ⇄ waiting          connecting: socket, login, an answer, `prepare`, within the deadline
  *                       ↓ ↑                       waiting:    a growing, jittered delay after a failure
  *                      ready                      ready:      the only mode in which calls are sent
  */
@@ -19,6 +22,8 @@ import type { Log } from "../../ports/telemetry.ts";
 const CONNECT_TIMEOUT_MS = 2_000;
 const RETRY_DELAY_MS_MIN = 50;
 const RETRY_DELAY_MS_MAX = 1_000;
+/** A connection that was ready for this long has shown that the server is back. */
+const LASTING_MS = 1_000;
 const JITTER_STEPS = 1_000;
 /** A connection that owes answers may be silent for this many deadlines. */
 const SILENT_DEADLINES_MAX = 2;
@@ -51,6 +56,10 @@ export class RedisConnection {
   #isOpen = false;
   #failures = 0;
   #cancelRetry: (() => void) | null = null;
+  /** Set while a connection is ready and has not lasted yet. */
+  #cancelLasting: (() => void) | null = null;
+  /** From the line that says so to the line that says that it is over. */
+  #isOutage = false;
   #pending = 0;
   #silentSinceMs = 0;
 
@@ -144,6 +153,7 @@ export class RedisConnection {
   async #makeReady(client: Client): Promise<void> {
     const { subscription, prepare, answerTimeoutMs } = this.#options;
     await this.#within(CONNECT_TIMEOUT_MS, client.connect());
+    await this.#within(answerTimeoutMs, client.sendCommand<unknown>(["PING"]));
     await prepare?.((args) => this.#within(answerTimeoutMs, client.sendCommand<unknown>(args)));
     if (subscription !== undefined) {
       await this.#within(answerTimeoutMs, client.subscribe(subscription.channel, subscription.onMessage));
@@ -158,11 +168,24 @@ export class RedisConnection {
     }
     this.#client = client;
     this.#pending = 0;
-    const { log, onChange } = this.#options;
-    if (this.#failures > 0) log.info({ server: this.address }, "Redis connection is back");
-    this.#failures = 0;
+    const { setTimer, onChange } = this.#options;
+    this.#cancelLasting = setTimer(LASTING_MS, () => this.#lasted());
     if (this.#options.subscription !== undefined) this.#keepAsking(client);
     onChange?.(true);
+  }
+
+  #lasted(): void {
+    this.#cancelLasting = null;
+    this.#failures = 0;
+    if (!this.#isOutage) return;
+    this.#isOutage = false;
+    this.#options.log.info({ server: this.address }, "Redis connection is back");
+  }
+
+  #complain(why: string, text: string): void {
+    if (this.#isOutage) return;
+    this.#isOutage = true;
+    this.#options.log.warn({ server: this.address, error: why }, text);
   }
 
   /** Who only listens cannot tell a quiet channel from a dead connection. */
@@ -179,9 +202,7 @@ export class RedisConnection {
     this.#connecting = null;
     client.destroy();
     if (!this.#isOpen) return;
-    const { log } = this.#options;
-    if (this.#failures === 0) log.warn({ server: this.address, error: error.message }, "Redis cannot be reached");
-    this.#failures += 1;
+    this.#complain(error.message, "Redis cannot be reached");
     this.#connectLater();
   }
 
@@ -189,17 +210,18 @@ export class RedisConnection {
     const client = this.#client;
     if (client === null) return;
     this.#client = null;
+    this.#cancelLasting?.();
+    this.#cancelLasting = null;
     client.destroy();
-    const { log, onChange } = this.#options;
     if (this.#isOpen) {
-      log.warn({ server: this.address, error: why }, "Redis connection lost");
-      this.#failures = 1;
+      this.#complain(why, "Redis connection lost");
       this.#connectLater();
     }
-    onChange?.(false);
+    this.#options.onChange?.(false);
   }
 
   #connectLater(): void {
+    this.#failures += 1;
     const growing = Math.min(RETRY_DELAY_MS_MAX, RETRY_DELAY_MS_MIN * 2 ** (this.#failures - 1));
     const delayMs = growing * (0.5 + randomInt(JITTER_STEPS) / JITTER_STEPS);
     this.#cancelRetry = this.#options.setTimer(delayMs, () => {
