@@ -130,6 +130,6 @@ export interface Problem {
   readonly reason: string;
   readonly stage?: string;
   readonly retryAfterMs?: number;
-  /** Further members: `opensAt` and `serverNow` for `not_open`, `rule` for `not_eligible`, `requestId`, `detail`. */
+  /** Further members: `opensAt` and `serverNow` for `not_open`, `rule` for `not_eligible`, `left` for `empty`, `requestId`. */
   readonly [member: string]: unknown;
 }

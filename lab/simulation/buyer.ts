@@ -42,7 +42,7 @@ export async function askOnce(world: Scene, attempt: Attempt, node: NodeFace): P
   if (outcome === null) return null;
   if (outcome.kind === "refused") {
     world.book.count(outcome.reason);
-    world.checks.refused(attempt, outcome.reason, { askedAtMs, isAlone: wasAlone && book.asks === asksBefore });
+    world.checks.refused(attempt, outcome, { askedAtMs, isAlone: wasAlone && book.asks === asksBefore });
   } else {
     world.book.count(outcome.status);
     const contradiction = world.book.accept(attempt, outcome, { by: node.process, atMs: world.timeline.nowMs });

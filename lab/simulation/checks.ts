@@ -152,10 +152,14 @@ export class Checks implements ChecksFace {
   /** Somebody was turned away: was that true at any moment since he asked? */
   refused(
     attempt: Attempt,
-    reason: LedgerRefusal,
+    told: { readonly reason: LedgerRefusal; readonly left?: number },
     ask: { readonly askedAtMs: number; readonly isAlone: boolean },
   ): void {
     const { askedAtMs, isAlone } = ask;
+    const { reason, left } = told;
+    if (left !== undefined && (reason !== "empty" || left < 1 || left >= attempt.quantity)) {
+      this.#fail("L2", `${attempt.rid} asked for ${attempt.quantity} and was told ${reason} with ${left} left`);
+    }
     this.#checkRepeat(attempt, reason, askedAtMs);
     this.#checkLimit(attempt, reason);
     if (reason === "sold_out" && this.#soldOutAtMs < askedAtMs) {

@@ -94,7 +94,7 @@ export interface FaultsFace {
 export interface ChecksFace {
   refused(
     attempt: Attempt,
-    reason: LedgerRefusal,
+    told: { readonly reason: LedgerRefusal; readonly left?: number },
     ask: { readonly askedAtMs: number; readonly isAlone: boolean },
   ): void;
 }

@@ -3,7 +3,13 @@
  */
 import { describe, expect, test } from "bun:test";
 import { REFUSALS, type RefusalReason } from "../domain/refusals.ts";
-import { answerRefusal, plainRefusal, prepareSpreadRefusal, refusalWithWait } from "./refusal-answers.ts";
+import {
+  answerRefusal,
+  fewerLeftRefusal,
+  plainRefusal,
+  prepareSpreadRefusal,
+  refusalWithWait,
+} from "./refusal-answers.ts";
 
 const waitsOf = (answers: readonly { body: string }[]) =>
   answers.map(({ body }) => (JSON.parse(body) as { retryAfterMs: number }).retryAfterMs);
@@ -28,6 +34,18 @@ describe("answers to refusals", () => {
   test("spread advice of a refusal that was not prepared as well", () => {
     const waits = waitsOf(Array.from({ length: 32 }, () => answerRefusal({ reason: "busy" })));
     expect(new Set(waits).size).toBe(16);
+  });
+
+  test("tell whoever asked for too many how many there were, and do not say that all are taken", () => {
+    for (const left of [1, 2, 32, 33, 100_000]) {
+      const answer = answerRefusal(fewerLeftRefusal(left));
+      expect(answer.status).toBe(409);
+      const document = JSON.parse(answer.body);
+      expect(document).toMatchObject({ reason: "empty", stage: "reserve", left });
+      expect(document.detail).toContain(`${left}`);
+      expect(document.title).not.toContain("All taken");
+    }
+    expect(fewerLeftRefusal(2)).toBe(fewerLeftRefusal(2));
   });
 
   test("tell a computed wait exactly, and the header in whole seconds rounded up", () => {

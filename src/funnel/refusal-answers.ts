@@ -122,6 +122,29 @@ const FROM_RESERVE: Record<"empty" | "sold_out", Refusal> = {
   sold_out: prepareRefusal({ reason: "sold_out", stage: "reserve" }),
 };
 
+/** Of more units than this being left, an answer is made anew each time. */
+const LEFT_PREPARED_MAX = 32;
+const fewerLeft: Refusal[] = [];
+
+/**
+ * "Empty" to somebody who asked for more than there were: how many he could have had in that instant. The title is not the
+ * reason's own, which would say that all are taken.
+ */
+export function fewerLeftRefusal(left: number): Refusal {
+  const known = fewerLeft[left];
+  if (known !== undefined) return known;
+  const extra = {
+    title: "Fewer are left than you asked for.",
+    detail: `Ask for ${left === 1 ? "1" : `${left} or fewer`}; unpaid ones may come back.`,
+    left,
+  };
+  const refusal: Refusal = { reason: "empty", stage: "reserve", extra };
+  if (left > LEFT_PREPARED_MAX) return refusal;
+  const prepared = prepareRefusal(refusal);
+  fewerLeft[left] = prepared;
+  return prepared;
+}
+
 /** A refusal by the ledger itself: stock reasons say that they come from stage reserve. */
 export function ledgerRefusal(reason: RefusalReason): Refusal {
   return reason === "empty" || reason === "sold_out" ? FROM_RESERVE[reason] : PLAIN[reason];

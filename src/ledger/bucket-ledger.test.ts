@@ -168,6 +168,21 @@ describe("empty", () => {
     expect(wordsOf(await world.finish(world.reserve([attemptOf("late")])))).toEqual(["sold_out"]);
   });
 
+  test("says how many are left in the bucket to whoever asked for more", async () => {
+    const world = await BucketWorld.inRedis({ stock: 3, perBuyerMax: 4 });
+    await world.reserve(crowd(1));
+    const wish = (buyer: string, quantity: number) => attemptOf(buyer, { quantity });
+    const answer = await world.finish(world.reserve([wish("late", 4), wish("modest", 1), wish("greedy", 2)]));
+    expect(answer.outcomes).toMatchObject([
+      { kind: "refused", reason: "empty", left: 1 },
+      { kind: "accepted" },
+      { kind: "refused", reason: "empty", left: 1 },
+    ]);
+    await world.finish(world.reserve([wish("last", 1)]));
+    const none = await world.finish(world.reserve([wish("later", 1)]));
+    expect(none.outcomes).toEqual([{ kind: "refused", reason: "empty" }]);
+  });
+
   test("is not said when Postgres cannot be asked: nothing is known then, and those who won are told so", async () => {
     const world = await BucketWorld.inRedis({ stock: 1 });
     world.postgresFault = new Fault("DATABASE_UNAVAILABLE");

@@ -212,7 +212,7 @@ export class BucketLedger implements Ledger {
         outcomes[index] = fresh;
       } else if (verdict === BUCKET_VERDICTS.empty) {
         empties.push(index);
-        outcomes[index] = EMPTY;
+        outcomes[index] = answer.left > 0 ? { kind: "refused", reason: "empty", left: answer.left } : EMPTY;
       } else if (verdict > 0 || verdict === BUCKET_VERDICTS.known || verdict === BUCKET_VERDICTS.ended) {
         repeats.push({ index, repeat: { attempt, verdict } });
       } else {
@@ -301,13 +301,12 @@ export class BucketLedger implements Ledger {
     try {
       const again = await this.#empties.handle({ sale, address, attempts: refused }, () => this.#ask(retried));
       const { stock, answer } = again;
-      const last = stock.sold === stock.total ? SOLD_OUT : EMPTY;
-      for (const index of empties) outcomes[index] = last;
+      if (stock.sold === stock.total) for (const index of empties) outcomes[index] = SOLD_OUT;
       if (answer === null) return;
       const read = this.#read(retried, answer);
       if (read.repeats.length > 0) await this.#answerRepeats(retried, answer, read.repeats, read.outcomes);
       if (read.refusals.length > 0) await this.#confirmRefusals(retried, read.refusals, read.outcomes);
-      for (const [position, index] of empties.entries()) outcomes[index] = read.outcomes[position] ?? last;
+      for (const [position, index] of empties.entries()) outcomes[index] = read.outcomes[position] ?? EMPTY;
     } catch (error) {
       const unknown = unknownBecause(error);
       for (const index of empties) outcomes[index] = unknown;

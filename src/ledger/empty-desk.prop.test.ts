@@ -46,7 +46,14 @@ describe("turning away", () => {
             if (scheduler.count() > 0) await scheduler.waitOne();
             else await world.clock.advance(1);
           }
-          const words = wordsOf(await watched);
+          const { outcomes } = await watched;
+          const words = wordsOf({ outcomes, stock: null });
+          for (const [index, outcome] of outcomes.entries()) {
+            if (outcome.kind !== "refused" || outcome.left === undefined) continue;
+            // Less than he asked for, or it would have been his; and never nothing.
+            expect(outcome.left).toBeGreaterThan(0);
+            expect(outcome.left).toBeLessThan(attempts[index]?.quantity ?? 0);
+          }
           const left = unitsLeft(world);
           for (const [index, word] of words.entries()) {
             // Whoever was turned away could not have had what is left now.

@@ -48,7 +48,15 @@ export type AttemptOutcome =
        */
       readonly confirmation?: Promise<Confirmation | null>;
     }
-  | { readonly kind: "refused"; readonly reason: LedgerRefusal };
+  | {
+      readonly kind: "refused";
+      readonly reason: LedgerRefusal;
+      /**
+       * Only with "empty", and only above 0: less than was asked for, and what he could have had in the instant of the answer.
+       * Absent says nothing: of several buckets others may have units that this buyer's has not.
+       */
+      readonly left?: number;
+    };
 
 /** What Postgres says about an acceptance that was queued. */
 export interface Confirmation {

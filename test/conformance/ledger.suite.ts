@@ -102,6 +102,24 @@ export function describeLedger(
       assert.ok(words.includes("held") && words.every((each) => each === "held" || each === "empty"));
     });
 
+    test("says how many are left to whoever asked for more, and nothing of the kind when none are", async () => {
+      const sale = await openSale(fixture, { stocks: [3], perBuyerMax: 4 });
+      const ask = async (buyer: BuyerId, quantity: number) => {
+        const batch = { saleId: sale.id, itemId: itemIdOf(sale), epoch: sale.epoch };
+        const attempts = [{ rid: ridOf(sale, buyer, "k"), buyerId: buyer, quantity }];
+        return present((await fixture.ledger.reserve({ ...batch, attempts })).outcomes[0]);
+      };
+      assert.equal(word(await ask(buyerOf("first"), 1)), "held");
+      const told = await ask(buyerOf("late"), 3);
+      assert.equal(word(told), "empty");
+      const left = told.kind === "refused" ? told.left : undefined;
+      if (traits.isOneQueue) assert.equal(left, 2);
+      // Of several buckets, the buyer's may have none or one of the two.
+      else assert.ok(left === undefined || left === 1 || left === 2, String(left));
+      assert.equal(word(await ask(buyerOf("modest"), 2)), "held");
+      assert.deepEqual(await ask(buyerOf("later"), 1), { kind: "refused", reason: "empty" });
+    });
+
     test("answers an accepted key the same way for ever: before window, limit and stock", async () => {
       const sale = await openSale(fixture, { stocks: [1], perBuyerMax: 1 });
       const buyer = buyerOf(0);

@@ -120,8 +120,10 @@ export class MemoryLedger implements Ledger {
     if (this.unitsOf(itemId, attempt.buyerId) + attempt.quantity > item.perBuyerMax) {
       return { kind: "refused", reason: "limit_reached" };
     }
-    if (item.free < attempt.quantity)
-      return { kind: "refused", reason: item.sold === item.total ? "sold_out" : "empty" };
+    if (item.free < attempt.quantity) {
+      if (item.sold === item.total) return { kind: "refused", reason: "sold_out" };
+      return { kind: "refused", reason: "empty", ...(item.free > 0 ? { left: item.free } : {}) };
+    }
     item.free -= attempt.quantity;
     item.seq += 1;
     this.#accepted.set(attempt.rid, { ...attempt, itemId });

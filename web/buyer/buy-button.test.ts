@@ -23,8 +23,8 @@ function view(facts: Partial<ButtonFacts>) {
   });
 }
 
-function refused(reason: RefusalReason): Purchase {
-  return { kind: "refused", reason, title: REFUSALS[reason].title };
+function refused(reason: RefusalReason, left: number | null = null): Purchase {
+  return { kind: "refused", reason, title: REFUSALS[reason].title, left };
 }
 
 describe("the window", () => {
@@ -61,6 +61,12 @@ describe("stock", () => {
       expect(shown.label + shown.note).not.toContain("Sold out");
       expect(shown.note).toContain("may come back");
     }
+  });
+
+  test("who asked for more than there are hears how many there are, and can buy", () => {
+    const shown = view({ purchase: refused("empty", 2), availability: "none" });
+    expect(shown).toMatchObject({ action: "buy", note: "Only 2 are left. Choose fewer." });
+    expect(view({ purchase: refused("empty", 1) }).note).toBe("Only 1 is left. Choose 1.");
   });
 
   test("sold out is said when the sale or the ledger says so, and only then", () => {

@@ -130,6 +130,10 @@ function windowView(facts: ButtonFacts): ButtonView | null {
 function refusedView({ purchase, availability, price }: ButtonFacts): ButtonView | null {
   const reason = purchase.kind === "refused" ? purchase.reason : null;
   if (reason === "sold_out") return SOLD_OUT;
+  if (purchase.kind === "refused" && purchase.left !== null) {
+    const fewer = purchase.left === 1 ? "Only 1 is left. Choose 1." : `Only ${purchase.left} are left. Choose fewer.`;
+    return { label: `Buy · ${price}`, note: fewer, action: "buy", tone: "primary" };
+  }
   // The band lags behind the ledger by a second or two, so the ledger's own "empty" counts as well.
   if (reason === "empty" || availability === "none") return EMPTY;
   if (purchase.kind !== "refused" || purchase.reason === "paused" || purchase.reason === "closed") return null;

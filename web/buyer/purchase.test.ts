@@ -11,8 +11,8 @@ function answered(purchase: Purchase, answer: Answer, chance = 0): Purchase {
   return nextPurchase(purchase, { kind: "answer", answer, now: 10_000, chance });
 }
 
-function refusal(reason: RefusalReason, retryAfterMs: number | null = null): Answer {
-  return { kind: "refused", reason, title: REFUSALS[reason].title, retryAfterMs };
+function refusal(reason: RefusalReason, retryAfterMs: number | null = null, left: number | null = null): Answer {
+  return { kind: "refused", reason, title: REFUSALS[reason].title, retryAfterMs, left };
 }
 
 function ask(purchase: Purchase): Purchase {
@@ -90,7 +90,7 @@ describe("asking again", () => {
   });
 
   test("as long as a cool-down lasts, and hardly longer", () => {
-    const wait: Answer = { kind: "refused", reason: "cool_down", title: "", retryAfterMs: 600_000 };
+    const wait: Answer = { kind: "refused", reason: "cool_down", title: "", retryAfterMs: 600_000, left: null };
     const soonest = answered(sending, wait, 0);
     const latest = answered(sending, wait, 1);
     expect(soonest).toMatchObject({ kind: "waiting", cause: "cooling", askAt: 610_000 });
@@ -128,6 +128,11 @@ describe("asking again", () => {
       expect(nextPurchase(waiting, { kind: "stop" })).toEqual(IDLE);
       patient = ask(waiting);
     }
+  });
+
+  test("when fewer are left than were asked for, stops at once: that can be changed", () => {
+    const patient = nextPurchase(IDLE, patientPress);
+    expect(answered(patient, refusal("empty", 2_000, 1))).toMatchObject({ kind: "refused", reason: "empty", left: 1 });
   });
 
   test("a knock before the gate opened by the server's clock is repeated at the server's instant", () => {

@@ -31,7 +31,7 @@ export type Purchase =
   | { readonly kind: "idle" }
   | { readonly kind: "sending"; readonly attempt: Attempt }
   | { readonly kind: "waiting"; readonly attempt: Attempt; readonly cause: WaitCause; readonly askAt: number }
-  | { readonly kind: "refused"; readonly reason: string; readonly title: string }
+  | { readonly kind: "refused"; readonly reason: string; readonly title: string; readonly left: number | null }
   | { readonly kind: "won"; readonly rid: string };
 
 /** What one request came back with; "lost" = no answer at all. */
@@ -42,6 +42,8 @@ export type Answer =
       readonly reason: string;
       readonly title: string;
       readonly retryAfterMs: number | null;
+      /** How many of fewer could have been had, where the server says so. */
+      readonly left: number | null;
     }
   | { readonly kind: "lost" };
 
@@ -82,6 +84,12 @@ const WAIT_CAUSES: Readonly<Record<string, WaitCause>> = {
 
 export const IDLE: Purchase = { kind: "idle" };
 
+/** How many of fewer there were, as a problem document says it. */
+export function leftOf(problem: { readonly [member: string]: unknown }): number | null {
+  const { left } = problem;
+  return typeof left === "number" && left > 0 ? left : null;
+}
+
 /** The state after an event. An event that means nothing in a state leaves it as it is. */
 export function nextPurchase(purchase: Purchase, event: PurchaseEvent): Purchase {
   switch (event.kind) {
@@ -107,9 +115,11 @@ function afterAnswer(attempt: Attempt, event: PurchaseEvent & { kind: "answer" }
   // "All taken" is the ledger's word about this key, so it settles an unknown outcome; a throttle's or a shed's is not.
   const unknown = cause === "unknown" || (attempt.unknown && cause !== null && cause !== "empty");
   const tried: Attempt = { ...attempt, tries: attempt.tries + 1, unknown };
-  const givesUp = cause === null || (cause === "empty" ? !attempt.patient : !unknown && tried.tries >= TRIES_MAX);
-  if (answer.kind === "refused" && givesUp) {
-    return { kind: "refused", reason: answer.reason, title: answer.title };
+  // Who waits for three while there are two would want to know.
+  const isShort = answer.kind === "refused" && answer.left !== null;
+  const isOver = cause === "empty" ? isShort || !attempt.patient : !unknown && tried.tries >= TRIES_MAX;
+  if (answer.kind === "refused" && (cause === null || isOver)) {
+    return { kind: "refused", reason: answer.reason, title: answer.title, left: answer.left };
   }
   const retryAfterMs = answer.kind === "refused" ? (answer.retryAfterMs ?? 0) : 0;
   const askAt =

@@ -15,7 +15,15 @@ import { spokenRemaining, tickDelayMs } from "../shared/countdown.ts";
 import { Arming } from "./arming.ts";
 import { type ButtonView, saleStateNow } from "./buy-button.ts";
 import { Clearing } from "./clearing.ts";
-import { type Answer, type Attempt, IDLE, nextPurchase, type Purchase, type PurchaseEvent } from "./purchase.ts";
+import {
+  type Answer,
+  type Attempt,
+  IDLE,
+  leftOf,
+  nextPurchase,
+  type Purchase,
+  type PurchaseEvent,
+} from "./purchase.ts";
 import { RESERVATION_VIEWS } from "./reservation-view.ts";
 import { recallAttempt, recallSession, rememberAttempt, rememberSession } from "./tab-memory.ts";
 
@@ -361,7 +369,7 @@ export class SaleModel {
     } catch (error) {
       // Nothing was sent yet, so the outcome is known: not now.
       const reason = error instanceof DoorbusterError ? error.problem.reason : "offline";
-      return { kind: "refused", reason, title: textOf(error), retryAfterMs: null };
+      return { kind: "refused", reason, title: textOf(error), retryAfterMs: null, left: null };
     }
     const saleId = this.#saleId;
     const { onChallenge } = this.clearing;
@@ -373,7 +381,8 @@ export class SaleModel {
       if (reason.startsWith("session_")) this.#dropSession();
       if (reason === "paused" || reason === "closed") void this.#keepFresh(this.#refresh());
       const isCoolDown = result.problem["rule"] === "cool_down";
-      return { kind: "refused", reason: isCoolDown ? "cool_down" : reason, title, retryAfterMs: retryAfterMs ?? null };
+      const known = { title, retryAfterMs: retryAfterMs ?? null, left: leftOf(result.problem) };
+      return { kind: "refused", reason: isCoolDown ? "cool_down" : reason, ...known };
     }
     const { receipt: _receipt, ...accepted } = result.reservation;
     const { amount, currency } = this.item(sku)?.price ?? { amount: 0, currency: "EUR" };

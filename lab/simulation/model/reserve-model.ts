@@ -29,8 +29,13 @@ export class ReserveModel implements Ledger {
     if (row === undefined || row.sale.epoch !== batch.epoch || row.sale.mode !== "postgres") {
       throw new Fault("LEDGER_FENCED", { internal: `sale ${batch.saleId}, epoch ${batch.epoch}` });
     }
-    const outcomes = batch.attempts.map((attempt) => this.#decide(row, batch.itemId, attempt));
-    return { outcomes, stock: this.#stock(batch.itemId) };
+    const decided = batch.attempts.map((attempt) => this.#decide(row, batch.itemId, attempt));
+    const stock = this.#stock(batch.itemId);
+    const isShort = (outcome: AttemptOutcome) => outcome.kind === "refused" && outcome.reason === "empty";
+    const outcomes = decided.map((outcome) => {
+      return stock.free > 0 && isShort(outcome) ? { ...outcome, left: stock.free } : outcome;
+    });
+    return { outcomes, stock };
   }
 
   async readStock(itemIds: readonly number[]): Promise<readonly Stock[]> {

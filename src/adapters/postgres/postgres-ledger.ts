@@ -139,6 +139,8 @@ export class PostgresLedger implements Ledger {
 
 function readOutcomes(row: ReserveRow): AttemptOutcome[] {
   const fresh: AttemptOutcome = { kind: "accepted", status: "held", holdUntil: row.hold_until_ms, replayed: false };
+  // After the batch there is no more left than when one of its attempts came up empty.
+  const empty: AttemptOutcome | null = row.free > 0 ? { kind: "refused", reason: "empty", left: row.free } : null;
   const outcomes: AttemptOutcome[] = [];
   let knownIndex = 0;
   for (const verdict of row.verdicts) {
@@ -149,6 +151,8 @@ function readOutcomes(row: ReserveRow): AttemptOutcome[] {
       if (known === undefined)
         throw new Fault("LEDGER_UNAVAILABLE", { internal: "a known reservation has no details" });
       outcomes.push({ kind: "accepted", status: known.status, holdUntil: known.holdUntil, replayed: true });
+    } else if (verdict === "E" && empty !== null) {
+      outcomes.push(empty);
     } else {
       const refused = REFUSED[verdict];
       if (refused === undefined) throw new Fault("LEDGER_UNAVAILABLE", { internal: `unknown verdict ${verdict}` });

@@ -20,7 +20,7 @@ import type { Pass } from "../3-identity/pass.ts";
 import type { Session } from "../3-identity/session-token.ts";
 import type { Lane } from "../5-sold-out/lane.ts";
 import type { ChallengeDemand, ChallengeGate } from "../6-admission/challenge-gate.ts";
-import { ledgerRefusal, malformed, plainRefusal, prepareClosingRefusal } from "../refusal-answers.ts";
+import { fewerLeftRefusal, ledgerRefusal, malformed, plainRefusal, prepareClosingRefusal } from "../refusal-answers.ts";
 import type { BodyFailure, HotAnswer, HotRequest } from "../request.ts";
 import { type AttemptBody, parseAttemptBody } from "./attempt-body.ts";
 import { signReceipt } from "./receipt.ts";
@@ -135,7 +135,7 @@ export async function reserve(attempt: AdmittedAttempt, services: ReserveService
   } finally {
     services.shed.leave();
   }
-  if (outcome.kind === "refused") return refused(refusalOfLedger(outcome.reason, sale, services.clock));
+  if (outcome.kind === "refused") return refused(refusalOfLedger(outcome, sale, services.clock));
   const { status, holdUntil } = await confirm(outcome, services);
   const facts = { rid, saleId: sale.id, sku: place.item.sku, quantity, holdUntil };
   const document = { ...facts, status, receipt: signReceipt(services.keys.receipt, facts) };
@@ -168,9 +168,10 @@ async function confirm(
 
 /** The ledger's clock may differ from ours by a little: it, not we, decides when a sale opens. */
 function refusalOfLedger(
-  reason: Extract<AttemptOutcome, { kind: "refused" }>["reason"],
+  { reason, left }: Extract<AttemptOutcome, { kind: "refused" }>,
   sale: Sale,
   clock: Clock,
 ): Refusal {
+  if (left !== undefined) return fewerLeftRefusal(left);
   return reason === "not_open" ? notOpenRefusal(firstOpensAt(sale), clock.nowMs()) : ledgerRefusal(reason);
 }

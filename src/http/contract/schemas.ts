@@ -253,6 +253,11 @@ export const ProblemSchema = z
     opensAt: z.number().int().optional(),
     serverNow: z.number().int().optional(),
     rule: z.string().optional(),
+    left: z
+      .number()
+      .int()
+      .optional()
+      .openapi({ description: "With `empty`: asked for fewer, this many could have been had at that moment." }),
     cause: z.string().optional().openapi({ description: "Why a solved challenge did not count." }),
     challenge: ChallengeSchema.optional().openapi({ description: "A fresh challenge to solve." }),
     requestId: z.string().optional(),
