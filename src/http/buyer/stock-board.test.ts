@@ -7,7 +7,15 @@ import { evenRandom } from "../../../test/support/recording-log.ts";
 import { Fault, isFault } from "../../domain/faults.ts";
 import type { SaleId } from "../../domain/ids.ts";
 import type { Stock } from "../../ports/ledger.ts";
-import { FAILURE_PAUSE_MS, REFRESH_WAIT_MS_MAX, SALES_MAX, STALE_MS_MAX, StockBoard } from "./stock-board.ts";
+import {
+  FAILURE_PAUSE_MS,
+  LONE_MS_MIN,
+  LONE_WAIT_MS_MAX,
+  REFRESH_WAIT_MS_MAX,
+  SALES_MAX,
+  STALE_MS_MAX,
+  StockBoard,
+} from "./stock-board.ts";
 
 interface Pending {
   readonly resolve: (rows: readonly Stock[]) => void;
@@ -40,6 +48,33 @@ describe("the stock board", () => {
     await Promise.resolve();
     await Promise.resolve();
     expect(freeOf(await board.stockOf(sale))).toBe(4);
+  });
+
+  test("tells whoever comes alone every few seconds what is, not what was when he asked before", async () => {
+    const { clock, reads, board } = makeBoard();
+    const first = board.stockOf(sale);
+    reads[0]?.resolve([makeStock(41, { free: 0 })]);
+    await first;
+    clock.advance(LONE_MS_MIN);
+    const second = board.stockOf(sale);
+    reads[1]?.resolve([makeStock(41, { free: 1 })]);
+    expect(freeOf(await second)).toBe(1);
+    expect(clock.waiting).toBe(0);
+  });
+
+  test("does not let him wait for long, nor tell him of a failure, while older figures are good", async () => {
+    const { clock, reads, board } = makeBoard();
+    const first = board.stockOf(sale);
+    reads[0]?.resolve([makeStock(41, { free: 3 })]);
+    await first;
+    clock.advance(LONE_MS_MIN);
+    const second = board.stockOf(sale);
+    clock.advance(LONE_WAIT_MS_MAX);
+    expect(freeOf(await second)).toBe(3);
+    const third = board.stockOf(sale);
+    reads[1]?.reject(new Fault("LEDGER_UNAVAILABLE"));
+    expect(freeOf(await third)).toBe(3);
+    expect(clock.waiting).toBe(0);
   });
 
   test("never serves figures that are too old, and gives up waiting at its deadline", async () => {

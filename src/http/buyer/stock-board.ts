@@ -2,7 +2,8 @@
  * Stock figures for the public sale document: at most one query per sale and second, however many buyers look.
  *
  * Fresh figures are served at once; older ones are served too while one refresh runs behind them, so a crowd that
- * arrives on a cold second costs one query and not ten thousand. Sales that were read together are not read together
+ * arrives on a cold second costs one query and not ten thousand. Whoever comes alone every few seconds would always be told
+ * of his visit before, so after a while without visitors the figures are waited for, shortly. Sales that were read together are not read together
  * again: each has its own, jittered, second. Too old to be honest about: the caller waits for the refresh, within a
  * deadline. A failure is remembered for a moment, so a database that is down is not asked by everybody. With an edge the
  * nodes take turns (shared-stock.ts). Deciding about stock is the ledger's; this only ever feeds bands and words on a page.
@@ -16,6 +17,9 @@ import type { AgedStock, SharedStock } from "./shared-stock.ts";
 
 /** Figures younger than a time between these, drawn anew each time, are served without a thought. */
 export const FRESH_MS = { min: 1_000, max: 1_200 };
+/** Nobody asked for this long, so no crowd is here: whoever asks now waits for what is, but not for longer than that. */
+export const LONE_MS_MIN = 2_000;
+export const LONE_WAIT_MS_MAX = 200;
 /** Figures older than this are never served. */
 export const STALE_MS_MAX = 5_000;
 /** How long a caller waits for a refresh. */
@@ -70,7 +74,9 @@ export class StockBoard {
 
     const mayRefresh = entry.refresh !== null || nowMs >= entry.pausedUntilMs;
     const refresh = mayRefresh ? this.#refresh(sale, entry) : null;
-    if (known !== null && ageMs < STALE_MS_MAX) return known;
+    if (known !== null && ageMs < STALE_MS_MAX) {
+      return refresh === null || ageMs < LONE_MS_MIN ? known : await this.#shortlyOr(known, refresh);
+    }
     if (refresh === null) throw new Fault("LEDGER_UNAVAILABLE", { internal: "stock could not be read a moment ago" });
     return await this.#withDeadline(refresh);
   }
@@ -115,6 +121,13 @@ export class StockBoard {
     const rows = await this.#ledger.readStock(sale.items.map((item) => item.itemId));
     // The figures are as old as the question, not as the answer.
     return { rows, ageMs: this.#clock.monotonicMs() - startedAtMs };
+  }
+
+  #shortlyOr(known: SaleStock, refresh: Promise<SaleStock>): Promise<SaleStock> {
+    return new Promise((resolve) => {
+      const cancelTimer = this.#clock.setTimer(LONE_WAIT_MS_MAX, () => resolve(known));
+      refresh.then(resolve, () => resolve(known)).finally(cancelTimer);
+    });
   }
 
   #withDeadline(refresh: Promise<SaleStock>): Promise<SaleStock> {
