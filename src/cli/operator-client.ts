@@ -5,12 +5,15 @@
  * the token solo mode keeps in DATA_DIR. A problem document's own words reach the person; nothing is retried.
  */
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { resolve } from "node:path";
 import { readSettings } from "../config/load.ts";
 import { CommandFailure } from "./failure.ts";
 
 const ANSWER_MS_MAX = 30_000;
 export const UNSPECIFIED_HOSTS = ["0.0.0.0", "::"];
+
+const TOKEN_ADVICE =
+  "Set ADMIN_TOKEN to what the node was started with. A node in solo mode makes its own and keeps it in its DATA_DIR: set DATA_DIR to that folder.";
 
 /** How a command was told to reach the node. */
 export interface Target {
@@ -22,10 +25,12 @@ export interface Target {
 export class OperatorClient {
   readonly url: string;
   readonly #token: string;
+  readonly #tokenFrom: string;
 
-  constructor(target: { readonly url: string; readonly token: string }) {
+  constructor(target: { readonly url: string; readonly token: string; readonly tokenFrom?: string }) {
     this.url = target.url.replace(/\/+$/, "");
     this.#token = target.token;
+    this.#tokenFrom = target.tokenFrom ?? "this node";
   }
 
   /** The body of a 2xx answer. Throws CommandFailure with the server's own words for anything else. */
@@ -38,6 +43,11 @@ export class OperatorClient {
     const text = await answer.text();
     const parsed = parseJson(text);
     if (answer.ok && parsed !== undefined) return parsed as Body;
+    if (answer.status === 401) {
+      throw new CommandFailure(
+        `${this.url}${path} does not accept the operator token from ${this.#tokenFrom}. ${TOKEN_ADVICE}`,
+      );
+    }
     throw new CommandFailure(explainAnswer({ url: `${this.url}${path}`, status: answer.status, problem: parsed }));
   }
 
@@ -69,21 +79,23 @@ export function connectOperator(target: Target, env: Readonly<Record<string, str
   if (!URL.canParse(url)) {
     throw new CommandFailure(`--url is ${JSON.stringify(url)}; accepted: a URL such as http://127.0.0.1:8081`);
   }
-  const token = target.token ?? (env["ADMIN_TOKEN"] || keptToken(settings.dataDir));
-  if (token === null) {
-    throw new CommandFailure(
-      "No operator token: give --token, or set ADMIN_TOKEN (or DATA_DIR, ADMIN_PORT) to what the node was started with.",
-    );
-  }
-  return new OperatorClient({ url, token });
+  if (target.token !== undefined) return new OperatorClient({ url, token: target.token, tokenFrom: "--token" });
+  const fromEnvironment = env["ADMIN_TOKEN"];
+  if (fromEnvironment) return new OperatorClient({ url, token: fromEnvironment, tokenFrom: "ADMIN_TOKEN" });
+  const file = resolve(settings.dataDir, "admin-token");
+  return new OperatorClient({ url, token: keptToken(file), tokenFrom: file });
 }
 
-function keptToken(dataDir: string): string | null {
+/** What a node in solo mode keeps. Throws CommandFailure with everywhere the token could have come from. */
+function keptToken(file: string): string {
   try {
-    return readFileSync(join(dataDir, "admin-token"), "utf8").trim();
+    return readFileSync(file, "utf8").trim();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
-    throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why = code === "ENOENT" ? `there is no ${file}` : `${file} cannot be read (${message})`;
+    throw new CommandFailure(
+      `No operator token: --token is not given, ADMIN_TOKEN is not set, and ${why}. ${TOKEN_ADVICE}`,
+    );
   }
 }
 
@@ -103,8 +115,6 @@ function parseJson(text: string): unknown {
 }
 
 function explainAnswer(answer: { url: string; status: number; problem: unknown }): string {
-  if (answer.status === 401)
-    return `${answer.url} does not accept the operator token. Give the right one with --token.`;
   const problem = (answer.problem ?? {}) as { title?: string; detail?: string; reason?: string };
   const words = [problem.title, problem.detail].filter((part) => typeof part === "string").join(" ");
   return `${answer.url} answered ${answer.status}${problem.reason ? ` ${problem.reason}` : ""}${words ? `: ${words}` : ""}`;

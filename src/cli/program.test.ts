@@ -21,6 +21,7 @@ let folder = "";
 let received: { method: string; path: string; body: string }[] = [];
 let isBalanced = true;
 let lostUnits = 0;
+let sales: unknown[] = [SALE];
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "doorbuster-cli-"));
@@ -55,7 +56,7 @@ function answerTo(path: string, authorization: string): [number, unknown] {
     return [200, { balanced: isBalanced, items: [{ sku: "a", ...figures }], violations }];
   }
   if (path.endsWith("/nope")) return [404, { title: "There is no such sale.", reason: "no_such_sale" }];
-  return path === "/v1/admin/sales" && received.at(-1)?.method === "GET" ? [200, { sales: [SALE] }] : [200, SALE];
+  return path === "/v1/admin/sales" && received.at(-1)?.method === "GET" ? [200, { sales }] : [200, SALE];
 }
 
 interface Ran {
@@ -179,9 +180,14 @@ describe("sale commands", () => {
 
   test("a wrong token, no token and no server are told apart", async () => {
     const wrong = await run(["sale", "list", "--url", url, "--token", "other"]);
-    expect(wrong.err).toContain("does not accept the operator token");
+    expect(wrong.err).toContain("does not accept the operator token from --token.");
+    const stale = await run(["sale", "list", "--url", url], { env: { ADMIN_TOKEN: "the-one-from-last-year" } });
+    expect(stale.err).toContain("does not accept the operator token from ADMIN_TOKEN.");
     const none = await run(["sale", "list", "--url", url], { env: { DATA_DIR: folder } });
-    expect(none.err).toContain("No operator token");
+    expect(none.err).toContain(
+      `No operator token: --token is not given, ADMIN_TOKEN is not set, and there is no ${join(folder, "admin-token")}.`,
+    );
+    expect(none.err).toMatch(/Set ADMIN_TOKEN to what the node was started with.*solo mode.*DATA_DIR/s);
     const nobody = await run(["sale", "list", "--url", "http://127.0.0.1:1"]);
     expect(nobody.err).toContain("No answer from http://127.0.0.1:1");
     expect([wrong.exitCode, none.exitCode, nobody.exitCode]).toEqual([1, 1, 1]);
@@ -286,6 +292,32 @@ describe("serve", () => {
     expect(out).toContain(`Buyers     ${url}`);
     expect(out).toContain(`${url}/sales/s1`);
     expect(JSON.parse(received.find((one) => one.method === "POST")?.body ?? "").opensAt).toBe(1_030_000);
+  });
+
+  test("shows the demo sale that an earlier start has left, as long as there is something to buy", async () => {
+    const start = () =>
+      run(["serve", "--demo-sale"], {
+        env: { ADMIN_TOKEN: TOKEN, SECRET: "s".repeat(32) },
+        composition: { startNode: async () => running() },
+      });
+    const hour = 3_600_000;
+    const demo = { ...SALE, id: "demo-old", opensAt: 500_000, closesAt: 1_000_000 + hour };
+    for (const known of [demo, { ...demo, state: "empty" }, { ...demo, state: "paused" }]) {
+      sales = [SALE, known, { ...demo, id: "demo-older", opensAt: 400_000 }];
+      const { out } = await start();
+      expect(out).toContain(`${url}/sales/demo-old  ${known.state}, from an earlier start`);
+      expect(received.some((one) => one.method === "POST")).toBe(false);
+    }
+    const over = [
+      { ...demo, state: "closed" },
+      { ...demo, state: "sold_out" },
+      { ...demo, closesAt: 1_060_000 },
+    ];
+    for (const known of over) {
+      sales = [known];
+      expect((await start()).out).toContain(`${url}/sales/s1  opens in 30 seconds`);
+    }
+    sales = [SALE];
   });
 
   test("a token made now is printed, one that was given is not repeated", async () => {

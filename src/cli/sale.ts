@@ -7,6 +7,7 @@ import type { Money } from "../domain/money.ts";
 import type { Sale, SaleState } from "../domain/sale.ts";
 import { CommandFailure } from "./failure.ts";
 import { connectOperator, type OperatorClient, type Target } from "./operator-client.ts";
+import { readSaleFile, SALE_FILE_HELP } from "./sale-file.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { renderTable } from "./table.ts";
 
@@ -46,9 +47,9 @@ export function addSale(program: Command, surroundings: Surroundings): void {
       .option("--token <token>", "the operator token (default: ADMIN_TOKEN, or solo mode's own)")
       .option("--json", "print what the node answers, unchanged");
 
-  command("create <file>", "create a sale from a JSON file; - reads standard input").action(
-    (file: string, options: SaleOptions) => createSale(file, options, surroundings),
-  );
+  command("create <file>", "create a sale from a JSON file; - reads standard input")
+    .addHelpText("after", SALE_FILE_HELP)
+    .action((file: string, options: SaleOptions) => createSale(file, options, surroundings));
   command("list", "list all sales").action((options: SaleOptions) => listSales(options, surroundings));
   command("show <id>", "show one sale").action(async (id: string, options: SaleOptions) => {
     const operator = connectOperator(options, surroundings.env);
@@ -68,17 +69,13 @@ export function salePath(id: string): string {
 }
 
 async function createSale(file: string, options: SaleOptions, surroundings: Surroundings): Promise<void> {
-  const text = file === "-" ? await surroundings.readInput() : readSaleFile(file);
-  try {
-    JSON.parse(text);
-  } catch (error) {
-    throw new CommandFailure(`${file === "-" ? "Standard input" : file} is not JSON: ${(error as Error).message}`);
-  }
+  const text = file === "-" ? await surroundings.readInput() : readText(file);
+  const sale = readSaleFile(text, file === "-" ? "Standard input" : file);
   const operator = connectOperator(options, surroundings.env);
-  print(await operator.request<ShownSale>("POST", "/v1/admin/sales", text), options, surroundings);
+  print(await operator.request<ShownSale>("POST", "/v1/admin/sales", sale), options, surroundings);
 }
 
-function readSaleFile(file: string): string {
+function readText(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {

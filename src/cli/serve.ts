@@ -7,7 +7,7 @@
 import { type Command, Option } from "commander";
 import { type Config, loadConfig } from "../config/load.ts";
 import { colorsFor } from "./colors.ts";
-import { createDemoSale } from "./demo-sale.ts";
+import { findOrCreateDemoSale } from "./demo-sale.ts";
 import { CommandFailure } from "./failure.ts";
 import { hostInUrl, OperatorClient, UNSPECIFIED_HOSTS } from "./operator-client.ts";
 import { parseRoles, ROLES, type Role } from "./roles.ts";
@@ -31,7 +31,7 @@ export function addServe(program: Command, surroundings: Surroundings): void {
         .argParser(parseRoles)
         .default(ROLES, ROLES.join(",")),
     )
-    .option("--demo-sale", "create a ready-made sale that opens in 30 seconds")
+    .option("--demo-sale", "create a ready-made sale that opens in 30 seconds, or show the one that is there")
     .option("--port <port>", "where buyers connect (PORT)")
     .option("--admin-port <port>", "where operators connect (ADMIN_PORT)")
     .option("--data-dir <folder>", "solo mode's folder (DATA_DIR)")
@@ -102,8 +102,8 @@ async function openDemoSale(config: Config, node: RunningNode, surroundings: Sur
   });
   const time = await fetch(`${buyers}/v1/time`, { signal: AbortSignal.timeout(5_000) });
   const { now } = (await time.json()) as { now: number };
-  const saleId = await createDemoSale(operator, now);
-  return `  Demo sale  ${colorsFor(surroundings).cyan(`${buyers}/sales/${saleId}`)}  opens in 30 seconds\n\n`;
+  const { id, standing } = await findOrCreateDemoSale(operator, now);
+  return `  Demo sale  ${colorsFor(surroundings).cyan(`${buyers}/sales/${id}`)}  ${standing}\n\n`;
 }
 
 function buyerUrl(config: Config, port: number): string {

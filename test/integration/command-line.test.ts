@@ -65,6 +65,17 @@ test("creates, shows, opens, pauses, resumes and closes a sale, and proves its b
   expect([audit.code, /balanced/i.test(audit.output)], audit.output).toEqual([0, true]);
 });
 
+test("creates the sale of the documented example", async () => {
+  const created = await doorbuster("sale", "create", "docs/operating/sale.example.json", "--json");
+  expect(created.code, created.output).toBe(0);
+  const sale = JSON.parse(created.output);
+  expect(sale).toMatchObject({ id: "summer-night", state: "scheduled", opensAt: Date.parse("2030-06-01T18:00:00Z") });
+  expect(sale.items.map((item: { sku: string; total: number }) => [item.sku, item.total])).toEqual([
+    ["standing", 3_000],
+    ["front-row", 40],
+  ]);
+});
+
 test("exits 1 when the books do not balance, naming what is wrong", async () => {
   const spec = saleSpec();
   const file = join(folder, "cooked.json");

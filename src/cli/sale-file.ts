@@ -1,0 +1,61 @@
+/**
+ * The file that `doorbuster sale create` reads: the body of POST /v1/admin/sales, with instants that people can write.
+ *
+ * Only instants are translated here. What a sale may be is the server's to say, in words that name the field; so a field
+ * that the server learns needs nothing from us.
+ */
+import { CommandFailure } from "./failure.ts";
+
+const INSTANT_FIELDS: readonly string[] = ["opensAt", "closesAt"];
+/** With its zone: a time without one means something else on every machine. */
+const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/;
+
+/** What `--help` says of the file; docs/operating/sales.md says it at length. */
+export const SALE_FILE_HELP = `
+The file is one JSON object:
+  id             optional; letters, digits, _ and -. Made when missing
+  name           what buyers read
+  description    optional text
+  imageUrl       optional; https://… or a path on the node
+  opensAt        "2030-06-01T18:00:00Z" (with a zone) or milliseconds since the epoch
+  closesAt       optional, the same; a day after opensAt when missing
+  holdMs         optional; how long units wait for payment, 600000 when missing
+  perBuyerMax    optional; units a buyer may have of each item, 1 when missing
+  challenge      optional: "none", "adaptive", "always"
+  signature      optional: "required", "optional"
+  eligibility    optional: { allowlist, accountAgeMsMin, levelMin, blocklist, tiers: [ { name, opensAt, … } ] }
+  buckets        optional; parts of each item's stock in Redis, 1 when missing
+  items          1 or more: { sku, name, price: { amount (minor units: 4900 is 49.00), currency }, stock, perBuyerMax }
+Anything else is refused. An example: docs/operating/sale.example.json; each field: docs/operating/sales.md.
+`;
+
+/** The body for the operator API. `name` is how the file is called in complaints. Throws CommandFailure. */
+export function readSaleFile(text: string, name: string): unknown {
+  let sale: unknown;
+  try {
+    sale = JSON.parse(text);
+  } catch (error) {
+    throw new CommandFailure(`${name} is not JSON: ${(error as Error).message}`);
+  }
+  return withInstants(sale, name);
+}
+
+/** The same with every instant in milliseconds, those of tiers included. */
+function withInstants(value: unknown, name: string): unknown {
+  if (Array.isArray(value)) return value.map((element) => withInstants(element, name));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([field, member]) => {
+      const isInstant = INSTANT_FIELDS.includes(field) && typeof member === "string";
+      return [field, isInstant ? toMs(member, { name, field }) : withInstants(member, name)];
+    }),
+  );
+}
+
+function toMs(text: string, { name, field }: { readonly name: string; readonly field: string }): number {
+  const ms = INSTANT.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isFinite(ms)) return ms;
+  throw new CommandFailure(
+    `${field} in ${name} is ${JSON.stringify(text)}; accepted: an instant with its zone such as "2030-06-01T18:00:00Z" or "2030-06-01T20:00+02:00", or milliseconds since the epoch.`,
+  );
+}
