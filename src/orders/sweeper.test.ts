@@ -195,6 +195,26 @@ test("asks about stuck payments ever more seldom, and at once again after a deci
   expect(provider.count("cancel")).toBeLessThan(15);
 });
 
+test("gives units back soon after a short outage, however many holds ended in it", async () => {
+  const { clock, orders, provider, sweeper, holdWithPayment } = setUp(40);
+  for (let index = 0; index < 40; index += 1) {
+    await holdWithPayment(`rid-${index}`);
+    clock.jump(50);
+  }
+  clock.jump(HOLD_MS - 2_000 + 1);
+  provider.before = unavailable;
+  for (let elapsedMs = 0; elapsedMs < 2_000; elapsedMs += 100) {
+    await sweeper.runOnce();
+    clock.jump(100);
+  }
+  provider.before = () => undefined;
+  for (let elapsedMs = 0; elapsedMs < 5_000; elapsedMs += 500) {
+    await sweeper.runOnce();
+    clock.jump(500);
+  }
+  expect(orders.free).toBe(40);
+});
+
 test("tells an operator after half an hour without a decision, once a minute and not before", async () => {
   const { clock, provider, sweeper, log, holdWithPayment } = setUp();
   await holdWithPayment("rid-1");

@@ -87,6 +87,8 @@ export function createSweeper(dependencies: SweeperDependencies): Sweeper {
 class SweepPass {
   readonly #dependencies: SweeperDependencies;
   #expiryRetryAfterMs = EXPIRY_RETRY_AFTER_MS_MIN;
+  /** When the wait began to be what it is; never = nothing is stuck. */
+  #backedOffAtMs = Number.NEGATIVE_INFINITY;
   #alertedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(dependencies: SweeperDependencies) {
@@ -171,11 +173,21 @@ class SweepPass {
     }
   }
 
-  /** While nothing can be decided, the same orders are asked about ever more seldom; one decision resets that. */
+  /**
+   * While nothing can be decided, orders are asked about ever more seldom; one decision resets that. A wait grows only once
+   * it has passed, however many batches are stuck meanwhile: units wait about as long again as the provider was away.
+   */
   #backOff(isStuck: boolean): void {
-    this.#expiryRetryAfterMs = isStuck
-      ? Math.min(this.#expiryRetryAfterMs * 2, EXPIRY_RETRY_AFTER_MS_MAX)
-      : EXPIRY_RETRY_AFTER_MS_MIN;
+    const nowMs = this.#dependencies.clock.monotonicMs();
+    if (!isStuck) {
+      this.#expiryRetryAfterMs = EXPIRY_RETRY_AFTER_MS_MIN;
+      this.#backedOffAtMs = Number.NEGATIVE_INFINITY;
+    } else if (this.#backedOffAtMs === Number.NEGATIVE_INFINITY) {
+      this.#backedOffAtMs = nowMs;
+    } else if (nowMs - this.#backedOffAtMs >= this.#expiryRetryAfterMs) {
+      this.#expiryRetryAfterMs = Math.min(this.#expiryRetryAfterMs * 2, EXPIRY_RETRY_AFTER_MS_MAX);
+      this.#backedOffAtMs = nowMs;
+    }
   }
 
   #alert(undecided: readonly EndingOrder[]): void {
