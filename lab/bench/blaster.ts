@@ -21,6 +21,8 @@ export interface BlastTask {
   readonly book: BookOptions | null;
   /** False: stop when every request was sent once. */
   readonly repeat: boolean;
+  /** Open loop: every connection in its turn, instead of the one that was used last. */
+  readonly isSpread?: boolean;
   /** Asks about every n-th reservation that was answered as queued until it is held; absent = about none. */
   readonly followEvery?: number;
 }
@@ -41,6 +43,12 @@ export interface BlastResult {
 
 const LATENCY_STEP_US = 10;
 const LATENCY_STEPS = 500_000;
+/** Connections that are being opened at the same time: fewer than a listener keeps waiting. */
+const OPENING_MAX = 100;
+/** One address of this side has ports for so many connections to one of the other. */
+const CONNECTIONS_PER_ADDRESS = 20_000;
+/** A list of idle connections is made anew when so many of its front were taken. */
+const TAKEN_MAX = 10_000;
 /** Scheduled requests leave in steps of this; it counts as latency. */
 const SCHEDULE_TICK_MS = 1;
 
@@ -49,7 +57,9 @@ class Blaster {
   readonly #requests: readonly Buffer[];
   readonly #latencies = new Uint32Array(LATENCY_STEPS + 1);
   readonly #outcomes = new Map<string, number>();
-  readonly #idle: Connection[] = [];
+  #idle: Connection[] = [];
+  /** How many at the front of #idle were taken already, when they are used in turns. */
+  #taken = 0;
   #sent = 0;
   #answers = 0;
   #failures = 0;
@@ -70,8 +80,12 @@ class Blaster {
 
   async run(): Promise<BlastResult> {
     const { connections, ports, warmUpMs, durationMs } = this.#task;
-    for (let count = 0; count < connections; count++) {
-      this.#idle.push(await Connection.open(ports[count % ports.length] ?? 0, this));
+    while (this.#idle.length < connections) {
+      const first = this.#idle.length;
+      const opening = Array.from({ length: Math.min(OPENING_MAX, connections - first) }, (_, index) =>
+        Connection.open(ports[(first + index) % ports.length] ?? 0, this, addressOf(first + index)),
+      );
+      this.#idle.push(...(await Promise.all(opening)));
     }
     this.#measureFromMs = performance.now() + warmUpMs;
     this.#endMs = this.#measureFromMs + durationMs;
@@ -134,8 +148,8 @@ class Blaster {
     let due = 0;
     const tick = () => {
       const nowMs = performance.now();
-      while (startMs + due * intervalMs <= nowMs && this.#idle.length > 0 && this.#hasMore()) {
-        const connection = this.#idle.pop();
+      while (startMs + due * intervalMs <= nowMs && this.#idle.length > this.#taken && this.#hasMore()) {
+        const connection = this.#takeIdle();
         if (connection !== undefined) this.#sendOn(connection, startMs + due * intervalMs);
         due++;
       }
@@ -144,6 +158,16 @@ class Blaster {
       else this.#finishIfOver(nowMs);
     };
     tick();
+  }
+
+  #takeIdle(): Connection | undefined {
+    if (this.#task.isSpread !== true) return this.#idle.pop();
+    const connection = this.#idle[this.#taken];
+    this.#taken++;
+    if (this.#taken < TAKEN_MAX) return connection;
+    this.#idle = this.#idle.slice(this.#taken);
+    this.#taken = 0;
+    return connection;
   }
 
   #finishIfOver(nowMs: number): void {
@@ -172,6 +196,10 @@ class Blaster {
     }
     return Number.NaN;
   }
+}
+
+function addressOf(connection: number): string {
+  return `127.0.0.${1 + Math.floor(connection / CONNECTIONS_PER_ADDRESS)}`;
 }
 
 const task = JSON.parse(process.argv[2] ?? "null") as BlastTask;

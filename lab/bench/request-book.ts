@@ -15,7 +15,7 @@ export interface RequestShape {
   readonly session: "none" | "forged" | "genuine";
   /** "wrong" signs with another key. */
   readonly signature: "none" | "wrong" | "right";
-  /** How many different buyers send; fewer than `count` makes buyers repeat themselves. */
+  /** How many different sessions send; fewer than `count` makes them repeat themselves. Each is another buyer's as a rule. */
   readonly buyers: number;
 }
 
@@ -29,6 +29,18 @@ export interface BookOptions {
   readonly run: string;
   /** Makes keys and nonces differ from another book of the same buyers. */
   readonly again?: string;
+  /** Where the requests go in turns, instead of to the one sale and item. */
+  readonly targets?: readonly BookTarget[];
+  /** The first buyer's number: books of one run that begin elsewhere are of other buyers. */
+  readonly firstBuyer?: number;
+  /** Sessions of one buyer; 1 when absent. */
+  readonly sessionsPerBuyer?: number;
+}
+
+/** An item of a sale. */
+export interface BookTarget {
+  readonly saleId: string;
+  readonly sku: string;
 }
 
 const BODY = '{"quantity":1}';
@@ -39,11 +51,15 @@ const NONCE_LENGTH_MIN = 16;
 
 /** Builds `count` complete requests. */
 export function buildRequests(options: BookOptions): readonly Buffer[] {
-  const path = `/v1/sales/${options.saleId}/items/${options.sku}/reservations`;
+  const paths = (options.targets ?? [options]).map(
+    ({ saleId, sku }) => `/v1/sales/${saleId}/items/${sku}/reservations`,
+  );
+  const first = options.firstBuyer ?? 0;
   const sessions = Array.from({ length: options.shape.buyers }, (_, index) => sessionOf(options, index));
   return Array.from({ length: options.count }, (_, index) => {
     const session = sessions[index % sessions.length];
-    const key = `key-${options.run}${options.again ?? ""}-${index}`.padEnd(KEY_LENGTH_MIN, "_");
+    const path = paths[index % paths.length] ?? "";
+    const key = `key-${options.run}${options.again ?? ""}-${first + index}`.padEnd(KEY_LENGTH_MIN, "_");
     const lines = [`POST ${path} HTTP/1.1`, "Host: 127.0.0.1", "Content-Type: application/json"];
     if (session !== undefined) lines.push(`Authorization: Bearer ${session.token}`);
     lines.push(`Idempotency-Key: ${key}`, `Content-Digest: ${DIGEST}`);
@@ -53,7 +69,7 @@ export function buildRequests(options: BookOptions): readonly Buffer[] {
           path,
           key,
           signingKey: session.signingKey,
-          nonce: `nonce-${options.run}${options.again ?? ""}-${index}`.padEnd(NONCE_LENGTH_MIN, "_"),
+          nonce: `nonce-${options.run}${options.again ?? ""}-${first + index}`.padEnd(NONCE_LENGTH_MIN, "_"),
         }),
       );
     }
@@ -70,8 +86,9 @@ interface BenchSession {
 function sessionOf(options: BookOptions, index: number): BenchSession | undefined {
   if (options.shape.session === "none") return undefined;
   const keys = deriveKeys(options.secret);
-  const buyerId = parseBuyerId(`bench-${options.run}-${index}`);
-  const sessionId = parseSessionId(`session-${options.run}-${index}`);
+  const number = (options.firstBuyer ?? 0) + index;
+  const buyerId = parseBuyerId(`bench-${options.run}-${Math.floor(number / (options.sessionsPerBuyer ?? 1))}`);
+  const sessionId = parseSessionId(`session-${options.run}-${number}`);
   if (buyerId === null || sessionId === null) throw new Error(`not an id: ${options.run}`);
   const expiresAt = (Math.floor(Date.now() / 1_000) + SESSION_MS / 1_000) * 1_000;
   const claims = { sessionId, buyerId, expiresAt, level: 0, accountCreatedAt: null, device: "", suspicion: 0 };

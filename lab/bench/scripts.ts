@@ -8,25 +8,18 @@
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
-import { createSystemClock } from "../../src/adapters/local/system-clock.ts";
-import { createRedisBucketStore } from "../../src/adapters/redis/redis-bucket-store.ts";
-import { type BuyerId, deriveRid, type SaleId } from "../../src/domain/ids.ts";
-import type { BucketEpoch, BucketStore } from "../../src/ports/bucket-store.ts";
-import type { Attempt } from "../../src/ports/ledger.ts";
-import type { Log } from "../../src/ports/telemetry.ts";
+import type { BucketStore } from "../../src/ports/bucket-store.ts";
 import { RedisServer, type RedisServerOptions } from "../../test/support/redis-server.ts";
 import { waitUntil } from "../../test/support/waiting.ts";
+import { BucketLoad, makeAttempts, openStore } from "./bucket-load.ts";
 import { cpuMsOf } from "./processor-time.ts";
 
 const DURATION_MS = 3_000;
 const WARM_UP_MS = 500;
-const IN_FLIGHT = 4;
 const BATCHES = [1, 64, 256];
 /** Made beforehand, so that hashing ids is not part of the figure; used again in a fresh epoch. */
 const ATTEMPTS_MAX = 400_000;
 const MEMORY_UNITS = 100_000;
-const FAR_AWAY = 9_000_000_000_000;
-const SALE = "bench" as SaleId;
 
 const SERVERS: readonly { readonly name: string; readonly options: RedisServerOptions }[] = [
   { name: "no append-only file", options: { appendOnly: false } },
@@ -43,22 +36,22 @@ interface Row {
 
 class ScriptBench {
   readonly rows: Row[] = [];
-  readonly #attempts: readonly Attempt[];
-  #epoch = 0;
+  readonly #attempts = makeAttempts(ATTEMPTS_MAX);
 
-  constructor(attempts: readonly Attempt[]) {
-    this.#attempts = attempts;
+  /** Load on a server's only bucket. */
+  loadOf(store: BucketStore): BucketLoad {
+    return new BucketLoad(store, this.#attempts);
   }
 
-  async measure(server: RedisServer, store: BucketStore, name: string): Promise<void> {
+  async measure(server: RedisServer, load: BucketLoad, name: string): Promise<void> {
     for (const batch of BATCHES) {
       for (const answer of ["accepted", "refused"] as const) {
-        const at = await this.#freshBucket(store, answer === "accepted" ? ATTEMPTS_MAX : 0);
-        await this.#run(store, { at, batch, durationMs: WARM_UP_MS, from: 0 });
-        const again = await this.#freshBucket(store, answer === "accepted" ? ATTEMPTS_MAX : 0);
+        const units = answer === "accepted" ? ATTEMPTS_MAX : 0;
+        await load.run({ at: await load.freshBucket(units), batch, durationMs: WARM_UP_MS });
+        const at = await load.freshBucket(units);
         const cpuBefore = cpuMsOf(server.pid ?? 0, { children: false });
         const startedAt = performance.now();
-        const count = await this.#run(store, { at: again, batch, durationMs: DURATION_MS, from: 0 });
+        const count = await load.run({ at, batch, durationMs: DURATION_MS });
         const elapsedMs = performance.now() - startedAt;
         const serverMs = cpuMsOf(server.pid ?? 0, { children: false }) - cpuBefore;
         const row = {
@@ -70,68 +63,26 @@ class ScriptBench {
         };
         process.stdout.write(`${renderRow(row)}\n`);
         this.rows.push(row);
-        await this.#checkCount(store, again, answer === "accepted" ? count : 0);
+        await load.checkCount(at, answer === "accepted" ? count : 0);
       }
     }
   }
 
-  async bytesPerUnit(server: RedisServer, store: BucketStore, batch: number): Promise<number> {
-    const at = await this.#freshBucket(store, MEMORY_UNITS);
+  async bytesPerUnit(server: RedisServer, load: BucketLoad, batch: number): Promise<number> {
+    const at = await load.freshBucket(MEMORY_UNITS);
     await waitUntil("the server to have freed the last bucket", async () =>
       String(await server.call("INFO", "memory")).includes("lazyfree_pending_objects:0"),
     );
     const before = await usedMemory(server);
-    await this.#run(store, { at, batch, durationMs: Number.POSITIVE_INFINITY, from: 0, countMax: MEMORY_UNITS });
+    await load.run({ at, batch, durationMs: Number.POSITIVE_INFINITY, countMax: MEMORY_UNITS });
     const taken = (await usedMemory(server)) - before;
-    await store.remove(at);
+    await load.store.remove(at);
     return taken / MEMORY_UNITS;
-  }
-
-  async #freshBucket(store: BucketStore, units: number): Promise<BucketEpoch> {
-    if (this.#epoch > 0) await store.remove({ itemId: 1, bucket: 0, epoch: this.#epoch });
-    this.#epoch += 1;
-    const at = { itemId: 1, bucket: 0, epoch: this.#epoch };
-    const settings = { revision: 1, opensAt: 1, closesAt: FAR_AWAY, isPaused: false, perBuyerMax: 4, holdMs: 60_000 };
-    await store.prepare({ ...at, saleId: SALE, settings });
-    await store.credit({ ...at, creditId: "all", units, notes: [] });
-    await store.setGate({ ...at, isOpen: true });
-    return at;
-  }
-
-  /** Keeps a few batches in flight until the time is over or the attempts are used up; answers how many were decided. */
-  async #run(
-    store: BucketStore,
-    task: { at: BucketEpoch; batch: number; durationMs: number; from: number; countMax?: number },
-  ): Promise<number> {
-    const until = performance.now() + task.durationMs;
-    const countMax = task.countMax ?? this.#attempts.length;
-    let next = task.from;
-    const worker = async (): Promise<void> => {
-      while (next < countMax && performance.now() < until) {
-        const attempts = this.#attempts.slice(next, next + task.batch);
-        next += attempts.length;
-        await store.reserve({ ...task.at, leaseId: null, attempts });
-      }
-    };
-    await Promise.all(Array.from({ length: IN_FLIGHT }, worker));
-    return next - task.from;
-  }
-
-  async #checkCount(store: BucketStore, at: BucketEpoch, accepted: number): Promise<void> {
-    const audit = await store.audit(at);
-    if (audit?.seq !== accepted) throw new Error(`${audit?.seq} were accepted, not ${accepted}`);
   }
 }
 
 async function usedMemory(server: RedisServer): Promise<number> {
   return Number(/used_memory:(\d+)/.exec(String(await server.call("INFO", "memory")))?.[1]);
-}
-
-function makeAttempts(count: number): Attempt[] {
-  return Array.from({ length: count }, (_, index) => {
-    const buyerId = `buyer_${String(index).padStart(16, "0")}` as BuyerId;
-    return { rid: deriveRid({ buyerId, saleId: SALE, idempotencyKey: "bench-key" }), buyerId, quantity: 1 };
-  });
 }
 
 const HEAD = `| server | answer | batch | per second | server µs per attempt |
@@ -141,30 +92,20 @@ function renderRow({ server, answer, batch, perS, serverUs }: Row): string {
   return `| ${[server, answer, batch, Math.round(perS).toLocaleString("en"), serverUs.toFixed(2)].join(" | ")} |`;
 }
 
-const silent = (): void => undefined;
-const log: Log = { debug: silent, info: silent, warn: silent, error: silent };
-
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { write: { type: "string" } } });
-  const bench = new ScriptBench(makeAttempts(ATTEMPTS_MAX));
+  const bench = new ScriptBench();
   const weights: string[] = [];
   process.stdout.write(`${HEAD}\n`);
   for (const { name, options } of SERVERS) {
     const server = await RedisServer.start(options);
-    const store = createRedisBucketStore({
-      urls: [server.url],
-      deployment: "bench",
-      durability: "everysec",
-      answerTimeoutMs: 10_000,
-      clock: createSystemClock(),
-      log,
-    });
+    const store = await openStore(server.url);
     try {
-      await store.warmUp();
-      await bench.measure(server, store, name);
+      const load = bench.loadOf(store);
+      await bench.measure(server, load, name);
       if (options.appendOnly !== false) continue;
       for (const batch of BATCHES) {
-        weights.push(`${(await bench.bytesPerUnit(server, store, batch)).toFixed(0)} B in batches of ${batch}`);
+        weights.push(`${(await bench.bytesPerUnit(server, load, batch)).toFixed(0)} B in batches of ${batch}`);
       }
     } finally {
       await store.close();
