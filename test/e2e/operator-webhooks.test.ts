@@ -1,36 +1,21 @@
 /**
  * An owner names an address of the shop in the console, is shown its secret once, and takes it away again.
  */
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import type { Browser } from "playwright-core";
-import { Deployment } from "../support/deployment.ts";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { WebhookReceiver } from "../support/webhook-receiver.ts";
-import { openPage, startBrowser } from "./browser.ts";
+import { useTestBed } from "./browser.ts";
 
-setDefaultTimeout(60_000);
-
-let deployment: Deployment;
-let browser: Browser;
 let shop: WebhookReceiver;
 
 beforeAll(async () => {
-  [browser, shop] = await Promise.all([startBrowser(), WebhookReceiver.start()]);
-  const env = { WEBHOOK_NETWORKS: "127.0.0.0/8" };
-  deployment = await Deployment.start({ database: "pglite", runtime: "bun" }, env);
-}, 60_000);
-afterAll(async () => {
-  await browser?.close();
-  await deployment?.stop();
-  await shop?.stop();
+  shop = await WebhookReceiver.start();
 });
+afterAll(() => shop?.stop());
+const bed = useTestBed({ env: { WEBHOOK_NETWORKS: "127.0.0.0/8" } });
 
 test("names an address, sees its secret once, hears why another one cannot be used, and removes it", async () => {
-  const { adminUrl, adminToken } = deployment.node;
-  const watched = await openPage(browser, [adminUrl]);
+  const watched = await bed.signIn("#/webhooks");
   const { page } = watched;
-  await page.goto(`${adminUrl}/#/webhooks`);
-  await page.getByLabel("Token").fill(adminToken);
-  await page.getByRole("button", { name: "Sign in" }).click();
   await page.getByRole("heading", { name: "Webhooks" }).waitFor();
   await page.getByText("Nobody is told about reservations.").waitFor();
   await page.getByLabel("Address").fill(shop.url);
@@ -47,5 +32,4 @@ test("names an address, sees its secret once, hears why another one cannot be us
   await page.getByText(/leads to a network that is not public/).waitFor();
   await page.getByRole("button", { name: `Remove ${shop.url}` }).click();
   await page.getByText("Nobody is told about reservations.").waitFor();
-  await watched.close();
 });

@@ -1,37 +1,14 @@
 /**
  * An operator signs in, makes a sale, opens, pauses, resumes and closes it, sees what happens and proves the books.
  */
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import type { Browser, Page } from "playwright-core";
+import { expect, test } from "bun:test";
+import type { Page } from "playwright-core";
 import { expectAccepted, expectRefusal } from "../support/answers.ts";
-import { Deployment } from "../support/deployment.ts";
 import { waitForState } from "../support/operator-client.ts";
 import { waitUntil } from "../support/waiting.ts";
-import { openPage, startBrowser, type WatchedPage } from "./browser.ts";
+import { expectNoSidewaysScroll, useTestBed } from "./browser.ts";
 
-setDefaultTimeout(90_000);
-
-let deployment: Deployment;
-let browser: Browser;
-
-beforeAll(async () => {
-  [deployment, browser] = await Promise.all([Deployment.start({ database: "pglite", runtime: "bun" }), startBrowser()]);
-}, 60_000);
-
-afterAll(async () => {
-  await browser?.close();
-  await deployment?.stop();
-});
-
-async function signIn(width = 1_280): Promise<WatchedPage> {
-  const { adminUrl, adminToken } = deployment.node;
-  const watched = await openPage(browser, [adminUrl], { viewport: { width, height: 900 } });
-  await watched.page.goto(adminUrl);
-  await watched.page.getByLabel("Token").fill(adminToken);
-  await watched.page.getByRole("button", { name: "Sign in" }).click();
-  await watched.page.getByRole("heading", { name: "Sales", level: 1 }).waitFor();
-  return watched;
-}
+const bed = useTestBed();
 
 /** Presses a command; for those that the console asks about, also its "yes". */
 async function command(page: Page, name: string, yes?: string): Promise<void> {
@@ -45,7 +22,7 @@ async function saleIdOf(page: Page): Promise<string> {
 }
 
 test("lets an operator create, open, pause, resume and close a sale, and see it happen", async () => {
-  const watched = await signIn();
+  const watched = await bed.signIn();
   const { page } = watched;
   await page.getByRole("link", { name: "New sale" }).click();
   await page.getByLabel("Name", { exact: true }).first().fill("Console drop");
@@ -58,20 +35,20 @@ test("lets an operator create, open, pause, resume and close a sale, and see it 
   await page.getByRole("button", { name: "Create the sale" }).click();
   await page.getByRole("heading", { name: "Console drop", level: 1 }).waitFor();
   const sale = { saleId: await saleIdOf(page), sku: "gold" };
-  expect(await deployment.operator.must("GET", `/sales/${sale.saleId}`)).toMatchObject({ buckets: 4 });
+  expect(await bed.deployment.operator.must("GET", `/sales/${sale.saleId}`)).toMatchObject({ buckets: 4 });
 
   await command(page, "Open now", "Open it now");
-  await waitForState(deployment.buyerUrl, sale.saleId, "open");
-  expectAccepted(await (await deployment.guest()).reserve(sale));
+  await waitForState(bed.deployment.buyerUrl, sale.saleId, "open");
+  expectAccepted(await (await bed.deployment.guest()).reserve(sale));
   await command(page, "Pause");
-  await waitForState(deployment.buyerUrl, sale.saleId, "paused");
-  expectRefusal(await (await deployment.guest()).reserve(sale), "paused");
+  await waitForState(bed.deployment.buyerUrl, sale.saleId, "paused");
+  expectRefusal(await (await bed.deployment.guest()).reserve(sale), "paused");
   await command(page, "Resume");
-  await waitForState(deployment.buyerUrl, sale.saleId, "open");
+  await waitForState(bed.deployment.buyerUrl, sale.saleId, "open");
 
   // Without a Redis there is nothing to warn about, and nothing of Redis to show.
   const ledger = page.getByRole("region", { name: "Ledger" });
-  await ledger.getByText("PostgreSQL", { exact: true }).waitFor();
+  await ledger.getByText("PostgreSQL", { exact: true }).first().waitFor();
   expect(await ledger.getByText("Waiting for commit").count()).toBe(0);
   expect(await page.getByRole("alert").filter({ hasText: "ledger" }).count()).toBe(0);
   await page.getByRole("button", { name: "Refresh" }).click();
@@ -83,18 +60,17 @@ test("lets an operator create, open, pause, resume and close a sale, and see it 
   expect((await download).suggestedFilename()).toBe(`orders-${sale.saleId}.csv`);
 
   await command(page, "Close for good", "Close it for good");
-  await waitForState(deployment.buyerUrl, sale.saleId, "closed");
+  await waitForState(bed.deployment.buyerUrl, sale.saleId, "closed");
   await waitUntil(
     "no command to be left",
     async () => (await page.locator(".commands").getByRole("button").count()) === 0,
   );
   watched.expectNoComplaints();
-  await watched.close();
 });
 
 test("keeps whoever has another token out, and says so", async () => {
-  const { adminUrl } = deployment.node;
-  const watched = await openPage(browser, [adminUrl]);
+  const { adminUrl } = bed.deployment.node;
+  const watched = await bed.open({ origins: [adminUrl] });
   await watched.page.goto(adminUrl);
   await watched.page.getByLabel("Token").fill("not-the-token");
   await watched.page.getByRole("button", { name: "Sign in" }).click();
@@ -102,11 +78,10 @@ test("keeps whoever has another token out, and says so", async () => {
     .getByRole("alert")
     .getByText(/not this node's token/)
     .waitFor();
-  await watched.close();
 });
 
 test("tells an operator what is wrong with a sale, at its field, on a small screen", async () => {
-  const watched = await signIn(375);
+  const watched = await bed.signIn("", { width: 375 });
   const { page } = watched;
   await page.getByRole("link", { name: "New sale" }).click();
   // By keyboard alone, as somebody who hears the form would.
@@ -124,28 +99,21 @@ test("tells an operator what is wrong with a sale, at its field, on a small scre
   });
   expect([await buckets.inputValue(), await buckets.getAttribute("aria-invalid")]).toEqual(["65", "true"]);
   await page.locator(`#${await buckets.getAttribute("aria-describedby")}`, { hasText: "from 1 to 64" }).waitFor();
-  const [content, screen] = (await page.evaluate(
-    "[document.documentElement.scrollWidth, window.innerWidth]",
-  )) as number[];
-  expect(content as number).toBeLessThanOrEqual(screen as number);
+  await expectNoSidewaysScroll(page);
   watched.expectNoComplaints();
-  await watched.close();
 });
 
 test("shows a name that is markup as text", async () => {
   const name = `<img src=x onerror="document.title='hacked'">`;
-  const { saleId } = await deployment.sale({
+  const { saleId } = await bed.deployment.sale({
     name,
     items: [{ sku: "x", name, price: { amount: 1, currency: "EUR" }, stock: 1 }],
   });
-  const console = await signIn();
+  const console = await bed.signIn();
   await console.page.getByText(name).first().waitFor();
   console.expectNoComplaints();
-  await console.close();
-  const buyer = await openPage(browser, [deployment.buyerUrl]);
-  await buyer.page.goto(`${deployment.buyerUrl}/sales/${saleId}`);
+  const buyer = await bed.visit(`/sales/${saleId}`);
   await buyer.page.getByRole("heading", { level: 1 }).getByText(name).waitFor();
   expect(await buyer.page.title()).not.toBe("hacked");
   buyer.expectNoComplaints();
-  await buyer.close();
 });

@@ -4,19 +4,14 @@
  * "localhost" and "127.0.0.1" are two sites to a browser. The shop's origin is let in, the other one is not; both serve
  * an empty page from which the test acts as their scripts would.
  */
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Browser, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { HOSTILE_TEXTS } from "../security/hostile-texts.ts";
-import { Deployment } from "../support/deployment.ts";
 import { saleSpec, seat } from "../support/operator-client.ts";
-import { openPage, startBrowser } from "./browser.ts";
+import { useTestBed } from "./browser.ts";
 
-setDefaultTimeout(60_000);
-
-let deployment: Deployment;
-let browser: Browser;
 let shop: Server;
 let stranger: Server;
 
@@ -34,25 +29,19 @@ function originOf(server: Server): string {
 }
 
 beforeAll(async () => {
-  [shop, stranger, browser] = await Promise.all([serveEmptyPage(), serveEmptyPage(), startBrowser()]);
-  deployment = await Deployment.start(
-    { database: "pglite", runtime: "bun" },
-    { CORS_ORIGINS: originOf(shop), RATE_IP_PER_S: "0" },
-  );
-}, 60_000);
-afterAll(async () => {
-  await browser?.close();
-  await deployment?.stop();
+  [shop, stranger] = await Promise.all([serveEmptyPage(), serveEmptyPage()]);
+});
+afterAll(() => {
   for (const server of [shop, stranger]) server?.close();
 });
+const bed = useTestBed({ env: () => ({ CORS_ORIGINS: originOf(shop), RATE_IP_PER_S: "0" }) });
 
 /** Runs a script as the page of an origin would; it may use `node`, the address of ours. */
 async function actAs(server: Server, script: string): Promise<unknown> {
-  const context = await browser.newContext();
+  const context = await bed.browser.newContext();
   const page = await context.newPage();
   await page.goto(originOf(server));
-  const answer = await page.evaluate(`(async (node) => { ${script} })(${JSON.stringify(deployment.buyerUrl)})`);
-  await context.close();
+  const answer = await page.evaluate(`(async (node) => { ${script} })(${JSON.stringify(bed.deployment.buyerUrl)})`);
   return answer;
 }
 
@@ -63,7 +52,7 @@ const START_SESSION = `
   return typeof answer === "string" ? answer : { status: answer.status, ...(await answer.json()) };`;
 
 test("T10: the shop's page starts a session, reads a sale and its refusals, and is told how long to wait", async () => {
-  const { saleId } = await deployment.sale({ opensAt: Date.now() + 600_000 });
+  const { saleId } = await bed.deployment.sale({ opensAt: Date.now() + 600_000 });
   const session = (await actAs(shop, START_SESSION)) as { status: number; token: string };
   expect([session.status, typeof session.token]).toEqual([201, "string"]);
   const attempt = await actAs(
@@ -82,22 +71,21 @@ test("T10: a stranger's page reads nothing, and is not even told what became of 
   expect(await actAs(stranger, START_SESSION)).toBe("TypeError");
   const read = `return await fetch(node + "/v1/time").then(() => "read", (error) => error.name);`;
   expect(await actAs(stranger, read)).toBe("TypeError");
-  const context = await browser.newContext();
+  const context = await bed.browser.newContext();
   const page = await context.newPage();
   await page.goto(originOf(stranger));
   const failed = page.waitForEvent("requestfailed", (request) => request.url().endsWith("/v1/sessions"));
   await page.evaluate(
-    `fetch(${JSON.stringify(`${deployment.buyerUrl}/v1/sessions`)}, { method: "POST", mode: "no-cors", body: '{"kind":"guest"}' }).catch(() => null)`,
+    `fetch(${JSON.stringify(`${bed.deployment.buyerUrl}/v1/sessions`)}, { method: "POST", mode: "no-cors", body: '{"kind":"guest"}' }).catch(() => null)`,
   );
   expect((await failed).failure()?.errorText).toContain("ERR_BLOCKED_BY_RESPONSE");
-  await context.close();
 });
 
 test("T10: a stranger's form is turned away, and our pages show up in nobody's frame", async () => {
-  const context = await browser.newContext();
+  const context = await bed.browser.newContext();
   const page = await context.newPage();
   await page.goto(originOf(stranger));
-  const sessions = JSON.stringify(`${deployment.buyerUrl}/v1/sessions`);
+  const sessions = JSON.stringify(`${bed.deployment.buyerUrl}/v1/sessions`);
   await page.evaluate(
     `const form = document.createElement("form"); form.method = "POST"; form.action = ${sessions};
      form.enctype = "text/plain"; form.innerHTML = '<input name=\\'{"kind":"guest","a":"\\' value=\\'"}\\'>';
@@ -108,11 +96,10 @@ test("T10: a stranger's form is turned away, and our pages show up in nobody's f
   await page.goto(originOf(stranger));
   const refused = page.waitForEvent("console", (message) => message.text().includes("frame-ancestors 'none'"));
   await page.evaluate(
-    `const frame = document.createElement("iframe"); frame.src = ${JSON.stringify(`${deployment.buyerUrl}/`)};
+    `const frame = document.createElement("iframe"); frame.src = ${JSON.stringify(`${bed.deployment.buyerUrl}/`)};
      document.body.append(frame);`,
   );
-  expect((await refused).text()).toContain(deployment.buyerUrl);
-  await context.close();
+  expect((await refused).text()).toContain(bed.deployment.buyerUrl);
 });
 
 /** True when something that a name says has run: a title may quote it, but is nothing else then. */
@@ -124,14 +111,14 @@ test("T27: no name breaks into the buyer's pages, however many hostile ones ther
   const created: string[] = [];
   for (const text of HOSTILE_TEXTS) {
     const spec = saleSpec({ name: text, description: text, items: [seat({ name: text })] });
-    const answer = await deployment.operator.send("POST", "/sales", spec);
+    const answer = await bed.deployment.operator.send("POST", "/sales", spec);
     if (answer.status === 201) created.push(answer.json.id);
   }
   expect(created.length).toBeGreaterThan(15);
-  const watched = await openPage(browser, [deployment.buyerUrl]);
+  const watched = await bed.open();
   const { page } = watched;
   page.on("dialog", (dialog) => void dialog.dismiss());
-  await page.goto(`${deployment.buyerUrl}/`);
+  await page.goto(`${bed.deployment.buyerUrl}/`);
   await page
     .getByRole("link", { name: /<script>/ })
     .first()
@@ -139,10 +126,9 @@ test("T27: no name breaks into the buyer's pages, however many hostile ones ther
   expect(await isBrokenInto(page)).toBe(false);
   expect(await page.locator("main script, main img[onerror], main iframe").count()).toBe(0);
   for (const saleId of created) {
-    await page.goto(`${deployment.buyerUrl}/sales/${saleId}`);
+    await page.goto(`${bed.deployment.buyerUrl}/sales/${saleId}`);
     await page.getByRole("heading", { level: 1 }).waitFor();
     expect([saleId, await isBrokenInto(page)]).toEqual([saleId, false]);
   }
   watched.expectNoComplaints();
-  await watched.close();
 });

@@ -1,42 +1,24 @@
 /**
  * What the page tells of its device arrives in the session's token as a hash and a figure, and nowhere else.
  */
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import type { Browser } from "playwright-core";
-import { Deployment } from "../support/deployment.ts";
+import { expect, test } from "bun:test";
 import { waitUntil } from "../support/waiting.ts";
-import { openPage, startBrowser } from "./browser.ts";
+import { useTestBed } from "./browser.ts";
 
-setDefaultTimeout(60_000);
-
-let deployment: Deployment;
-let browser: Browser;
-
-beforeAll(async () => {
-  [deployment, browser] = await Promise.all([
-    Deployment.start({ database: "pglite", runtime: "bun" }, {}),
-    startBrowser(),
-  ]);
-}, 60_000);
-
-afterAll(async () => {
-  await browser?.close();
-  await deployment?.stop();
-});
+const bed = useTestBed({ env: {} });
 
 /** The parts of the token of a session that a fresh visitor's page began. */
 async function tokenOfVisit(saleId: string): Promise<readonly string[]> {
-  const { page } = await openPage(browser, [deployment.buyerUrl], {});
-  await page.goto(`${deployment.buyerUrl}/sales/${saleId}`);
+  const { page, close } = await bed.visit(`/sales/${saleId}`);
   const read = async (): Promise<string | null> =>
     (await page.evaluate("sessionStorage.getItem('doorbuster.session')")) as string | null;
   const stored = await waitUntil("a session", read);
-  await page.context().close();
+  await close();
   return (JSON.parse(stored ?? "{}") as { token: string }).token.split(".");
 }
 
 test("two visits of one browser are one device, and a browser that a program drives is suspected", async () => {
-  const { saleId } = await deployment.sale();
+  const { saleId } = await bed.deployment.sale();
   const [first, second] = [await tokenOfVisit(saleId), await tokenOfVisit(saleId)];
   const [device, suspicion] = [first[6], Number(first[7])];
   expect(first[0]).toBe("s2");
