@@ -4,6 +4,7 @@
  * The first SIGINT, SIGTERM or SIGHUP lets the running command end in order; a second one ends the process at once. The end
  * of the launcher (bin/doorbuster.js), seen by its channel, counts as a SIGTERM: nobody else could stop us then.
  */
+import { adoptDeploymentSecret } from "./app/known-secrets.ts";
 import { migrateDatabase } from "./app/migrate.ts";
 import { startNode } from "./app/node.ts";
 import { runCommandLine } from "./cli/program.ts";
@@ -36,7 +37,7 @@ process.channel?.unref();
 const exitCode = await runCommandLine(process.argv.slice(2), {
   env: process.env,
   isTerminal: process.stdout.isTTY === true,
-  composition: { startNode, migrateDatabase },
+  composition: { startNode, migrateDatabase, adoptDeploymentSecret },
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
   readInput,

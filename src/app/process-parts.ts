@@ -6,6 +6,7 @@ import { createLog, type ProcessLog } from "../adapters/local/log.ts";
 import { createStatsReporter, type StatsReporter } from "../adapters/local/stats-reporter.ts";
 import { createSystemClock } from "../adapters/local/system-clock.ts";
 import { createSystemRandom } from "../adapters/local/system-random.ts";
+import { joinDeployment } from "../adapters/postgres/deployment-keys.ts";
 import { PostgresChangeFeed } from "../adapters/postgres/postgres-change-feed.ts";
 import type { Config } from "../config/load.ts";
 import { Catalogue } from "../funnel/2-window/catalogue.ts";
@@ -24,6 +25,7 @@ import type { SaleStore } from "../ports/sale-store.ts";
 import type { FunnelTelemetry } from "../ports/telemetry.ts";
 import { readAsns } from "./asn-file.ts";
 import { createEdgeSide, type EdgeSide } from "./edge-side.ts";
+import { knownSecrets } from "./known-secrets.ts";
 import { createRedisSide, type RedisSide } from "./redis-side.ts";
 import { createRiskSide, type RiskSide } from "./risk-side.ts";
 import { createStores, type OpenDatabase, openDatabase, prepareSchema, type Stores } from "./storage.ts";
@@ -71,13 +73,15 @@ export async function openProcessParts(config: Config): Promise<ProcessParts> {
   try {
     const applied = await prepareSchema(database.general);
     if (applied.length > 0) log.info({ applied }, "schema brought up to date");
+    const keys = deriveKeys(config.secret, config.secretPrevious);
+    // In solo mode there is no other node to contradict.
+    if (config.databaseUrl !== null) await joinDeployment(database.general, await knownSecrets(keys, database.general));
     const stores = createStores(database);
     const feed = new PostgresChangeFeed();
     await feed.start(database.general);
     const counters = createFunnelCounters();
     const { sales, allowlists } = stores;
     const catalogue = new Catalogue({ saleStore: sales, allowlists, feed, clock, random, log });
-    const keys = deriveKeys(config.secret, config.secretPrevious);
     const edge = await createEdgeSide({ config, keys, database: database.general, clock, random, log });
     const redis = await createRedisSide({
       config,

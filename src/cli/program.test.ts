@@ -78,7 +78,7 @@ async function run(
   const exitCode = await runCommandLine(args, {
     env: more.env ?? { ADMIN_TOKEN: TOKEN },
     isTerminal: false,
-    composition: { startNode: refuse, migrateDatabase: refuse, ...more.composition },
+    composition: { startNode: refuse, migrateDatabase: refuse, adoptDeploymentSecret: refuse, ...more.composition },
     out: (text) => {
       out += text;
     },
@@ -374,6 +374,20 @@ describe("the other commands", () => {
     );
     expect(env["SECRET"]).not.toBe(env["ADMIN_TOKEN"]);
     expect((await run(["config", "print"], { env: { ...env, DATABASE_URL: "postgres://db/x" } })).exitCode).toBe(0);
+  });
+
+  test("keys adopt needs a database and a secret, and says whether anything changed", async () => {
+    const { exitCode, err } = await run(["keys", "adopt"], { env: { SECRET: "s".repeat(32) } });
+    expect([exitCode, err]).toEqual([1, expect.stringContaining("DATABASE_URL")]);
+    const env = { SECRET: "s".repeat(32), ADMIN_TOKEN: TOKEN, DATABASE_URL: "postgres://db/x" };
+    const adopt = async (isNew: boolean) => {
+      return run(["keys", "adopt"], {
+        env,
+        composition: { adoptDeploymentSecret: async () => ({ kid: "AbCd", isNew }) },
+      });
+    };
+    expect((await adopt(true)).out).toContain("signs with this SECRET now (kid AbCd)");
+    expect((await adopt(false)).out).toContain("already");
   });
 
   test("migrate names what it applied", async () => {

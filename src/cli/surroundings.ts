@@ -22,6 +22,8 @@ export interface Composition {
   startNode(config: Config, roles: readonly Role[]): Promise<RunningNode>;
   /** Applies missing migrations to the configured database and answers their names. */
   migrateDatabase(settings: Settings): Promise<readonly string[]>;
+  /** Makes SECRET the deployment's own, whatever it was before. */
+  adoptDeploymentSecret(settings: Settings & { readonly secret: string }): Promise<{ kid: string; isNew: boolean }>;
 }
 
 /** The outside of a command. */

@@ -63,7 +63,7 @@ export const SETTINGS = {
   }),
   SECRET: secret({
     bytesMin: 32,
-    text: "Root of every key. Equal on all nodes; changing it ends all sessions. Made in solo mode; required otherwise.",
+    text: "Root of every key. Equal on all nodes: one that differs does not start. Made in solo mode; required otherwise. How it is changed: docs/operating/operators.md.",
   }),
   SECRET_PREVIOUS: secret({
     bytesMin: 32,

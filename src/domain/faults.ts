@@ -73,6 +73,11 @@ export const FAULTS = {
     retryable: false,
     text: "A migration that was applied differs from the file of the same number. Deploy the matching version.",
   },
+  SECRET_MISMATCH: {
+    whose: "config",
+    retryable: false,
+    text: "This node's SECRET is not the one that its deployment signs with, so the other nodes would refuse what it signs.",
+  },
   CONFIG_INVALID: { whose: "config", retryable: false, text: "The configuration is not valid." },
   EDGE_UNAVAILABLE: {
     whose: "dependency",

@@ -24,7 +24,7 @@ export interface NodeOptions {
   readonly databaseUrl: string | null;
   /** Made and deleted by us when absent. */
   readonly dataFolder?: string;
-  /** Shared by nodes of one deployment; made when absent. */
+  /** Shared by nodes of one deployment; when absent, one is made for each database. */
   readonly secret?: string;
   readonly adminToken?: string;
   readonly roles?: string;
@@ -39,6 +39,19 @@ export interface EndedProcess {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly output: string;
+}
+
+const secrets = new Map<string, string>();
+
+/** Nodes of one database belong to one deployment, whichever test starts them. */
+function secretOf(databaseUrl: string | null): string {
+  const fresh = randomBytes(32).toString("base64url");
+  if (databaseUrl === null) return fresh;
+  const name = new URL(databaseUrl);
+  const key = `${name.host}${name.pathname}`;
+  const secret = secrets.get(key) ?? fresh;
+  secrets.set(key, secret);
+  return secret;
 }
 
 /** The command that runs a TypeScript file on a runtime. */
@@ -170,7 +183,7 @@ export class NodeProcess {
     const buyerPort = options.buyerPort ?? (await takeFreePort());
     const adminPort = await takeFreePort();
     const adminToken = options.adminToken ?? randomBytes(24).toString("base64url");
-    const secret = options.secret ?? randomBytes(32).toString("base64url");
+    const secret = options.secret ?? secretOf(options.databaseUrl);
     const isSolo = options.databaseUrl === null;
     const ownsDataFolder = isSolo && options.dataFolder === undefined;
     const dataFolder = ownsDataFolder ? mkdtempSync(join(tmpdir(), "doorbuster-data-")) : (options.dataFolder ?? null);

@@ -4,7 +4,7 @@
 import { describe, expect, test } from "bun:test";
 import { hkdfSync } from "node:crypto";
 import type { SessionId } from "../../domain/ids.ts";
-import { deriveKeys, newSessionId, signingKeyOf } from "./keys.ts";
+import { deriveKeys, fingerprintOf, newSessionId, signingKeyOf } from "./keys.ts";
 
 const SESSION = "session-one" as SessionId;
 
@@ -26,6 +26,14 @@ describe("keys", () => {
     expect(signingKeyOf(deriveKeys("two"), SESSION)).not.toBe(key);
     expect(deriveKeys("one").sharedHash).toEqual(deriveKeys("one").sharedHash);
     expect(deriveKeys("two").sharedHash).not.toEqual(deriveKeys("one").sharedHash);
+  });
+
+  test("a fingerprint is the secret's and the deployment's, and no key of either", () => {
+    const [one, two] = [deriveKeys("one"), deriveKeys("two", "one")];
+    expect(fingerprintOf(one, "shop")).toBe(fingerprintOf(deriveKeys("one", "zero"), "shop"));
+    const all = [fingerprintOf(one, "shop"), fingerprintOf(one, "other"), fingerprintOf(two, "shop")];
+    all.push(signingKeyOf(one, "shop" as SessionId), one.signatureRoot.sign("shop"));
+    expect(new Set(all).size).toBe(5);
   });
 
   test("no two purposes share a key, nor two sessions", () => {

@@ -16,6 +16,7 @@ import { HmacKey } from "./hmac.ts";
 /** Fixed, public: separates our use of the secret from any other use of the same secret. */
 const EXTRACT_SALT = "doorbuster/v1";
 const SIGNING_PURPOSE = "doorbuster/request-signature/v1|";
+const FINGERPRINT_PURPOSE = "doorbuster/fingerprint/v1|";
 
 /** Characters of a session id that name the generation of keys it was made with. */
 const KID_LENGTH = 4;
@@ -85,6 +86,11 @@ export function deriveKeys(secret: string, previousSecret: string | null = null)
     operatorSeal: expand(root, "doorbuster/operator-seal/v1"),
     sharedHash: { word0: shared.getUint32(0), word1: shared.getUint32(4) },
   };
+}
+
+/** What nodes of one deployment compare instead of their secrets: HKDF-Expand with the deployment's name in its purpose. */
+export function fingerprintOf(keys: Keys, deployment: string): string {
+  return keys.signatureRoot.sign(`${FINGERPRINT_PURPOSE}${deployment}\u0001`);
 }
 
 /** A fresh session id under the current keys. */
