@@ -15,6 +15,7 @@ import { NodeProcess } from "../support/node-process.ts";
 import { Operator } from "../support/operator-client.ts";
 import { PostgresCluster } from "../support/postgres-cluster.ts";
 import { RecordingLog } from "../support/recording-log.ts";
+import { RedisServer } from "../support/redis-server.ts";
 import { payInSandbox } from "../support/sandbox-checkout.ts";
 import { waitUntil } from "../support/waiting.ts";
 import { patiently } from "./patience.ts";
@@ -105,6 +106,8 @@ describe("the role of the nodes", () => {
       "UPDATE stock_adjustment SET delta = 0",
       "DELETE FROM operator_log",
       "UPDATE operator_log SET at = 0",
+      "UPDATE deployment_key SET fingerprint = 'mine'",
+      "DELETE FROM deployment_key",
       "UPDATE schema_migration SET checksum = ''",
       "COPY orders TO '/tmp/doorbuster-orders'",
       "COPY orders TO PROGRAM 'cat'",
@@ -118,6 +121,66 @@ describe("the role of the nodes", () => {
     expect(outcomes.filter(([, outcome]) => outcome !== DENIED)).toEqual([]);
   });
 
+  test("T32: cannot move a unit but by the functions that keep the books, whatever they are called with", async () => {
+    const operator = new Operator(node);
+    const sale = await operator.createSale({ holdMs: 60_000 }, [node.buyerUrl]);
+    const buyer = await Buyer.guest(node.buyerUrl);
+    const { rid } = expectAccepted(await patiently(async () => await buyer.reserve(sale)));
+    const moves = [
+      "UPDATE stock SET sold = 0",
+      "UPDATE stock SET held = held - 1, free = free + 1",
+      "UPDATE stock SET held = held - 1, sold = sold + 1",
+      "UPDATE stock SET total = total + 1, free = free + 1",
+      "UPDATE stock SET version = version + 1",
+      "INSERT INTO stock (item_id, total, free, sold) SELECT 0, 1, 0, 1",
+      `SELECT release_units(ARRAY['${rid}'])`,
+      "SELECT return_granted(item_id, 0) FROM stock",
+    ];
+    const outcomes = await Promise.all(moves.map(async (text) => [text, await outcomeOf(appUrl, text)] as const));
+    expect(outcomes.filter(([, outcome]) => outcome !== DENIED)).toEqual([]);
+    // A table of one's own does not stand for ours, and the books have the adjustment.
+    const before = await operator.audit(sale.saleId);
+    const own = `CREATE TEMP TABLE stock AS SELECT * FROM public.stock WHERE false; CREATE TEMP TABLE stock_adjustment
+      AS SELECT * FROM public.stock_adjustment WHERE false; SELECT adjust_stock('${sale.saleId}', '${sale.sku}', 1, 'mine')`;
+    expect(await outcomeOf(appUrl, own)).toBe("done");
+    const after = await operator.audit(sale.saleId);
+    expect([after.balanced, after.items[0].total]).toEqual([true, before.items[0].total + 1]);
+    const [row] = await cluster.query<{ found: string }>(
+      ownerUrl,
+      "SELECT count(*) AS found FROM stock_adjustment WHERE reason = 'mine'",
+    );
+    expect(Number(row?.found)).toBe(1);
+    // A stranger with a login cannot call what runs with the owner's rights.
+    await cluster.query("postgres", "CREATE ROLE stranger LOGIN");
+    const strangerUrl = appUrl.replace("doorbuster_app@", "stranger@");
+    expect(await outcomeOf(strangerUrl, `SELECT adjust_stock('${sale.saleId}', '${sale.sku}', 1, 'x')`)).toBe(DENIED);
+  });
+
+  test("is enough in redis mode too: granted, bought, given back, and brought home when Redis dies", async () => {
+    const redis = await RedisServer.start();
+    const env = { RATE_BUYER_PER_S: "0", REDIS_URL: redis.url, LEDGER_DWELL_MS: "0" };
+    const second = await NodeProcess.start({ runtime: "bun", databaseUrl: appUrl, env });
+    try {
+      const operator = new Operator(second);
+      const sale = await operator.createSale({ holdMs: 60_000 }, [second.buyerUrl]);
+      const mode = async (): Promise<string> =>
+        (await operator.must("GET", `/sales/${sale.saleId}/stats`)).ledger.mode as string;
+      await waitUntil("the sale to be in Redis", async () => (await mode()) === "redis", { withinMs: 30_000 });
+      const buyer = await Buyer.guest(second.buyerUrl);
+      const { rid } = expectAccepted(await patiently(async () => await buyer.reserve(sale)));
+      expect((await buyer.cancel(rid)).json.status).toBe("cancelled");
+      await redis.kill();
+      await waitUntil("the sale to be back", async () => (await mode()) === "postgres", { withinMs: 30_000 });
+      expectAccepted(await patiently(async () => await buyer.reserve(sale)));
+      expect((await operator.audit(sale.saleId)).balanced).toBe(true);
+      const complaints = second.output.split("\n").filter((line) => /permission denied|42501/.test(line));
+      expect(complaints).toEqual([]);
+    } finally {
+      await second.kill();
+      await redis.stop();
+    }
+  });
+
   test("cannot make a unit out of nothing, and neither can the owner", async () => {
     const forgeries = [
       "UPDATE stock SET sold = 0",
@@ -126,8 +189,10 @@ describe("the role of the nodes", () => {
       "UPDATE stock SET free = -1, held = held + free + 1",
       "UPDATE buyer_hold SET quantity = per_buyer_max + 1",
     ];
-    for (const url of [appUrl, ownerUrl]) {
-      for (const text of forgeries) expect([text, await outcomeOf(url, text)]).toEqual([text, CHECK_VIOLATED]);
+    for (const text of forgeries) {
+      expect([text, await outcomeOf(ownerUrl, text)]).toEqual([text, CHECK_VIOLATED]);
+      const ofTheApp = text.includes("UPDATE stock") ? DENIED : CHECK_VIOLATED;
+      expect([text, await outcomeOf(appUrl, text)]).toEqual([text, ofTheApp]);
     }
   });
 
