@@ -10,7 +10,7 @@ const clock = createSystemClock();
 
 /** A sale whose figures the test sets; `takenUnits` grows by `unitsPerLook` with every look while it sells. */
 class ScriptedSale {
-  reading: SaleReading = { mode: "redis", epoch: 3, totalUnits: 1_000, takenUnits: 0 };
+  reading: SaleReading = { state: "open", mode: "redis", epoch: 3, totalUnits: 1_000, takenUnits: 0, items: [] };
   unitsPerLook = 5;
   isReadable = true;
   readonly log: string[] = [];

@@ -33,21 +33,25 @@ export interface Audit {
 
 /** A sale at a glance: who decides about it, and how much of it is taken. */
 export interface SaleReading {
+  readonly state: string;
   readonly mode: string;
   readonly epoch: number;
   readonly totalUnits: number;
   /** Held and sold. */
   readonly takenUnits: number;
+  readonly items: readonly StockRow[];
 }
+
+/** One call of the operator API; answers the parsed body, null when there is none. Rejects for anything but success. */
+export type OperatorCall = (method: "GET" | "POST" | "PATCH", path: string, body: unknown) => Promise<unknown>;
 
 /** An operator signed in at one node. */
 export class OperatorClient {
-  private readonly address: string;
-  private readonly token: string;
+  private readonly call: OperatorCall;
 
-  constructor(options: { address: string; token: string }) {
-    this.address = options.address;
-    this.token = options.token;
+  /** By address and token, or over whatever else speaks to the operator API. */
+  constructor(options: { address: string; token: string } | { call: OperatorCall }) {
+    this.call = "call" in options ? options.call : callOver(options);
   }
 
   async createSale(sale: NewSale): Promise<{ id: string }> {
@@ -58,12 +62,17 @@ export class OperatorClient {
     await this.call("PATCH", `/v1/admin/sales/${saleId}`, { opensAt });
   }
 
+  async closeSale(saleId: string): Promise<void> {
+    await this.call("POST", `/v1/admin/sales/${saleId}/close`, null);
+  }
+
   async warmUp(saleId: string): Promise<void> {
     await this.call("POST", `/v1/admin/sales/${saleId}/warm-up`, null);
   }
 
   async readSale(saleId: string): Promise<SaleReading> {
     const sale = (await this.call("GET", `/v1/admin/sales/${saleId}`, null)) as {
+      state: string;
       mode: string;
       epoch: number;
       items: readonly StockRow[];
@@ -71,10 +80,12 @@ export class OperatorClient {
     const sum = (unitsOf: (item: StockRow) => number): number =>
       sale.items.reduce((units, item) => units + unitsOf(item), 0);
     return {
+      state: sale.state,
       mode: sale.mode,
       epoch: sale.epoch,
       totalUnits: sum((item) => item.total),
       takenUnits: sum((item) => item.held + item.sold),
+      items: sale.items,
     };
   }
 
@@ -96,11 +107,13 @@ export class OperatorClient {
     }
     throw new Error(`more than ${ORDER_PAGES_MAX} pages of orders`);
   }
+}
 
-  private async call(method: string, path: string, body: unknown): Promise<unknown> {
-    const headers: Record<string, string> = { authorization: `Bearer ${this.token}` };
+function callOver({ address, token }: { address: string; token: string }): OperatorCall {
+  return async (method, path, body) => {
+    const headers: Record<string, string> = { authorization: `Bearer ${token}` };
     if (body !== null) headers["content-type"] = "application/json";
-    const response = await fetch(`${this.address}${path}`, {
+    const response = await fetch(`${address}${path}`, {
       method,
       headers,
       body: body === null ? null : JSON.stringify(body),
@@ -109,5 +122,5 @@ export class OperatorClient {
     const text = await response.text();
     if (!response.ok) throw new Error(`${method} ${path} was answered with ${response.status}: ${text}`);
     return text === "" ? null : JSON.parse(text);
-  }
+  };
 }

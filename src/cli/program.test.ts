@@ -135,12 +135,6 @@ describe("help and usage", () => {
       expect(err).toContain(`argument '${args[1]}' is invalid. Accepted: a whole number from`);
     }
   });
-
-  test("swarm says that it is not available and fails", async () => {
-    const { exitCode, err } = await run(["swarm", "--i-own-this-target", "example"]);
-    expect(exitCode).toBe(1);
-    expect(err).toContain("not part of this version");
-  });
 });
 
 describe("sale commands", () => {

@@ -16,6 +16,7 @@ import { addDemo } from "./run-demo.ts";
 import { addSale } from "./sale.ts";
 import { addServe } from "./serve.ts";
 import type { Surroundings } from "./surroundings.ts";
+import { addSwarm } from "./swarm.ts";
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -44,22 +45,9 @@ function createProgram(surroundings: Surroundings): Command {
   addAudit(program, surroundings);
   addRecover(program, surroundings);
   addOperator(program, surroundings);
-  addSwarm(program);
+  addSwarm(program, surroundings);
   addMigrate(program, surroundings);
   addConfig(program, surroundings);
   addKeys(program, surroundings);
   return program;
-}
-
-function addSwarm(program: Command): void {
-  program
-    .command("swarm")
-    .description("load against a running deployment (not part of this version)")
-    .allowUnknownOption()
-    .allowExcessArguments()
-    .action(() => {
-      throw new CommandFailure(
-        "swarm is not part of this version. `doorbuster demo` releases its crowd on this machine.",
-      );
-    });
 }

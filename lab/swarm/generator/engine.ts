@@ -1,0 +1,294 @@
+/**
+ * The open loop: sends what is due when it is due, whatever comes back, and counts every answer from its scheduled instant.
+ *
+ * The schedule never waits for an answer. A request that finds no free connection stays due, and the time it waits is part of
+ * its latency: a server that stalls cannot hide behind a generator that stalls with it (coordinated omission). What follows
+ * from answers (coming again, paying) is put on the agenda with an instant of its own. Two ways to connect: keep-alive, where
+ * connections are used again and opened as they are needed, and storms, where each request opens its own. Everything has a
+ * bound: connections, errands by the schedule, and the whole by the patience after the last arrival.
+ *
+ *     waiting ──► due ──► on a wire ──► answered ──► agenda or done
+ *                  └─ no wire free: stays due, its clock runs
+ */
+import { Agenda } from "./agenda.ts";
+import { AnswerReader } from "./answer-reader.ts";
+import { nextAfter, nextOfHolder, type Reply, ridIn } from "./behaviours.ts";
+import { isAccepted, NO_ANSWER, OutcomeNames } from "./outcomes.ts";
+import { Scoreboard } from "./scoreboard.ts";
+import type { Errand, Stream } from "./stream.ts";
+import { type Target, Wire, type WireOwner } from "./wire.ts";
+import type { Writer } from "./writers.ts";
+
+const TICK_MS = 1;
+/** Connections being opened at once; a machine has a bounded backlog. */
+const OPENING_MAX = 128;
+/** A server closes what lies idle; a wire that was idle for nearly as long is not trusted with a request. */
+const IDLE_MS_MAX = 3_000;
+/** After a connection could not be opened. */
+const REOPEN_AFTER_MS = 20;
+
+export interface EngineOptions {
+  readonly targets: readonly Target[];
+  readonly connections: { readonly mode: "keep-alive" | "storm"; readonly max: number };
+  readonly streams: readonly Stream[];
+  readonly writers: ReadonlyMap<Stream, Writer>;
+  /** By this machine's clock (`nowMs`) and by the server's. */
+  readonly opensAtMs: number;
+  readonly serverOffsetMs: number;
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly patienceMs: number;
+  /** "sending" counts latency from the sending, as closed-loop tools do: only for comparing with them. */
+  readonly countsFrom: "schedule" | "sending";
+}
+
+/** One process's part of a swarm. */
+export class Engine implements WireOwner<Errand> {
+  readonly names = new OutcomeNames();
+  readonly score: Scoreboard;
+  readonly #options: EngineOptions;
+  readonly #reader = new AnswerReader(this.names);
+  readonly #agenda = new Agenda<Errand>();
+  readonly #idle: Wire<Errand>[] = [];
+  readonly #wires = new Set<Wire<Errand>>();
+  /** The opening by `performance.now()`. */
+  readonly #openedAt: number;
+  readonly #deadlineMs: number;
+  readonly #time: { openedAtMs: number; nowMs: number };
+  #opening = 0;
+  #turn = 0;
+  #reopenMs = Number.NEGATIVE_INFINITY;
+  /** Something was due and found no wire since the last time that all was sent. */
+  #isStarved = false;
+  #finish: (() => void) | null = null;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#openedAt = options.opensAtMs - performance.timeOrigin;
+    this.#deadlineMs = options.endMs + options.patienceMs;
+    this.#time = { openedAtMs: options.opensAtMs + options.serverOffsetMs, nowMs: 0 };
+    const populations = options.streams.map(({ plan }) => plan.name);
+    this.score = new Scoreboard({ names: this.names, populations, startMs: options.startMs, endMs: this.#deadlineMs });
+  }
+
+  /** Resolves when everything was answered, or the patience is over. */
+  run(): Promise<void> {
+    const finished = new Promise<void>((resolve) => {
+      this.#finish = resolve;
+    });
+    this.#tick();
+    return finished;
+  }
+
+  opened(wire: Wire<Errand>): void {
+    this.#opening -= 1;
+    this.score.connectionsOpened += 1;
+    this.#release(wire, this.#now());
+    this.#pump();
+  }
+
+  heard(wire: Wire<Errand>, bytes: Buffer): boolean {
+    const { errand } = wire;
+    if (errand === null) return true;
+    if (!this.#reader.read(bytes, errand.kind)) return false;
+    wire.errand = null;
+    const nowMs = this.#now();
+    const { isLast, outcome } = this.#reader;
+    this.score.answered += 1;
+    this.#account(errand, outcome, nowMs);
+    this.#follow(errand, outcome, nowMs);
+    if (isLast || this.#options.connections.mode === "storm") this.#drop(wire);
+    else this.#release(wire, nowMs);
+    this.#pump(nowMs);
+    return true;
+  }
+
+  lost(wire: Wire<Errand>, errand: Errand | null, cause: string): void {
+    const nowMs = this.#now();
+    if (this.#wires.delete(wire) && !wire.wasOpened) {
+      this.#opening -= 1;
+      this.#reopenMs = nowMs + REOPEN_AFTER_MS;
+    }
+    if (errand === null) return;
+    this.#noAnswer(errand, cause, nowMs);
+    this.#pump(nowMs);
+  }
+
+  readonly #tick = (): void => {
+    const nowMs = this.#now();
+    this.#pump(nowMs);
+    // A timer, not a spin: the load shares the cores with what it measures.
+    if (this.#isOver(nowMs)) this.#end(nowMs);
+    else setTimeout(this.#tick, TICK_MS);
+  };
+
+  #now(): number {
+    return performance.now() - this.#openedAt;
+  }
+
+  #pump(nowMs = this.#now()): void {
+    for (;;) {
+      const stream = this.#nextStream();
+      const dueMs = Math.min(stream?.nextMs ?? Number.POSITIVE_INFINITY, this.#agenda.nextMs);
+      if (dueMs > nowMs || nowMs > this.#deadlineMs) {
+        this.#isStarved = false;
+        return;
+      }
+      const wire = this.#takeIdle(nowMs);
+      if (wire === null) {
+        this.#isStarved = true;
+        this.#openMore(nowMs);
+        return;
+      }
+      const isArrival = stream !== null && stream.nextMs <= this.#agenda.nextMs;
+      const errand = isArrival ? stream.take() : this.#agenda.take();
+      if (errand === undefined) return;
+      if (isArrival) this.score.arrived(dueMs);
+      if (!this.#isStarved) this.score.lateness.record(nowMs - dueMs);
+      this.#send(wire, errand, nowMs);
+    }
+  }
+
+  /** The population whose next arrival comes first; null when all have come. */
+  #nextStream(): Stream | null {
+    let first: Stream | null = null;
+    let firstMs = Number.POSITIVE_INFINITY;
+    for (const stream of this.#options.streams) {
+      if (stream.nextMs < firstMs) {
+        first = stream;
+        firstMs = stream.nextMs;
+      }
+    }
+    return first;
+  }
+
+  #send(wire: Wire<Errand>, errand: Errand, nowMs: number): void {
+    const writer = this.#options.writers.get(errand.stream);
+    if (writer === undefined) throw new Error(`nobody writes for ${errand.stream.plan.name}`);
+    this.#time.nowMs = nowMs;
+    const bytes = writer.write(errand, this.#time);
+    this.score.sent += 1;
+    errand.sentMs = nowMs;
+    if (wire.send(bytes, errand)) writer.letGo();
+  }
+
+  #account(errand: Errand, outcome: number, nowMs: number): void {
+    const { index } = errand.stream.plan;
+    this.score.count(index, outcome, nowMs);
+    if (errand.kind !== "attempt" && errand.stream.plan.population.kind !== "scraper") return;
+    const fromMs = this.#options.countsFrom === "schedule" ? errand.dueMs : errand.sentMs;
+    this.score.attempt(index, outcome, { dueMs: fromMs, nowMs });
+  }
+
+  #follow(errand: Errand, outcome: number, nowMs: number): void {
+    const reply: Reply = new Heard(this.#reader, this.names.nameOf(outcome));
+    if (errand.kind === "attempt" && isAccepted(reply.outcome)) {
+      const rid = ridIn(this.#reader.body);
+      const next = rid === null ? null : nextOfHolder(errand, rid, nowMs);
+      if (next !== null) this.#agenda.add(next);
+    }
+    this.#continue(errand, reply, nowMs);
+  }
+
+  #continue(errand: Errand, reply: Reply, nowMs: number): void {
+    const next = nextAfter(errand, reply, nowMs);
+    if (typeof next === "object") {
+      this.#agenda.add(next.errand);
+    } else if (next === "decided") {
+      this.score.decided += 1;
+      this.score.lastDecidedMs = nowMs;
+    }
+  }
+
+  #noAnswer(errand: Errand, cause: string, nowMs: number): void {
+    this.score.count(errand.stream.plan.index, this.names.numberOf(cause), nowMs);
+    const silence = { outcome: cause, status: 0, retryAfterMs: () => null, body: "" };
+    if (errand.kind === "attempt") this.#continue(errand, silence, nowMs);
+  }
+
+  #takeIdle(nowMs: number): Wire<Errand> | null {
+    for (;;) {
+      const wire = this.#idle.pop();
+      if (wire === undefined) return null;
+      if (wire.isOpen && nowMs - wire.lastUsedMs < IDLE_MS_MAX) return wire;
+      this.#drop(wire);
+    }
+  }
+
+  #release(wire: Wire<Errand>, nowMs: number): void {
+    wire.lastUsedMs = nowMs;
+    if (wire.isOpen) this.#idle.push(wire);
+  }
+
+  #drop(wire: Wire<Errand>): void {
+    this.#wires.delete(wire);
+    wire.hangUp();
+  }
+
+  #openMore(nowMs: number): void {
+    if (nowMs < this.#reopenMs) return;
+    const { targets, connections } = this.#options;
+    while (this.#opening < OPENING_MAX && this.#wires.size < connections.max && this.#opening < this.#overdue(nowMs)) {
+      const target = targets[this.#turn++ % targets.length];
+      if (target === undefined) return;
+      this.#opening += 1;
+      this.#wires.add(new Wire(target, this));
+    }
+  }
+
+  /** How many requests are due, as far as it matters for opening connections. */
+  #overdue(nowMs: number): number {
+    let count = this.#agenda.nextMs <= nowMs ? this.#agenda.size : 0;
+    for (const stream of this.#options.streams) {
+      if (count >= OPENING_MAX) break;
+      count += stream.countDue(nowMs, OPENING_MAX);
+    }
+    return count;
+  }
+
+  #isOver(nowMs: number): boolean {
+    if (nowMs > this.#deadlineMs) return true;
+    if (this.#nextStream() !== null || this.#agenda.size > 0) return false;
+    for (const wire of this.#wires) if (wire.errand !== null) return false;
+    return true;
+  }
+
+  /** What has no answer by now gets none. */
+  #end(nowMs: number): void {
+    const cause = this.names.numberOf(`${NO_ANSWER}not in time`);
+    const unsent = this.names.numberOf(`${NO_ANSWER}never sent`);
+    for (const wire of this.#wires) {
+      if (wire.errand !== null) this.score.count(wire.errand.stream.plan.index, cause, nowMs);
+      wire.hangUp();
+    }
+    for (const stream of this.#options.streams) {
+      while (stream.nextMs < Number.POSITIVE_INFINITY) {
+        const errand = stream.take();
+        this.score.arrived(errand.dueMs);
+        this.score.count(stream.plan.index, unsent, nowMs);
+      }
+    }
+    this.#finish?.();
+  }
+}
+
+/** The reader's answer, as behaviour asks for it. */
+class Heard implements Reply {
+  readonly outcome: string;
+  readonly status: number;
+  readonly #reader: AnswerReader;
+
+  constructor(reader: AnswerReader, outcome: string) {
+    this.#reader = reader;
+    this.outcome = outcome;
+    this.status = reader.status;
+  }
+
+  retryAfterMs(): number | null {
+    return this.#reader.retryAfterMs();
+  }
+
+  get body(): string {
+    return this.#reader.body;
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * What goes on, for people: a block that is redrawn on a terminal, a line every two seconds anywhere else.
+ */
+import type { ProgressOutput } from "../progress.ts";
+import type { SwarmProgress } from "./swarm.ts";
+
+const PLAIN_INTERVAL_MS = 2_000;
+const BAR_WIDTH = 40;
+const RATE_WINDOW_MS = 1_000;
+const MS_PER_S = 1_000;
+const CLEAR_BELOW = "\u001b[0J";
+
+const PHASES: Readonly<Record<SwarmProgress["phase"], string>> = {
+  preparing: "minting sessions",
+  signing: "signing ahead",
+  waiting: "waiting for the opening",
+  running: "running",
+  auditing: "waiting for the books, then the audit",
+};
+
+/** Draws progress; call {@link show} as often as there is any, and {@link end} once. */
+export class LiveView {
+  readonly #output: ProgressOutput;
+  readonly #nowMs: () => number;
+  #drawnLines = 0;
+  #lastPlainMs = Number.NEGATIVE_INFINITY;
+  #recent: { readonly nowMs: number; readonly answered: number }[] = [];
+
+  constructor(output: ProgressOutput, nowMs: () => number) {
+    this.#output = output;
+    this.#nowMs = nowMs;
+  }
+
+  show(progress: SwarmProgress): void {
+    const nowMs = this.#nowMs();
+    const perS = this.#rate(progress.answered, nowMs);
+    if (this.#output.isTTY === true) {
+      this.#draw(linesOf(progress, perS));
+    } else if (nowMs - this.#lastPlainMs >= PLAIN_INTERVAL_MS) {
+      this.#lastPlainMs = nowMs;
+      this.#output.write(`${summaryOf(progress, perS)}\n`);
+    }
+  }
+
+  /** Takes the block away; what is written next begins where it was. */
+  end(): void {
+    this.#draw([]);
+  }
+
+  #draw(lines: readonly string[]): void {
+    if (this.#output.isTTY !== true) return;
+    const width = (this.#output.columns ?? 80) - 1;
+    const up = this.#drawnLines === 0 ? "" : `\u001b[${this.#drawnLines}A`;
+    this.#output.write(`${up}\r${CLEAR_BELOW}${lines.map((line) => `${line.slice(0, width)}\n`).join("")}`);
+    this.#drawnLines = lines.length;
+  }
+
+  #rate(answered: number, nowMs: number): number {
+    this.#recent.push({ nowMs, answered });
+    this.#recent = this.#recent.filter((one) => nowMs - one.nowMs <= RATE_WINDOW_MS);
+    const [oldest] = this.#recent;
+    if (oldest === undefined || nowMs <= oldest.nowMs) return 0;
+    return ((answered - oldest.answered) * MS_PER_S) / (nowMs - oldest.nowMs);
+  }
+}
+
+function summaryOf(progress: SwarmProgress, perS: number): string {
+  if (progress.phase === "preparing") return `${count(progress.minted)} of ${count(progress.identities)} sessions`;
+  if (progress.phase !== "running") return PHASES[progress.phase];
+  return [
+    `${(progress.atMs / MS_PER_S).toFixed(1)} s`,
+    `${count(progress.answered)} of ${count(progress.requests)} answered`,
+    `${count(perS)}/s`,
+    `${count(progress.accepted)} accepted`,
+    `${count(progress.sent - progress.answered)} under way`,
+  ].join(" · ");
+}
+
+function linesOf(progress: SwarmProgress, perS: number): readonly string[] {
+  const { phase, minted, identities, requests, answered } = progress;
+  const share = phase === "preparing" ? minted / Math.max(1, identities) : answered / Math.max(1, requests);
+  const full = Math.round(Math.min(1, share) * BAR_WIDTH);
+  return [PHASES[phase], `[${"█".repeat(full)}${" ".repeat(BAR_WIDTH - full)}]`, summaryOf(progress, perS)];
+}
+
+function count(value: number): string {
+  return Math.round(value).toLocaleString("en-US");
+}

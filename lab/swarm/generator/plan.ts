@@ -1,0 +1,111 @@
+/**
+ * A scenario in numbers: how many arrivals each population has, when, and which identities are whose.
+ *
+ * Pure, and the same in every process of a swarm, so that nobody has to be told what follows from the scenario. A buyer is an
+ * arrival of his own; requests of hostile populations take turns among a few identities.
+ */
+import { durationOf, inverseOf, type InverseCurve, type RecordedStretch } from "./arrivals.ts";
+import type { Block } from "./identities.ts";
+import { DURATION_MS_MAX, type Population, REQUESTS_MAX, type Scenario, ScenarioError } from "./scenario.ts";
+
+/** Of a hostile population that does not say how many it is. */
+const ACTORS_MAX_BY_DEFAULT = 1_000;
+const ACTORS_SHARE_BY_DEFAULT = 0.01;
+const MS_PER_S = 1_000;
+
+/** One population, counted. */
+export interface StreamPlan {
+  readonly name: string;
+  /** Its place among the populations. */
+  readonly index: number;
+  readonly population: Population;
+  /** Arrivals, over all processes. */
+  readonly count: number;
+  /** After the opening; before it when negative. */
+  readonly startMs: number;
+  readonly durationMs: number;
+  readonly inverse: InverseCurve;
+  readonly firstNumber: number;
+  /** Identities: as many as arrivals where each is another buyer. */
+  readonly actors: number;
+}
+
+export interface Plan {
+  readonly streams: readonly StreamPlan[];
+  readonly requestCount: number;
+  readonly identityCount: number;
+  /** Arrivals that are buyers. */
+  readonly buyerCount: number;
+  /** The first and the last arrival, at most, in milliseconds after the opening. */
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+/** What the files of replayed curves say, by the path the scenario names. */
+export type RecordedCurves = Readonly<Record<string, readonly RecordedStretch[]>>;
+
+/** The plan of a scenario. `requests` makes it larger or smaller as a whole. Throws {@link ScenarioError}. */
+export function planOf(scenario: Scenario, recorded: RecordedCurves, requests: number | null = null): Plan {
+  const wanted = Object.values(scenario.populations).map((population) => countOf(population, scenario));
+  const all = wanted.reduce((sum, count) => sum + count, 0);
+  const factor = requests === null ? 1 : requests / all;
+  let firstNumber = 0;
+  const streams = Object.entries(scenario.populations).map(([name, population], index): StreamPlan => {
+    const { arrivals } = population;
+    const curve = arrivals.curve === "replay" ? (recorded[arrivals.file] ?? []) : [];
+    const count = Math.max(1, Math.round((wanted[index] ?? 0) * factor));
+    const actors = actorsOf(population, count);
+    const stream = {
+      ...{ name, index, population, count, actors, firstNumber },
+      startMs: arrivals.startMs,
+      durationMs: durationOf(arrivals, curve),
+      inverse: inverseOf(arrivals, curve),
+    };
+    firstNumber += actors;
+    return stream;
+  });
+  const plan = {
+    streams,
+    requestCount: streams.reduce((sum, { count }) => sum + count, 0),
+    identityCount: firstNumber,
+    buyerCount: streams.reduce((sum, { population, count }) => sum + (population.kind === "buyer" ? count : 0), 0),
+    startMs: Math.min(...streams.map(({ startMs }) => startMs)),
+    endMs: Math.max(...streams.map(({ startMs, durationMs }) => startMs + durationMs)),
+  };
+  check(plan, scenario.name);
+  return plan;
+}
+
+/** The bounds that hold for all populations together. */
+function check({ requestCount, startMs, endMs }: Plan, name: string): void {
+  if (requestCount > REQUESTS_MAX) {
+    throw new ScenarioError(`${name} has ${requestCount} arrivals; accepted: at most ${REQUESTS_MAX} in all.`);
+  }
+  if (endMs - Math.min(0, startMs) > DURATION_MS_MAX) {
+    throw new ScenarioError(`${name} lasts ${endMs - Math.min(0, startMs)} ms; accepted: at most ${DURATION_MS_MAX}.`);
+  }
+}
+
+function countOf({ count, share, ratePerS, arrivals }: Population, { requests }: Scenario): number {
+  if (count !== undefined) return count;
+  if (share !== undefined) return Math.round(share * (requests ?? 0));
+  return Math.round(((ratePerS ?? 0) * durationOf(arrivals)) / MS_PER_S);
+}
+
+function actorsOf(population: Population, count: number): number {
+  if (population.kind === "buyer") return count;
+  const byDefault = Math.min(ACTORS_MAX_BY_DEFAULT, Math.ceil(count * ACTORS_SHARE_BY_DEFAULT));
+  return Math.min(count, population.actors ?? byDefault);
+}
+
+/** Which of a population's arrivals are one process's: they take turns. */
+export interface Share {
+  readonly part: number;
+  readonly partCount: number;
+}
+
+/** The identities that a process plays: of buyers its own, of the others all. */
+export function blockOf({ population, count, actors, firstNumber }: StreamPlan, { part, partCount }: Share): Block {
+  if (population.kind !== "buyer") return { firstNumber, step: 1, count: actors };
+  return { firstNumber: firstNumber + part, step: partCount, count: Math.max(0, Math.ceil((count - part) / partCount)) };
+}

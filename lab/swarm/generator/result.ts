@@ -1,0 +1,236 @@
+/**
+ * What a run came to, in a form that other programs read: `runSwarm` answers it, `--json-lines` ends with it.
+ *
+ * Pure: computed from the sums of all processes, the audit and the processor times. Times of a run are milliseconds after the
+ * opening; latencies count from the scheduled instant. Findings are the promises that were broken; none = all is well.
+ */
+import type { Audit } from "../operator-client.ts";
+import { Histogram } from "../histogram.ts";
+import { isAccepted, isError, isNoAnswer, STAGE_ORDER, stageOf } from "./outcomes.ts";
+import type { CpuByPart, CpuSample } from "./processor-watch.ts";
+import type { Plan } from "./plan.ts";
+import type { ScoreSum, SecondSum } from "./scoreboard.ts";
+import type { SwarmSale } from "./swarm-sale.ts";
+
+const MS_PER_S = 1_000;
+/** The generator's own lateness beyond which its figures are about itself. */
+const LATENESS_MS_MAX = 50;
+
+export interface Percentiles {
+  readonly count: number;
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+  readonly p999: number;
+  readonly max: number;
+}
+
+/** One second of the run. */
+export interface SwarmSecond {
+  readonly atMs: number;
+  /** Requests that were due. */
+  readonly arrivals: number;
+  /** Answers that came, by outcome. */
+  readonly outcomes: Readonly<Record<string, number>>;
+  /** Of the attempts that were due in this second. */
+  readonly latencyMs: Percentiles;
+}
+
+export interface SwarmResult {
+  readonly scenario: string;
+  readonly seed: number;
+  /** When the run's opening was, ms since the epoch. */
+  readonly opensAt: number;
+  /** `unitsTaken`: held and sold, as the audit says; `unitsAccepted`: as the answers say. */
+  readonly sale: SwarmSale & { readonly unitsTaken: number | null; readonly unitsAccepted: number };
+  readonly processes: number;
+  readonly requests: {
+    readonly scheduled: number;
+    /** Coming again and paying among them. */
+    readonly sent: number;
+    readonly answered: number;
+    readonly accepted: number;
+    /** No answer, a bug of the shop, or an answer that no document explains. */
+    readonly errors: number;
+  };
+  readonly buyers: {
+    readonly count: number;
+    /** Those whose last answer was final. */
+    readonly decided: number;
+    /** When the last of them knew. */
+    readonly lastDecidedMs: number;
+  };
+  /** Population → outcome → requests. */
+  readonly matrix: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  readonly stages: readonly { readonly stage: string; readonly requests: number }[];
+  readonly latencyMs: {
+    readonly byPopulation: Readonly<Record<string, Percentiles>>;
+    readonly accepted: Percentiles;
+    readonly refused: Percentiles;
+  };
+  /** The second with the most arrivals. */
+  readonly peak: SwarmSecond | null;
+  /** All attempts that were due a second or more after the last unit went; null when the stock did not go. */
+  readonly afterSoldOut: { readonly fromMs: number; readonly latencyMs: Percentiles } | null;
+  readonly seconds: readonly SwarmSecond[];
+  readonly generator: {
+    readonly latenessMs: Percentiles;
+    readonly connectionsOpened: number;
+    readonly residentBytes: number;
+    /** Cores' worth of work while requests were due. */
+    readonly coresUsed: number;
+  };
+  /** Null where processor time cannot be read. Of the generator as well. */
+  readonly cpu: {
+    readonly totalMs: CpuByPart;
+    /** Per answered request. */
+    readonly usPerAnswer: CpuByPart;
+    readonly samples: readonly CpuSample[];
+  } | null;
+  /** Null when there was nobody to ask. */
+  readonly audit: Audit | null;
+  readonly findings: readonly string[];
+}
+
+/** What is known when a run has ended. */
+export interface Ended {
+  readonly scenario: string;
+  readonly seed: number;
+  readonly opensAt: number;
+  readonly plan: Plan;
+  readonly processes: number;
+  readonly score: ScoreSum;
+  readonly residentBytes: number;
+  readonly sale: SwarmSale;
+  readonly audit: Audit | null;
+  /** False where units may have come back since: taken and accepted are then not the same. */
+  readonly keepsUnits: boolean;
+  readonly samples: readonly CpuSample[] | null;
+  /** What of the samples is the swarm itself. */
+  readonly generatorPart: string;
+}
+
+/** The result of a run. */
+export function resultOf(ended: Ended): SwarmResult {
+  const { plan, score, audit, sale } = ended;
+  const seconds = score.seconds.map((second, index) => secondOf(second, plan.startMs + index * MS_PER_S));
+  const outcomes = totalOf(score.matrix);
+  const unitsTaken = audit?.items.find(({ sku }) => sku === sale.sku);
+  const taken = unitsTaken === undefined ? null : unitsTaken.held + unitsTaken.sold;
+  const cpu = cpuOf(ended);
+  const result: Omit<SwarmResult, "findings"> = {
+    ...{ scenario: ended.scenario, seed: ended.seed, opensAt: ended.opensAt, processes: ended.processes },
+    sale: { ...sale, unitsTaken: taken, unitsAccepted: unitsAcceptedOf(ended) },
+    requests: {
+      scheduled: plan.requestCount,
+      sent: score.sent,
+      answered: score.answered,
+      accepted: countWhere(outcomes, isAccepted),
+      errors: countWhere(outcomes, isError),
+    },
+    buyers: { count: plan.buyerCount, decided: score.decided, lastDecidedMs: score.lastDecidedMs },
+    matrix: score.matrix,
+    stages: STAGE_ORDER.map((stage) => ({ stage, requests: countWhere(outcomes, (name) => stageOf(name) === stage) })),
+    latencyMs: {
+      byPopulation: Object.fromEntries(Object.entries(score.latency).map(([name, of]) => [name, percentilesOf(of)])),
+      accepted: percentilesOf(score.accepted),
+      refused: percentilesOf(score.refused),
+    },
+    peak: seconds.reduce<SwarmSecond | null>((most, one) => (one.arrivals > (most?.arrivals ?? 0) ? one : most), null),
+    afterSoldOut: afterSoldOutOf(score.seconds, plan.startMs),
+    seconds,
+    generator: {
+      latenessMs: percentilesOf(score.lateness),
+      connectionsOpened: score.connectionsOpened,
+      residentBytes: ended.residentBytes,
+      coresUsed: coresUsedOf(ended),
+    },
+    cpu,
+    audit,
+  };
+  return { ...result, findings: findingsOf(result, outcomes, ended.keepsUnits) };
+}
+
+export function percentilesOf(histogram: Histogram): Percentiles {
+  const at = (share: number): number => histogram.percentileMs(share);
+  return { count: histogram.count, p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max: histogram.maxMs };
+}
+
+function secondOf({ arrivals, outcomes, latency }: SecondSum, atMs: number): SwarmSecond {
+  return { atMs, arrivals, outcomes, latencyMs: percentilesOf(latency) };
+}
+
+/** Requests by outcome, over all populations. */
+export function totalOf(matrix: SwarmResult["matrix"]): Readonly<Record<string, number>> {
+  const total: Record<string, number> = {};
+  for (const counts of Object.values(matrix)) {
+    for (const [outcome, count] of Object.entries(counts)) total[outcome] = (total[outcome] ?? 0) + count;
+  }
+  return total;
+}
+
+function countWhere(outcomes: Readonly<Record<string, number>>, isWanted: (name: string) => boolean): number {
+  return Object.entries(outcomes).reduce((sum, [name, count]) => sum + (isWanted(name) ? count : 0), 0);
+}
+
+/** From the first whole second after the last acceptance on, if stock was refused by then. */
+function afterSoldOutOf(seconds: readonly SecondSum[], startMs: number): SwarmResult["afterSoldOut"] {
+  const lastAccepted = seconds.findLastIndex(({ outcomes }) => Object.keys(outcomes).some(isAccepted));
+  const isOut = seconds.some(({ outcomes }) => outcomes["empty"] !== undefined || outcomes["sold_out"] !== undefined);
+  const rest = seconds.slice(lastAccepted + 1).filter(({ latency }) => latency.count > 0);
+  if (!isOut || lastAccepted === -1 || rest.length === 0) return null;
+  const all = new Histogram();
+  for (const { latency } of rest) all.merge(latency.snapshot());
+  return { fromMs: startMs + (lastAccepted + 1) * MS_PER_S, latencyMs: percentilesOf(all) };
+}
+
+function cpuOf({ samples, score }: Ended): SwarmResult["cpu"] {
+  const last = samples?.at(-1);
+  if (samples === null || last === undefined) return null;
+  const perAnswer = Object.entries(last.cpuMs).map(([part, ms]) => [part, (ms * MS_PER_S) / Math.max(1, score.answered)]);
+  return { totalMs: last.cpuMs, usPerAnswer: Object.fromEntries(perAnswer), samples };
+}
+
+/** Between the first and the last arrival. */
+function coresUsedOf({ samples, plan, opensAt, generatorPart }: Ended): number {
+  const inside = (samples ?? []).filter(({ atMs }) => atMs >= opensAt + plan.startMs && atMs <= opensAt + plan.endMs + MS_PER_S);
+  const [first, last] = [inside[0], inside.at(-1)];
+  if (first === undefined || last === undefined || last.atMs <= first.atMs) return 0;
+  return ((last.cpuMs[generatorPart] ?? 0) - (first.cpuMs[generatorPart] ?? 0)) / (last.atMs - first.atMs);
+}
+
+/** Units of the attempts that were accepted. */
+function unitsAcceptedOf({ plan, score }: Ended): number {
+  return plan.streams.reduce((sum, { name, population }) => {
+    const quantity = population.kind === "buyer" ? population.quantity : 1;
+    return sum + quantity * countWhere(score.matrix[name] ?? {}, isAccepted);
+  }, 0);
+}
+
+function findingsOf(
+  result: Omit<SwarmResult, "findings">,
+  outcomes: Readonly<Record<string, number>>,
+  keepsUnits: boolean,
+): readonly string[] {
+  const { requests, sale, audit, generator } = result;
+  const findings: string[] = [];
+  const errors = Object.entries(outcomes).filter(([name]) => isError(name));
+  if (requests.errors > 0) {
+    findings.push(`${requests.errors} errors: ${errors.map(([name, count]) => `${count} ${name}`).join(", ")}`);
+  }
+  if (audit !== null && !audit.balanced) findings.push(`the audit does not balance: ${JSON.stringify(audit.violations)}`);
+  const silent = countWhere(outcomes, isNoAnswer);
+  if (sale.unitsTaken !== null && sale.isOwn) {
+    if (sale.unitsTaken > sale.stock) findings.push(`${sale.unitsTaken} units are taken of ${sale.stock}`);
+    // Who got no answer may have been accepted all the same.
+    if (keepsUnits && silent === 0 && sale.unitsTaken !== sale.unitsAccepted) {
+      findings.push(`${sale.unitsTaken} units are taken, and ${sale.unitsAccepted} were answered as accepted`);
+    }
+  }
+  if (generator.latenessMs.p99 > LATENESS_MS_MAX) {
+    findings.push(
+      `the generator itself was late by ${Math.round(generator.latenessMs.p99)} ms (p99): it had too little processor, and latencies are partly its own`,
+    );
+  }
+  return findings;
+}

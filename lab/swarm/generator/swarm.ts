@@ -1,0 +1,272 @@
+/**
+ * A swarm from beginning to end: target, sale, buyers, opening, load, audit, result. The entry for programs.
+ *
+ * Everything that could go wrong before the first request is checked before the first request. The load runs in processes of
+ * its own, so that rendering and asking never make it late; this one starts them, moves the opening to when they are ready,
+ * and adds up. Nothing is left running, and a sale that was made here is closed.
+ */
+import { randomBytes } from "node:crypto";
+import type { Clock } from "../../../src/ports/clock.ts";
+import type { OperatorClient } from "../operator-client.ts";
+import { wait } from "../system-clock.ts";
+import type { PartProgress } from "./messages.ts";
+import { PartProcess } from "./part-process.ts";
+import { type Plan, planOf, type RecordedCurves } from "./plan.ts";
+import { ProcessorWatch, type WatchedProcess } from "./processor-watch.ts";
+import { resultOf, type SwarmResult } from "./result.ts";
+import type { Scenario } from "./scenario.ts";
+import { type ScoreSum, sumScores } from "./scoreboard.ts";
+import { auditWhenSettled, createSwarmSale, findSwarmSale, type SwarmSale, untilInMode } from "./swarm-sale.ts";
+import { isLoopback } from "./target.ts";
+import type { Target } from "./wire.ts";
+
+export const PROCESSES_MAX = 64;
+const HOUR_MS = 3_600_000;
+const RUN_CHARACTERS = "0123456789abcdefghijklmnopqrstuvwxyz";
+const RUN_LENGTH = 6;
+/** From the announcement of the opening to the opening: every node has to hear of it. */
+const ANNOUNCED_MS = 2_500;
+/** Signing of one request, generously, on a busy machine. */
+const SIGN_MS_EACH = 0.008;
+const TIME_WITHIN_MS = 5_000;
+const GRACE_MS = 30_000;
+const PROGRESS_INTERVAL_MS = 250;
+const GENERATOR = "generator";
+
+export interface SwarmOptions {
+  readonly scenario: Scenario;
+  readonly recorded?: RecordedCurves;
+  /** Arrivals in all, when not as many as the scenario says. */
+  readonly requests?: number | null;
+  /** Checked by target.ts; connections take turns among them. */
+  readonly targets: readonly Target[];
+  readonly operator: OperatorClient;
+  /** The deployment's SECRET: sessions are minted with it. */
+  readonly secret: string;
+  /** A sale that is there and open; absent or null = the swarm makes its own and closes it. */
+  readonly saleId?: string | null;
+  readonly sku?: string | null;
+  /** Wait until this ledger decides about the sale. */
+  readonly mode?: "redis" | "postgres" | null;
+  readonly processes?: number;
+  /** Whose processor time counts. */
+  readonly watched?: readonly WatchedProcess[];
+  /** Only for comparing with closed-loop tools. */
+  readonly countsFrom?: "schedule" | "sending";
+  readonly clock: Clock;
+  readonly onProgress?: (progress: SwarmProgress) => void;
+  /** Ends the run early, in order; what was sent until then is lost. */
+  readonly signal?: AbortSignal;
+}
+
+/** What is going on. */
+export interface SwarmProgress extends PartProgress {
+  readonly phase: "preparing" | "signing" | "waiting" | "running" | "auditing";
+  /** Buyers with a session, of how many. */
+  readonly minted: number;
+  readonly identities: number;
+  readonly requests: number;
+  /** After the opening; negative before it. */
+  readonly atMs: number;
+}
+
+/** Runs a swarm. Rejects when it could not be carried out; what went badly during the run is in the result's findings. */
+export async function runSwarm(options: SwarmOptions): Promise<SwarmResult> {
+  const plan = planOf(options.scenario, options.recorded ?? {}, options.requests ?? null);
+  const { operator, clock } = options;
+  const serverOffsetMs = await measureServerOffset(options);
+  const sale = options.saleId
+    ? await findSwarmSale(operator, options.saleId, options.sku ?? null)
+    : await createSwarmSale(operator, options.scenario, clock.nowMs() + serverOffsetMs);
+  const parts = Array.from({ length: options.processes ?? 1 }, () => new PartProcess());
+  const run = new Run({ options, plan, sale, parts, serverOffsetMs });
+  const abort = (): void => run.stop();
+  options.signal?.addEventListener("abort", abort);
+  try {
+    options.signal?.throwIfAborted();
+    return await run.play();
+  } finally {
+    options.signal?.removeEventListener("abort", abort);
+    run.stop();
+    if (sale.isOwn) await operator.closeSale(sale.id);
+  }
+}
+
+/** How far the server's clock is from ours. */
+async function measureServerOffset({ targets, clock }: SwarmOptions): Promise<number> {
+  const [target] = targets;
+  if (target === undefined) throw new Error("a swarm without a target");
+  if (isLoopback(target.hostname)) return 0;
+  const host = target.hostname.includes(":") ? `[${target.hostname}]` : target.hostname;
+  const askedMs = clock.nowMs();
+  const url = `http://${host}:${target.port}/v1/time`;
+  const response = await fetch(url, { signal: AbortSignal.timeout(TIME_WITHIN_MS) });
+  const { now } = (await response.json()) as { now: number };
+  return now - (askedMs + clock.nowMs()) / 2;
+}
+
+interface RunParts {
+  readonly options: SwarmOptions;
+  readonly plan: Plan;
+  readonly sale: SwarmSale;
+  readonly parts: readonly PartProcess[];
+  readonly serverOffsetMs: number;
+}
+
+class Run {
+  readonly #options: SwarmOptions;
+  readonly #plan: Plan;
+  readonly #sale: SwarmSale;
+  readonly #parts: readonly PartProcess[];
+  readonly #serverOffsetMs: number;
+  #phase: SwarmProgress["phase"] = "preparing";
+  #opensAtMs = 0;
+  #cancelProgress: (() => void) | null = null;
+
+  constructor({ options, plan, sale, parts, serverOffsetMs }: RunParts) {
+    this.#options = options;
+    this.#plan = plan;
+    this.#sale = sale;
+    this.#parts = parts;
+    this.#serverOffsetMs = serverOffsetMs;
+  }
+
+  stop(): void {
+    this.#cancelProgress?.();
+    this.#cancelProgress = null;
+    for (const part of this.#parts) part.stop();
+  }
+
+  async play(): Promise<SwarmResult> {
+    const options = this.#options;
+    this.#tell();
+    await this.#prepare();
+    await this.#sign();
+    const watch = await this.#release();
+    await this.#untilFinished();
+    this.#phase = "auditing";
+    watch.stop();
+    const score = sumScores(this.#parts.flatMap((part) => part.score ?? []));
+    const audit = await auditWhenSettled(options.operator, this.#sale.id, {
+      takenMin: this.#takenAtLeast(score),
+      clock: options.clock,
+    });
+    return resultOf({
+      scenario: options.scenario.name,
+      seed: options.scenario.seed,
+      opensAt: this.#opensAtMs,
+      plan: this.#plan,
+      processes: this.#parts.length,
+      score,
+      residentBytes: this.#parts.reduce((sum, part) => sum + part.residentBytes, 0),
+      sale: this.#sale,
+      audit,
+      keepsUnits: this.#keepsUnits(),
+      samples: ProcessorWatch.isPossible ? watch.samples : null,
+      generatorPart: GENERATOR,
+    });
+  }
+
+  /** Sessions for everybody. */
+  async #prepare(): Promise<void> {
+    const { scenario, recorded = {}, requests = null, targets, secret, countsFrom = "schedule", clock } = this.#options;
+    const [first] = targets;
+    const run = Array.from(randomBytes(RUN_LENGTH), (byte) => RUN_CHARACTERS[byte % RUN_CHARACTERS.length]).join("");
+    const common = { scenario, recorded, requests, targets, secret, countsFrom, run };
+    this.#parts.forEach((process, part) => {
+      process.send({
+        ...{ type: "prepare", ...common, part, partCount: this.#parts.length },
+        host: `${first?.hostname}:${first?.port}`,
+        // Whole seconds, as tokens have them.
+        expiresAt: Math.ceil((clock.nowMs() + this.#serverOffsetMs + HOUR_MS) / 1_000) * 1_000,
+        saleId: this.#sale.id,
+        sku: this.#sale.sku,
+      });
+    });
+    await Promise.all(this.#parts.map((process) => process.until("prepared")));
+  }
+
+  /** First attempts signed for the opening as it is planned. */
+  async #sign(): Promise<void> {
+    this.#phase = "signing";
+    const { clock } = this.#options;
+    const signingMs = (this.#plan.buyerCount * SIGN_MS_EACH) / this.#parts.length;
+    this.#opensAtMs = Math.round(clock.nowMs() + signingMs + ANNOUNCED_MS + Math.max(0, -this.#plan.startMs));
+    const command = { type: "sign", opensAtMs: this.#opensAtMs, serverOffsetMs: this.#serverOffsetMs } as const;
+    for (const process of this.#parts) process.send(command);
+    await Promise.all(this.#parts.map((process) => process.until("signed")));
+  }
+
+  /** Moves the opening to when all are ready, and lets them go. */
+  async #release(): Promise<ProcessorWatch> {
+    const { operator, clock, mode = null } = this.#options;
+    this.#phase = "waiting";
+    if (mode !== null) await untilInMode(operator, this.#sale.id, { mode, clock });
+    const earliestMs = clock.nowMs() + ANNOUNCED_MS + Math.max(0, -this.#plan.startMs);
+    this.#opensAtMs = Math.max(this.#opensAtMs, Math.round(earliestMs));
+    if (this.#sale.isOwn) {
+      await operator.moveOpening(this.#sale.id, Math.round(this.#opensAtMs + this.#serverOffsetMs));
+      await operator.warmUp(this.#sale.id);
+    }
+    for (const process of this.#parts) process.send({ type: "go", opensAtMs: this.#opensAtMs });
+    await wait(clock, this.#opensAtMs + Math.min(0, this.#plan.startMs) - clock.nowMs());
+    this.#phase = "running";
+    const watch = new ProcessorWatch(clock, this.#watched());
+    watch.start();
+    return watch;
+  }
+
+  #watched(): readonly WatchedProcess[] {
+    const own = this.#parts.map(({ pid }) => ({ part: GENERATOR, pid, children: false }));
+    return [...own, ...(this.#options.watched ?? [])];
+  }
+
+  /** Ends parts that do not end by themselves. */
+  async #untilFinished(): Promise<void> {
+    const { clock, scenario } = this.#options;
+    const withinMs = this.#opensAtMs + this.#plan.endMs + scenario.patienceMs + GRACE_MS - clock.nowMs();
+    const cancel = clock.setTimer(withinMs, () => {
+      for (const part of this.#parts) part.stop();
+    });
+    try {
+      await Promise.all(this.#parts.map((process) => process.until("finished")));
+    } finally {
+      cancel();
+    }
+  }
+
+  /** Units that must be taken once everything accepted is written down; fewer where some may have come back. */
+  #takenAtLeast(score: ScoreSum): number {
+    if (!this.#keepsUnits()) return 0;
+    const first = Object.values(score.matrix).reduce((sum, row) => sum + (row["held"] ?? 0) + (row["queued"] ?? 0), 0);
+    return this.#sale.takenBefore + first;
+  }
+
+  /** True when no unit comes back while the swarm looks. */
+  #keepsUnits(): boolean {
+    const { populations, sale, patienceMs } = this.#options.scenario;
+    const mayReturn = Object.values(populations).some((one) => one.kind === "buyer" && one.giveBack !== undefined);
+    return !mayReturn && this.#plan.endMs + patienceMs < sale.holdMs;
+  }
+
+  #tell(): void {
+    const { clock, onProgress } = this.#options;
+    if (onProgress === undefined) return;
+    const show = (): void => {
+      const sum = (of: (part: PartProcess) => number): number => this.#parts.reduce((total, part) => total + of(part), 0);
+      onProgress({
+        phase: this.#phase,
+        minted: sum((part) => part.mintedCount),
+        identities: this.#plan.identityCount,
+        requests: this.#plan.requestCount,
+        atMs: this.#opensAtMs === 0 ? 0 : clock.nowMs() - this.#opensAtMs,
+        sent: sum((part) => part.progress.sent),
+        answered: sum((part) => part.progress.answered),
+        accepted: sum((part) => part.progress.accepted),
+        decided: sum((part) => part.progress.decided),
+      });
+      this.#cancelProgress = clock.setTimer(PROGRESS_INTERVAL_MS, show);
+    };
+    show();
+  }
+}

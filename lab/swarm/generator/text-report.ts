@@ -1,0 +1,75 @@
+/**
+ * The end of a swarm as text: who was answered what, how long it took, what it cost, and whether the books balance.
+ */
+import { table } from "../report.ts";
+import type { Percentiles, SwarmResult } from "./result.ts";
+import { stageOf } from "./outcomes.ts";
+
+const MS_PER_S = 1_000;
+const BYTES_PER_MB = 1_048_576;
+
+/** The whole report, lines joined. */
+export function renderText(result: SwarmResult): string {
+  return `${[matrix(result), latencies(result), moments(result), cost(result), verdict(result)].join("\n\n")}\n`;
+}
+
+function matrix({ matrix: rows }: SwarmResult): string {
+  const lines = Object.entries(rows).flatMap(([population, counts]) =>
+    Object.entries(counts)
+      .sort(([, left], [, right]) => right - left)
+      .map(([outcome, requests]) => [population, outcome, stageOf(outcome), number(requests)]),
+  );
+  return table(["population", "outcome", "stage", "requests"], lines);
+}
+
+function latencies({ latencyMs, peak, afterSoldOut, generator }: SwarmResult): string {
+  const line = (name: string, of: Percentiles): string[] => [
+    name,
+    number(of.count),
+    ...[of.p50, of.p90, of.p99, of.p999, of.max].map((value) => `${value < 10 ? value.toFixed(1) : number(value)} ms`),
+  ];
+  const lines = [
+    ...Object.entries(latencyMs.byPopulation).filter(([, of]) => of.count > 0).map(([name, of]) => line(name, of)),
+    line("accepted", latencyMs.accepted),
+    line("refused", latencyMs.refused),
+    ...(peak === null ? [] : [line(`the peak, second ${Math.floor(peak.atMs / MS_PER_S)}`, peak.latencyMs)]),
+    ...(afterSoldOut === null ? [] : [line("after the last unit", afterSoldOut.latencyMs)]),
+    line("the generator's own lateness", generator.latenessMs),
+  ];
+  return table(["latency from the scheduled instant", "count", "p50", "p90", "p99", "p99.9", "max"], lines);
+}
+
+function moments({ requests, buyers, peak, sale }: SwarmResult): string {
+  const taken = sale.unitsTaken === null ? "" : `, ${number(sale.unitsTaken)} of ${number(sale.stock)} units held or sold`;
+  return [
+    `Requests: ${number(requests.scheduled)} scheduled, ${number(requests.sent)} sent, ${number(requests.answered)} answered, ${number(requests.errors)} errors.`,
+    `Buyers: ${number(buyers.decided)} of ${number(buyers.count)} had their decision, the last ${seconds(buyers.lastDecidedMs)} after the opening; ${number(requests.accepted)} accepted${taken}.`,
+    ...(peak === null ? [] : [`The peak: ${number(peak.arrivals)} arrivals in one second.`]),
+  ].join("\n");
+}
+
+function cost({ cpu, generator, processes }: SwarmResult): string {
+  const memory = `${number(generator.residentBytes / BYTES_PER_MB)} MiB`;
+  const own = `Generator: ${processes} process${processes === 1 ? "" : "es"}, ${generator.coresUsed.toFixed(2)} cores, ${memory}, ${number(generator.connectionsOpened)} connections opened.`;
+  if (cpu === null) return `${own}\nProcessor time was not measured: there is no /proc here.`;
+  const lines = Object.entries(cpu.usPerAnswer).map(([part, us]) => [
+    part,
+    number(cpu.totalMs[part] ?? 0),
+    us.toFixed(1),
+  ]);
+  return `${table(["processor", "ms in all", "µs per answer"], lines)}\n${own}`;
+}
+
+function verdict({ findings, audit }: SwarmResult): string {
+  const books = audit === null ? "" : audit.balanced ? " The audit balances: every unit is in exactly one place." : "";
+  if (findings.length === 0) return `VERDICT: good.${books}`;
+  return `VERDICT: not good:\n${findings.map((finding) => `  ${finding}`).join("\n")}${books === "" ? "" : `\n${books.trim()}`}`;
+}
+
+function number(value: number): string {
+  return Math.round(value).toLocaleString("en-US");
+}
+
+function seconds(ms: number): string {
+  return `${(ms / MS_PER_S).toFixed(1)} s`;
+}
