@@ -4,12 +4,13 @@
 import { CaptchaChallenge, type CaptchaProvider, captchaSources } from "../adapters/captcha/captcha-challenge.ts";
 import { DrawingThread } from "../adapters/drawing-thread/drawing-thread.ts";
 import { ArithmeticChallenge } from "../challenges/arithmetic.ts";
-import { PictureAllowance } from "../challenges/picture-allowance.ts";
+import { PictureAllowance, type SharedPictures } from "../challenges/picture-allowance.ts";
 import { SlideChallenge } from "../challenges/slide.ts";
 import { ChallengeDesk } from "../funnel/6-admission/challenge/challenge-desk.ts";
 import { DemandingGate } from "../funnel/6-admission/challenge/demanding-gate.ts";
 import { LoadLevel } from "../funnel/6-admission/challenge/load-level.ts";
 import { bandOf } from "../funnel/6-admission/risk/risk-model.ts";
+import { hexOfWords, KeyedHash } from "../funnel/keyed-hash.ts";
 import type { WidgetSources } from "../http/security-headers.ts";
 import type { ChallengeKind } from "../ports/challenge.ts";
 import type { ProcessParts } from "./process-parts.ts";
@@ -65,10 +66,24 @@ function createKinds(parts: ChallengeParts): { kinds: readonly ChallengeKind[]; 
   if (isCaptcha(challengeKind)) return { kinds: [createCaptcha(parts, challengeKind)], thread: null };
   const drawings = new DrawingThread({ clock, log });
   const sealKeys = { current: keys.puzzleSeal, previous: keys.previous?.puzzleSeal ?? null };
-  const drawn = { drawings, allowance: new PictureAllowance(), keys: sealKeys };
+  const drawn = { drawings, allowance: new PictureAllowance(sharedPictures(parts)), keys: sealKeys };
   const arithmetic = new ArithmeticChallenge(drawn);
   const kinds = challengeKind === "slide" ? [new SlideChallenge(drawn), arithmetic] : [arithmetic];
   return { kinds, thread: drawings };
+}
+
+/** Null where nodes share no edge. */
+function sharedPictures({ edge, keys, log }: ChallengeParts): SharedPictures | null {
+  if (edge === null) return null;
+  const hash = new KeyedHash(keys.sharedHash);
+  return {
+    edge: edge.state,
+    nameOf(sessionId) {
+      hash.update(`pictures|${sessionId}`);
+      return hexOfWords(hash);
+    },
+    onBug: (error) => log.error({ error }, "sharing what pictures were given failed by a bug"),
+  };
 }
 
 function createCaptcha({ config, clock, log }: ChallengeParts, provider: CaptchaProvider): CaptchaChallenge {

@@ -87,6 +87,7 @@ export function createOperatorSide(
     },
     ops,
     pages: outside.pages,
+    exchange: parts.edge?.exchange ?? null,
     webhooks: outside.webhooks,
   });
   return { app, monitor };

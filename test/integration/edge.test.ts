@@ -176,6 +176,23 @@ test("the figures of a page are shared, under a name that says nothing and not f
   }
 });
 
+test("who guesses at an operator's password has one allowance, and not one on each node", async () => {
+  const guess = async ({ adminUrl }: NodeProcess): Promise<number> => {
+    const headers = { "Content-Type": "application/json", Origin: adminUrl };
+    const body = JSON.stringify({ name: "root", password: "guessed at random", code: "123456" });
+    return (await call(`${adminUrl}/v1/admin/sign-in`, { method: "POST", headers, body })).status;
+  };
+  const statuses: number[] = [];
+  for (let tries = 0; tries < 24; tries += 1) {
+    statuses.push(await guess(node(tries % nodes.length)));
+    // Nodes tell each other ten times a second; a guesser who is as slow as that is no worse off than one who is not.
+    await new Promise((resolve) => setTimeout(resolve, 120));
+  }
+  const judged = statuses.filter((status) => status !== 429).length;
+  expect(judged).toBeGreaterThanOrEqual(5);
+  expect(judged).toBeLessThanOrEqual(9);
+});
+
 test("with the edge killed in the middle, each node enforces its own limits and stays ready", async () => {
   const item = await operator.createSale({}, everywhere());
   const buyer = await Buyer.guest(node(0).buyerUrl);

@@ -68,7 +68,7 @@ function createAdminApi(
   const signIn = new SignIn({ people: operators.people, sealKeys: operators.sealKeys, clock, random });
   const api = new Hono<OperatorEnv>();
   api.use(createGate(deps, { record, base: BASE }));
-  const parts = { signIn, brake: new SignInBrake({ clock, random }), record };
+  const parts = { signIn, brake: new SignInBrake({ clock, random, exchange: deps.exchange ?? null }), record };
   api.route("/", createSignInRoutes(deps, parts));
   api.route("/", createOidcRoutes(deps, parts));
   api.route("/", createPeopleRoutes(deps, signIn));

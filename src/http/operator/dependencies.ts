@@ -2,6 +2,7 @@
  * What the operator API needs from the rest of the node; the composition root fills it in.
  */
 import type { Hono } from "hono";
+import type { LimitExchange } from "../../funnel/4-throttle/limit-exchange.ts";
 import type { RiskModel } from "../../funnel/6-admission/risk/risk-model.ts";
 import type { Auditor } from "../../ledger/auditor.ts";
 import type { LedgerView } from "../../ledger/ledger-view.ts";
@@ -58,6 +59,8 @@ export interface OperatorDependencies {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Where nodes share an edge: how often somebody tried to sign in is counted over all of them. Absent or null = here. */
+  readonly exchange?: Pick<LimitExchange, "createHash" | "join"> | null;
   /** The shop's addresses that are told about reservations; absent = this node knows nothing of them. */
   readonly webhooks?: {
     readonly store: Pick<WebhookStore, "createEndpoint" | "listEndpoints" | "deleteEndpoint">;

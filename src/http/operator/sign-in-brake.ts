@@ -2,10 +2,12 @@
  * How often somebody may try to sign in: per name from one address, per name, and per address.
  *
  * Together with a second factor a handful of tries a minute gives a guesser nothing, and the limit per name alone is wide
- * enough that a stranger cannot lock its owner out by himself. Counted per process, in tables of fixed size; every try counts,
- * good or bad, so that success tells nothing either.
+ * enough that a stranger cannot lock its owner out by himself. Counted in tables of fixed size, which nodes that share an edge
+ * keep in step (limit-exchange.ts): a guesser who goes from node to node has one allowance. Without an edge each process
+ * counts for itself. Every try counts, good or bad, so that success tells nothing either.
  */
 import { GcraTable } from "../../funnel/4-throttle/gcra-table.ts";
+import type { LimitExchange } from "../../funnel/4-throttle/limit-exchange.ts";
 import { keyedHash } from "../../funnel/keyed-hash.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Random } from "../../ports/random.ts";
@@ -18,15 +20,25 @@ export class SignInBrake {
   readonly #clock: Clock;
   readonly #tables: Readonly<Record<keyof typeof LIMITS, GcraTable>>;
 
-  constructor(parts: { clock: Clock; random: Random }) {
-    this.#clock = parts.clock;
-    const table = (count: number): GcraTable =>
-      new GcraTable({
-        hash: keyedHash(parts.random),
-        limits: [{ count, periodMs: MINUTE_MS }],
+  /** `exchange` is null where nodes share no edge. */
+  constructor(parts: {
+    clock: Clock;
+    random: Random;
+    exchange: Pick<LimitExchange, "createHash" | "join"> | null;
+  }) {
+    const { clock, random, exchange } = parts;
+    this.#clock = clock;
+    const table = (scope: keyof typeof LIMITS): GcraTable => {
+      const made = new GcraTable({
+        hash: exchange?.createHash() ?? keyedHash(random),
+        limits: [{ count: LIMITS[scope], periodMs: MINUTE_MS }],
         entriesMax: ENTRIES_MAX,
+        recordsUses: exchange !== null,
       });
-    this.#tables = { pair: table(LIMITS.pair), name: table(LIMITS.name), address: table(LIMITS.address) };
+      exchange?.join(`sign-in ${scope}`, made);
+      return made;
+    };
+    this.#tables = { pair: table("pair"), name: table("name"), address: table("address") };
   }
 
   /** 0 when the try may be made, and is counted; else how long to wait, and it is not. */

@@ -152,6 +152,31 @@ describe("handing in", () => {
     expect(await causeOf(from.redeem(handIn(kept)))).toBe("solved");
   });
 
+  test("tries at an answer that can be guessed are counted over all nodes, at the same moment as well", async () => {
+    const edge = new MemoryEdge(new ManualClock());
+    let judged = 0;
+    const kind = scripted(async () => {
+      judged += 1;
+      return "wrong" as const;
+    });
+    const nodes = Array.from({ length: 5 }, () => desk({ edge, kinds: [kind], primary: "slide" }));
+    const [first = desk()] = nodes;
+    const handedIn = handIn(give(first));
+    const causes = await Promise.all(nodes.map((node) => causeOf(node.redeem(handedIn))));
+    expect([causes.filter((cause) => cause === "wrong").length, judged]).toEqual([kind.triesMax, kind.triesMax]);
+    const right = desk({ edge, kinds: [scripted(() => "solved")], primary: "slide" });
+    expect(await causeOf(right.redeem(handedIn))).toBe("used");
+    // Work is no guess: it costs the buyer, not us, and is asked for at every opening.
+    const before = edge.callCount;
+    expect(await causeOf(first.redeem(handIn(first.give({ ...WHO, difficulty: 4, nowMs: NOW_MS, kind: "pow" }))))).toBe(
+      "solved",
+    );
+    expect(edge.callCount - before).toBe(1);
+    edge.isAway = true;
+    const alone = handIn(give(first));
+    expect(await causeOf(first.redeem(alone))).toBe("wrong");
+  });
+
   test("says why a token counts for nothing", async () => {
     const from = desk();
     const challenge = give(from);

@@ -2,7 +2,8 @@
  * The desk where challenges are given out and solutions handed in.
  *
  * Giving one out stores nothing: the token says all. A solution counts once, over all nodes where they share an edge and
- * on this node in any case, and only in the session, for the sale and the action it was given out for. A kind that cannot
+ * on this node in any case, and only in the session, for the sale and the action it was given out for. Tries at an answer
+ * that can be guessed are counted in the same way, before they are judged. A kind that cannot
  * draw or judge now is replaced by proof of work, so an outage makes nobody's way free. Who must solve one, and how hard,
  * is the gate's question (demanding-gate.ts).
  */
@@ -161,9 +162,11 @@ export class ChallengeDesk {
     if (taken === "again") return this.#solved(claims, handedIn);
     if (taken === "full") return { kind: "failed", cause: "crowded" };
     if (taken === "used") return { kind: "failed", cause: "used" };
+    // Tries that other nodes have seen; this one's table stays as it is, for there are none left.
+    if (!(await this.#claimTry(kind, claims, handedIn))) return { kind: "failed", cause: "used" };
     const verdict = await this.#judge(kind, claims, handedIn, taken);
     if (verdict !== "solved") return { kind: "failed", cause: verdict };
-    if (!(await this.#claim(handedIn.sessionId, claims))) return { kind: "failed", cause: "used" };
+    if (!(await this.#claimOnce(handedIn.sessionId, claims.seed))) return { kind: "failed", cause: "used" };
     this.#used.spend(taken, purpose);
     return this.#solved(claims, handedIn);
   }
@@ -196,13 +199,22 @@ export class ChallengeDesk {
     };
   }
 
-  /** True unless another node has seen the challenge solved. An edge that is away has no say: this node's table had. */
-  async #claim(sessionId: SessionId, { seed }: ChallengeClaims): Promise<boolean> {
+  /** True while one of the tries is left over all nodes: it is taken. Only an answer that is sealed can be guessed. */
+  async #claimTry(kind: ChallengeKind, { sealed, seed }: ChallengeClaims, { sessionId }: HandedIn): Promise<boolean> {
+    if (sealed === null) return true;
+    for (let tries = 1; tries <= kind.triesMax; tries += 1) {
+      if (await this.#claimOnce(sessionId, `${seed}|${tries}`)) return true;
+    }
+    return false;
+  }
+
+  /** True the first time over all nodes. An edge that is away has no say: this node's table had. */
+  async #claimOnce(sessionId: SessionId, what: string): Promise<boolean> {
     const edge = this.#parts.edge ?? null;
     if (edge === null) return true;
     const sessionKey = this.#nameOf(`challenge|${sessionId}`);
     try {
-      return await edge.claimNonce({ sessionKey, nonceKey: this.#nameOf(seed), ttlMs: this.#parts.ttlMs });
+      return await edge.claimNonce({ sessionKey, nonceKey: this.#nameOf(what), ttlMs: this.#parts.ttlMs });
     } catch (error) {
       if (isFault(error, "EDGE_UNAVAILABLE")) return true;
       throw error;
