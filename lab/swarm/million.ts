@@ -7,9 +7,9 @@
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { Recording } from "./generator/recording.ts";
 import { renderHtml } from "./generator/html-report.ts";
 import { LiveView } from "./generator/live-view.ts";
+import { Recording } from "./generator/recording.ts";
 import type { SwarmResult } from "./generator/result.ts";
 import { loadScenario } from "./generator/scenario-files.ts";
 import { runSwarm } from "./generator/swarm.ts";
@@ -50,7 +50,11 @@ function promisesOf(result: SwarmResult, mode: LedgerMode): readonly Kept[] {
       shown: `${buyers.decided} of ${buyers.count}, the last after ${seconds(buyers.lastDecidedMs)}`,
       isKept: buyers.decided === buyers.count && buyers.lastDecidedMs <= DECIDED_MS_MAX[mode],
     },
-    { what: `exactly ${expected} units are held`, shown: String(sale.unitsTaken), isKept: sale.unitsTaken === expected },
+    {
+      what: `exactly ${expected} units are held`,
+      shown: String(sale.unitsTaken),
+      isKept: sale.unitsTaken === expected,
+    },
     { what: "no errors", shown: String(requests.errors), isKept: requests.errors === 0 },
     {
       what: `p99 of decisions in the peak second at most ${PEAK_MS_P99_MAX} ms`,

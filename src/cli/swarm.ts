@@ -49,7 +49,9 @@ limit for one address (RATE_IP_PER_S) is what you measure.
 export function addSwarm(program: Command, surroundings: Surroundings): void {
   program
     .command("swarm")
-    .description("load a running deployment with a crowd from a scenario, then audit it; this machine only, unless you own another")
+    .description(
+      "load a running deployment with a crowd from a scenario, then audit it; this machine only, unless you own another",
+    )
     .argument("[scenario]", "a name or a path", "smoke")
     .option("--url <address...>", "where buyers connect (default: this machine, PORT); several take turns")
     .option("--admin-url <address>", "where operators connect (default: this machine, ADMIN_PORT)")
@@ -61,7 +63,11 @@ export function addSwarm(program: Command, surroundings: Surroundings): void {
     .option("--connections <count>", "at once", whole({ min: 1, max: 20_000 }))
     .option("--storm", "a new connection for each request")
     .option("--processes <count>", "that make the load", whole({ min: 1, max: 64 }), 1)
-    .option("--server-pids <list>", "whose processor time counts: name=pid,…; a + after the pid adds its children", pids)
+    .option(
+      "--server-pids <list>",
+      "whose processor time counts: name=pid,…; a + after the pid adds its children",
+      pids,
+    )
     .option("--json-lines <file>", "writes what happens, a JSON object a line")
     .option("--report <file>", "writes a page with charts, complete in itself")
     .option("--i-own-this-target <host>", "the exact name of a host that is not this machine and is yours to load")

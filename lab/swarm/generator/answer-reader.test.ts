@@ -6,7 +6,12 @@ import { AnswerReader } from "./answer-reader.ts";
 import { OutcomeNames } from "./outcomes.ts";
 
 function answer(status: number, body: string, headers: readonly string[] = []): Buffer {
-  const lines = [`HTTP/1.1 ${status} Word`, "content-type: application/problem+json", ...headers, `content-length: ${body.length}`];
+  const lines = [
+    `HTTP/1.1 ${status} Word`,
+    "content-type: application/problem+json",
+    ...headers,
+    `content-length: ${body.length}`,
+  ];
   return Buffer.from(`${lines.join("\r\n")}\r\n\r\n${body}`);
 }
 
@@ -17,7 +22,8 @@ function problem(reason: string, more = ""): string {
 function setUp(): { reader: AnswerReader; names: OutcomeNames; outcomeOf: (bytes: Buffer) => string | null } {
   const names = new OutcomeNames();
   const reader = new AnswerReader(names);
-  const outcomeOf = (bytes: Buffer): string | null => (reader.read(bytes, "attempt") ? names.nameOf(reader.outcome) : null);
+  const outcomeOf = (bytes: Buffer): string | null =>
+    reader.read(bytes, "attempt") ? names.nameOf(reader.outcome) : null;
   return { reader, names, outcomeOf };
 }
 

@@ -45,7 +45,11 @@ export class AnswerReader {
 
   /** False when the answer is not complete; the caller brings all bytes again, and more. */
   read(bytes: Buffer, kind: AnswerKind): boolean {
-    const status = ((bytes[STATUS_AT] ?? 0) - ZERO) * 100 + ((bytes[STATUS_AT + 1] ?? 0) - ZERO) * 10 + (bytes[STATUS_AT + 2] ?? 0) - ZERO;
+    const status =
+      ((bytes[STATUS_AT] ?? 0) - ZERO) * 100 +
+      ((bytes[STATUS_AT + 1] ?? 0) - ZERO) * 10 +
+      (bytes[STATUS_AT + 2] ?? 0) -
+      ZERO;
     const name = status * LENGTHS_MAX + bytes.length;
     const shape = kind === "attempt" ? this.#shapes.get(name) : undefined;
     if (shape !== undefined && isShaped(bytes, shape)) {
@@ -86,7 +90,8 @@ export class AnswerReader {
     this.#headerEnd = headerEnd;
     const body = bytes.toString("latin1", bodyAt);
     const reasonAt = status < 400 ? -1 : body.indexOf(REASON);
-    const reason = reasonAt === -1 ? "" : body.slice(reasonAt + REASON.length, body.indexOf('"', reasonAt + REASON.length));
+    const reason =
+      reasonAt === -1 ? "" : body.slice(reasonAt + REASON.length, body.indexOf('"', reasonAt + REASON.length));
     const outcome = this.#names.numberOf(nameOf({ status, kind, reason, head }));
     this.outcome = outcome;
     const isPlain = kind === "attempt" && !isChunked && length !== null && reason !== "" && !this.isLast;

@@ -63,7 +63,8 @@ describe("the shape", () => {
   test("of a spike: rises to its peak, then halves every half-life", () => {
     const instants = draw(SPIKE);
     const halves = [0, 1, 2, 3].map((index) => countBetween(instants, 1_000 + index * 5_000, 6_000 + index * 5_000));
-    for (let index = 1; index < halves.length; index += 1) expectAbout(halves[index] ?? 0, (halves[index - 1] ?? 0) / 2);
+    for (let index = 1; index < halves.length; index += 1)
+      expectAbout(halves[index] ?? 0, (halves[index - 1] ?? 0) / 2);
     // A triangle over the rise: its second half has three quarters.
     const rise = countBetween(instants, 0, 1_000);
     expectAbout(countBetween(instants, 500, 1_000), rise * 0.75);

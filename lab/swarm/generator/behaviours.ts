@@ -5,8 +5,9 @@
  * Money is only moved where the shop's own payment sandbox sits on the host that is being tried: a real provider's page is
  * never touched.
  */
-import type { RangeMs } from "./scenario.ts";
+
 import { isAccepted, isTransient } from "./outcomes.ts";
+import type { RangeMs } from "./scenario.ts";
 import { chanceOf, type Errand } from "./stream.ts";
 
 /** The sandbox's pages, on the shop's own host. */
@@ -72,7 +73,10 @@ function afterAttempt(errand: Errand, reply: Reply, { triesMax, nowMs }: { tries
   if (isAccepted(reply.outcome) || !isTransient(reply.outcome)) return "decided";
   if (errand.tries + 1 >= triesMax) return "undecided";
   const advisedMs = Math.min(WAIT_MS_MAX, reply.retryAfterMs() ?? WAIT_MS_BY_DEFAULT);
-  return attempt({ ...errand, tries: errand.tries + 1 }, nowMs + advisedMs * (1 + WAIT_SPREAD * chance(errand, "think")));
+  return attempt(
+    { ...errand, tries: errand.tries + 1 },
+    nowMs + advisedMs * (1 + WAIT_SPREAD * chance(errand, "think")),
+  );
 }
 
 function attempt(errand: Errand, dueMs: number): Next {

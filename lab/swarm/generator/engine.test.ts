@@ -3,8 +3,8 @@
  * connection for each request is one.
  */
 import { afterEach, describe, expect, test } from "bun:test";
-import { createServer, type Server, type Socket } from "node:net";
 import type { AddressInfo } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import { Engine } from "./engine.ts";
 import { SessionMaker } from "./identities.ts";
 import { planOf } from "./plan.ts";
@@ -29,7 +29,9 @@ afterEach(async () => {
 });
 
 /** Answers each request with what the script says, when it says so. */
-async function startShop(script: (request: string, answer: (text: string) => void, socket: Socket) => void): Promise<FakeShop> {
+async function startShop(
+  script: (request: string, answer: (text: string) => void, socket: Socket) => void,
+): Promise<FakeShop> {
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {
     sockets.add(socket);
@@ -55,7 +57,11 @@ function answerOf(status: number, body: string): string {
   return `HTTP/1.1 ${status} Word\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 }
 
-async function play(port: number, scenario: Scenario, countsFrom: "schedule" | "sending" = "schedule"): Promise<ScoreSum> {
+async function play(
+  port: number,
+  scenario: Scenario,
+  countsFrom: "schedule" | "sending" = "schedule",
+): Promise<ScoreSum> {
   const plan = planOf(scenario, {});
   const maker = new SessionMaker({ secret: "a secret of the test, long enough", run: "run001", expiresAt: 2e12 });
   const streams = plan.streams.map((one) => new Stream(one, { part: 0, partCount: 1 }, scenario.seed));
@@ -136,7 +142,10 @@ describe("every request has an outcome", () => {
     const shop = await startShop(() => undefined);
     await stop?.();
     stop = null;
-    const { matrix, sent } = await play(shop.port, steady({ patienceMs: 100 }, { count: 20, arrivals: { curve: "steady", durationMs: 100 } }));
+    const { matrix, sent } = await play(
+      shop.port,
+      steady({ patienceMs: 100 }, { count: 20, arrivals: { curve: "steady", durationMs: 100 } }),
+    );
     expect(matrix["buyers"]).toEqual({ "no answer: never sent": 20 });
     expect(sent).toBe(0);
   }, 20_000);

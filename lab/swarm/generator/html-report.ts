@@ -13,12 +13,20 @@ const UNIT_X = "seconds since the opening";
 
 /** The document. */
 export function renderHtml(result: SwarmResult): string {
-  const sections = [summary(result), funnel(result), rates(result), latencies(result), cost(result), errors(result), books(result)];
+  const sections = [
+    summary(result),
+    funnel(result),
+    rates(result),
+    latencies(result),
+    cost(result),
+    errors(result),
+    books(result),
+  ];
   return htmlPage({ title: `Swarm: ${result.scenario}`, sections });
 }
 
 function summary(result: SwarmResult): PageSection {
-  const { requests, buyers, sale, findings, generator } = result;
+  const { requests, buyers, sale, findings, warnings, generator } = result;
   const rows = [
     ["requests scheduled", number(requests.scheduled)],
     ["requests sent, coming again among them", number(requests.sent)],
@@ -27,7 +35,10 @@ function summary(result: SwarmResult): PageSection {
     ["errors", number(requests.errors)],
     ["buyers who had their decision", `${number(buyers.decided)} of ${number(buyers.count)}`],
     ["the last decision", `${(buyers.lastDecidedMs / MS_PER_S).toFixed(1)} s`],
-    ["units held or sold", sale.unitsTaken === null ? "unknown" : `${number(sale.unitsTaken)} of ${number(sale.stock)}`],
+    [
+      "units held or sold",
+      sale.unitsTaken === null ? "unknown" : `${number(sale.unitsTaken)} of ${number(sale.stock)}`,
+    ],
     ["arrivals in the busiest second", number(result.peak?.arrivals ?? 0)],
     ["the generator's lateness, p99", milliseconds(generator.latenessMs.p99)],
     ["the generator's memory", `${number(generator.residentBytes / BYTES_PER_MB)} MiB`],
@@ -36,6 +47,7 @@ function summary(result: SwarmResult): PageSection {
     heading: findings.length === 0 ? "Good" : "Not good",
     paragraphs: [
       ...findings,
+      ...warnings,
       `Run on ${new Date(result.opensAt).toISOString()}, seed ${result.seed}, ${result.processes} generating process(es). Sessions were minted ahead with the deployment's SECRET; each request was signed and distinct.`,
     ],
     table: { head: ["", ""], rows },
@@ -158,8 +170,8 @@ function books({ audit, sale }: SwarmResult): PageSection {
   };
 }
 
-function overTime(seconds: readonly SwarmSecond[], valueOf: (second: SwarmSecond) => number): readonly Point[] {
-  return seconds.map((second): Point => [second.atMs / MS_PER_S, valueOf(second)]);
+function overTime(seconds: readonly SwarmSecond[], heightOf: (second: SwarmSecond) => number): readonly Point[] {
+  return seconds.map((second): Point => [second.atMs / MS_PER_S, heightOf(second)]);
 }
 
 function number(value: number): string {

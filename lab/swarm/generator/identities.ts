@@ -5,7 +5,7 @@
  * requests are signed ahead, the signature of its first request (43 bytes); everything else follows from the number. Sessions
  * are minted with the deployment's own SECRET by its own code: whoever has the secret may do that, and the report says so.
  */
-import { parseBuyerId, parseSessionId, type BuyerId, type SessionId } from "../../../src/domain/ids.ts";
+import { type BuyerId, parseBuyerId, parseSessionId, type SessionId } from "../../../src/domain/ids.ts";
 import { deriveKeys, type Keys, rawSigningKeyOf } from "../../../src/funnel/3-identity/keys.ts";
 import { mintSessionToken } from "../../../src/funnel/3-identity/session-token.ts";
 import type { BuyerSession } from "../signed-request.ts";

@@ -5,8 +5,8 @@
  * snapshots, whole ones at the end.
  */
 import type { RecordedCurves } from "./plan.ts";
-import type { ScoreSnapshot } from "./scoreboard.ts";
 import type { Scenario } from "./scenario.ts";
+import type { ScoreSnapshot } from "./scoreboard.ts";
 import type { Target } from "./wire.ts";
 
 /** The first line: everything a process needs to prepare its part. */

@@ -32,7 +32,8 @@ export class PartProcess {
     this.#child.stdin?.on("error", (error) => this.#fail(error));
     this.#child.on("error", (error) => this.#fail(error));
     this.#child.on("exit", (code, signal) => {
-      if (!this.#reached.has("finished")) this.#fail(new Error(`a process of the swarm ended early (${signal ?? code})`));
+      if (!this.#reached.has("finished"))
+        this.#fail(new Error(`a process of the swarm ended early (${signal ?? code})`));
     });
   }
 

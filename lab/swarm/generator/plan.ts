@@ -4,7 +4,7 @@
  * Pure, and the same in every process of a swarm, so that nobody has to be told what follows from the scenario. A buyer is an
  * arrival of his own; requests of hostile populations take turns among a few identities.
  */
-import { durationOf, inverseOf, type InverseCurve, type RecordedStretch } from "./arrivals.ts";
+import { durationOf, type InverseCurve, inverseOf, type RecordedStretch } from "./arrivals.ts";
 import type { Block } from "./identities.ts";
 import { DURATION_MS_MAX, type Population, REQUESTS_MAX, type Scenario, ScenarioError } from "./scenario.ts";
 
@@ -107,5 +107,9 @@ export interface Share {
 /** The identities that a process plays: of buyers its own, of the others all. */
 export function blockOf({ population, count, actors, firstNumber }: StreamPlan, { part, partCount }: Share): Block {
   if (population.kind !== "buyer") return { firstNumber, step: 1, count: actors };
-  return { firstNumber: firstNumber + part, step: partCount, count: Math.max(0, Math.ceil((count - part) / partCount)) };
+  return {
+    firstNumber: firstNumber + part,
+    step: partCount,
+    count: Math.max(0, Math.ceil((count - part) / partCount)),
+  };
 }

@@ -5,8 +5,9 @@
  * last is as long as the one before it. JSON lines with `atMs` and `arrivals`, as `swarm --json-lines` writes them: what was
  * measured once can be played again.
  */
-import { ScenarioError } from "./scenario.ts";
+
 import type { RecordedStretch } from "./arrivals.ts";
+import { ScenarioError } from "./scenario.ts";
 
 const STRETCHES_MAX = 100_000;
 const LAST_STRETCH_MS = 1_000;
@@ -51,7 +52,8 @@ function readJson(line: string, where: string): readonly RecordedPoint[] {
 function readCsv(line: string, where: string): readonly RecordedPoint[] {
   const [at = "", arrivals = "", ...rest] = line.split(",").map((cell) => cell.trim());
   if (/^[a-z_ ]+$/i.test(at)) return [];
-  if (rest.length > 0 || at === "" || arrivals === "") throw new ScenarioError(`${where} must be milliseconds,arrivals.`);
+  if (rest.length > 0 || at === "" || arrivals === "")
+    throw new ScenarioError(`${where} must be milliseconds,arrivals.`);
   return [checked(Number(at), Number(arrivals), where)];
 }
 

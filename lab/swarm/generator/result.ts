@@ -4,11 +4,12 @@
  * Pure: computed from the sums of all processes, the audit and the processor times. Times of a run are milliseconds after the
  * opening; latencies count from the scheduled instant. Findings are the promises that were broken; none = all is well.
  */
-import type { Audit } from "../operator-client.ts";
+
 import { Histogram } from "../histogram.ts";
+import type { Audit } from "../operator-client.ts";
 import { isAccepted, isError, isNoAnswer, STAGE_ORDER, stageOf } from "./outcomes.ts";
-import type { CpuByPart, CpuSample } from "./processor-watch.ts";
 import type { Plan } from "./plan.ts";
+import type { CpuByPart, CpuSample } from "./processor-watch.ts";
 import type { ScoreSum, SecondSum } from "./scoreboard.ts";
 import type { SwarmSale } from "./swarm-sale.ts";
 
@@ -89,7 +90,10 @@ export interface SwarmResult {
   } | null;
   /** Null when there was nobody to ask. */
   readonly audit: Audit | null;
+  /** Promises that were broken. */
   readonly findings: readonly string[];
+  /** Why figures are to be read with care. */
+  readonly warnings: readonly string[];
 }
 
 /** What is known when a run has ended. */
@@ -113,12 +117,14 @@ export interface Ended {
 /** The result of a run. */
 export function resultOf(ended: Ended): SwarmResult {
   const { plan, score, audit, sale } = ended;
-  const seconds = score.seconds.map((second, index) => secondOf(second, plan.startMs + index * MS_PER_S));
+  const all = score.seconds.map((second, index) => secondOf(second, plan.startMs + index * MS_PER_S));
+  // Up to the last in which anything happened, and one more: a recorded curve ends where nobody comes any more.
+  const seconds = all.slice(0, all.findLastIndex(isBusy) + 2);
   const outcomes = totalOf(score.matrix);
   const unitsTaken = audit?.items.find(({ sku }) => sku === sale.sku);
   const taken = unitsTaken === undefined ? null : unitsTaken.held + unitsTaken.sold;
   const cpu = cpuOf(ended);
-  const result: Omit<SwarmResult, "findings"> = {
+  const result: Omit<SwarmResult, "findings" | "warnings"> = {
     ...{ scenario: ended.scenario, seed: ended.seed, opensAt: ended.opensAt, processes: ended.processes },
     sale: { ...sale, unitsTaken: taken, unitsAccepted: unitsAcceptedOf(ended) },
     requests: {
@@ -148,7 +154,7 @@ export function resultOf(ended: Ended): SwarmResult {
     cpu,
     audit,
   };
-  return { ...result, findings: findingsOf(result, outcomes, ended.keepsUnits) };
+  return { ...result, findings: findingsOf(result, outcomes, ended.keepsUnits), warnings: warningsOf(result) };
 }
 
 export function percentilesOf(histogram: Histogram): Percentiles {
@@ -158,6 +164,10 @@ export function percentilesOf(histogram: Histogram): Percentiles {
 
 function secondOf({ arrivals, outcomes, latency }: SecondSum, atMs: number): SwarmSecond {
   return { atMs, arrivals, outcomes, latencyMs: percentilesOf(latency) };
+}
+
+function isBusy({ arrivals, outcomes }: SwarmSecond): boolean {
+  return arrivals > 0 || Object.keys(outcomes).length > 0;
 }
 
 /** Requests by outcome, over all populations. */
@@ -187,13 +197,18 @@ function afterSoldOutOf(seconds: readonly SecondSum[], startMs: number): SwarmRe
 function cpuOf({ samples, score }: Ended): SwarmResult["cpu"] {
   const last = samples?.at(-1);
   if (samples === null || last === undefined) return null;
-  const perAnswer = Object.entries(last.cpuMs).map(([part, ms]) => [part, (ms * MS_PER_S) / Math.max(1, score.answered)]);
+  const perAnswer = Object.entries(last.cpuMs).map(([part, ms]) => [
+    part,
+    (ms * MS_PER_S) / Math.max(1, score.answered),
+  ]);
   return { totalMs: last.cpuMs, usPerAnswer: Object.fromEntries(perAnswer), samples };
 }
 
 /** Between the first and the last arrival. */
 function coresUsedOf({ samples, plan, opensAt, generatorPart }: Ended): number {
-  const inside = (samples ?? []).filter(({ atMs }) => atMs >= opensAt + plan.startMs && atMs <= opensAt + plan.endMs + MS_PER_S);
+  const inside = (samples ?? []).filter(
+    ({ atMs }) => atMs >= opensAt + plan.startMs && atMs <= opensAt + plan.endMs + MS_PER_S,
+  );
   const [first, last] = [inside[0], inside.at(-1)];
   if (first === undefined || last === undefined || last.atMs <= first.atMs) return 0;
   return ((last.cpuMs[generatorPart] ?? 0) - (first.cpuMs[generatorPart] ?? 0)) / (last.atMs - first.atMs);
@@ -208,17 +223,18 @@ function unitsAcceptedOf({ plan, score }: Ended): number {
 }
 
 function findingsOf(
-  result: Omit<SwarmResult, "findings">,
+  result: Omit<SwarmResult, "findings" | "warnings">,
   outcomes: Readonly<Record<string, number>>,
   keepsUnits: boolean,
 ): readonly string[] {
-  const { requests, sale, audit, generator } = result;
+  const { requests, sale, audit } = result;
   const findings: string[] = [];
   const errors = Object.entries(outcomes).filter(([name]) => isError(name));
   if (requests.errors > 0) {
     findings.push(`${requests.errors} errors: ${errors.map(([name, count]) => `${count} ${name}`).join(", ")}`);
   }
-  if (audit !== null && !audit.balanced) findings.push(`the audit does not balance: ${JSON.stringify(audit.violations)}`);
+  if (audit !== null && !audit.balanced)
+    findings.push(`the audit does not balance: ${JSON.stringify(audit.violations)}`);
   const silent = countWhere(outcomes, isNoAnswer);
   if (sale.unitsTaken !== null && sale.isOwn) {
     if (sale.unitsTaken > sale.stock) findings.push(`${sale.unitsTaken} units are taken of ${sale.stock}`);
@@ -227,10 +243,13 @@ function findingsOf(
       findings.push(`${sale.unitsTaken} units are taken, and ${sale.unitsAccepted} were answered as accepted`);
     }
   }
-  if (generator.latenessMs.p99 > LATENESS_MS_MAX) {
-    findings.push(
-      `the generator itself was late by ${Math.round(generator.latenessMs.p99)} ms (p99): it had too little processor, and latencies are partly its own`,
-    );
-  }
   return findings;
+}
+
+function warningsOf({ generator }: Pick<SwarmResult, "generator">): readonly string[] {
+  const lateMs = generator.latenessMs.p99;
+  if (lateMs <= LATENESS_MS_MAX) return [];
+  return [
+    `The generator itself was late by ${Math.round(lateMs)} ms (p99): it had too little processor, and latencies are partly its own.`,
+  ];
 }

@@ -3,8 +3,8 @@
  */
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { parseRecordedCurve } from "./recorded-curve.ts";
 import type { RecordedCurves } from "./plan.ts";
+import { parseRecordedCurve } from "./recorded-curve.ts";
 import { parseScenario, type Scenario, ScenarioError } from "./scenario.ts";
 
 const SHIPPED_FOLDER = join(import.meta.dirname, "../scenarios");
@@ -42,7 +42,8 @@ export function loadScenario(nameOrPath: string): LoadedScenario {
 
 function readText(path: string, asked: string): string {
   try {
-    if (statSync(path).size > CURVE_BYTES_MAX) throw new ScenarioError(`${path} is larger than ${CURVE_BYTES_MAX} bytes.`);
+    if (statSync(path).size > CURVE_BYTES_MAX)
+      throw new ScenarioError(`${path} is larger than ${CURVE_BYTES_MAX} bytes.`);
     return readFileSync(path, "utf8");
   } catch (error) {
     if (error instanceof ScenarioError) throw error;

@@ -47,22 +47,70 @@ const WRONG: readonly (readonly [string, Record<string, unknown>, string])[] = [
   ["nobody", { populations: {} }, "populations must have at least one population"],
   ["a list of populations", { populations: [] }, "populations must be a list of populations by name"],
   ["another kind", buyers({ kind: "robot" }), "populations.buyers.kind must be buyer, forger, replayer"],
-  ["neither count nor share", buyers({ share: undefined }), "populations.buyers must have exactly one of count, share and ratePerS"],
+  [
+    "neither count nor share",
+    buyers({ share: undefined }),
+    "populations.buyers must have exactly one of count, share and ratePerS",
+  ],
   ["count and share", buyers({ count: 5 }), "populations.buyers must have exactly one of count, share and ratePerS"],
   ["a share of nothing", { ...buyers({}), requests: undefined }, "populations.buyers.share needs `requests`"],
   ["more than everybody", buyers({ share: 1.5 }), "populations.buyers.share must be a number from 0 to 1"],
-  ["more than there may be", buyers({ share: undefined, count: 5_000_001 }), "populations.buyers.count must be a whole number from 1 to 5000000"],
-  ["a rate of a spike", buyers({ share: undefined, ratePerS: 5 }), "populations.buyers.ratePerS goes with the curves poisson and steady only"],
+  [
+    "more than there may be",
+    buyers({ share: undefined, count: 5_000_001 }),
+    "populations.buyers.count must be a whole number from 1 to 5000000",
+  ],
+  [
+    "a rate of a spike",
+    buyers({ share: undefined, ratePerS: 5 }),
+    "populations.buyers.ratePerS goes with the curves poisson and steady only",
+  ],
   ["no arrivals", buyers({ arrivals: undefined }), "populations.buyers.arrivals must say when they come"],
-  ["another curve", arrivals({ curve: "sine" }), "populations.buyers.arrivals.curve must be spike, poisson, steady, ramp or replay"],
-  ["a spike that never falls", arrivals({ halfLifeMs: undefined }), "populations.buyers.arrivals.halfLifeMs is missing"],
-  ["a rise longer than all", arrivals({ riseMs: 1_000 }), "populations.buyers.arrivals.riseMs must be shorter than durationMs"],
-  ["a day", arrivals({ durationMs: 86_400_000 }), "populations.buyers.arrivals.durationMs must be a whole number from 1 to 900000"],
-  ["long before the opening", arrivals({ startMs: -60_001 }), "populations.buyers.arrivals.startMs must be a whole number from -60000"],
-  ["an even ramp of nothing", buyers({ arrivals: { curve: "ramp", durationMs: 5, from: 0, to: 0 } }), "populations.buyers.arrivals.to must be above 0"],
-  ["thinking backwards", buyers({ pay: { share: 1, thinkMs: [5, 1] } }), "populations.buyers.pay.thinkMs must be two numbers, the smaller one first"],
-  ["thinking once", buyers({ look: { share: 1, thinkMs: [5] } }), "populations.buyers.look.thinkMs must be two numbers of milliseconds"],
-  ["a forger who pays", { populations: { f: { ...RIGHT.populations.forgers, pay: {} } } }, 'populations.f has no "pay"'],
+  [
+    "another curve",
+    arrivals({ curve: "sine" }),
+    "populations.buyers.arrivals.curve must be spike, poisson, steady, ramp or replay",
+  ],
+  [
+    "a spike that never falls",
+    arrivals({ halfLifeMs: undefined }),
+    "populations.buyers.arrivals.halfLifeMs is missing",
+  ],
+  [
+    "a rise longer than all",
+    arrivals({ riseMs: 1_000 }),
+    "populations.buyers.arrivals.riseMs must be shorter than durationMs",
+  ],
+  [
+    "a day",
+    arrivals({ durationMs: 86_400_000 }),
+    "populations.buyers.arrivals.durationMs must be a whole number from 1 to 900000",
+  ],
+  [
+    "long before the opening",
+    arrivals({ startMs: -60_001 }),
+    "populations.buyers.arrivals.startMs must be a whole number from -60000",
+  ],
+  [
+    "an even ramp of nothing",
+    buyers({ arrivals: { curve: "ramp", durationMs: 5, from: 0, to: 0 } }),
+    "populations.buyers.arrivals.to must be above 0",
+  ],
+  [
+    "thinking backwards",
+    buyers({ pay: { share: 1, thinkMs: [5, 1] } }),
+    "populations.buyers.pay.thinkMs must be two numbers, the smaller one first",
+  ],
+  [
+    "thinking once",
+    buyers({ look: { share: 1, thinkMs: [5] } }),
+    "populations.buyers.look.thinkMs must be two numbers of milliseconds",
+  ],
+  [
+    "a forger who pays",
+    { populations: { f: { ...RIGHT.populations.forgers, pay: {} } } },
+    'populations.f has no "pay"',
+  ],
 ];
 
 describe("a wrong scenario is refused:", () => {
@@ -88,7 +136,8 @@ describe("a wrong scenario is refused:", () => {
 });
 
 describe("a right one", () => {
-  const read = (changes: Record<string, unknown> = {}): Scenario => parseScenario(JSON.stringify({ ...RIGHT, ...changes }), "f");
+  const read = (changes: Record<string, unknown> = {}): Scenario =>
+    parseScenario(JSON.stringify({ ...RIGHT, ...changes }), "f");
 
   test("becomes numbers: shares, rates, identities", () => {
     const steady = { kind: "scraper", ratePerS: 50, arrivals: { curve: "steady", startMs: -500, durationMs: 2_000 } };
@@ -98,7 +147,13 @@ describe("a right one", () => {
       ["forgers", 100, 1, 900],
       ["steady", 100, 1, 901],
     ]);
-    expect(plan).toMatchObject({ requestCount: 1_100, buyerCount: 900, identityCount: 902, startMs: -500, endMs: 1_500 });
+    expect(plan).toMatchObject({
+      requestCount: 1_100,
+      buyerCount: 900,
+      identityCount: 902,
+      startMs: -500,
+      endMs: 1_500,
+    });
   });
 
   test("can be made larger or smaller as a whole, and not larger than a swarm may be", () => {
@@ -122,7 +177,9 @@ describe("a right one", () => {
 describe("a recorded curve", () => {
   test("is read from CSV and from our own JSON lines alike", () => {
     const csv = parseRecordedCurve("milliseconds,arrivals\n# quiet\n0,5\n1000,20\n2000,0\n", "c");
-    const lines = [0, 1_000, 2_000].map((atMs, index) => JSON.stringify({ type: "second", atMs, arrivals: [5, 20, 0][index] }));
+    const lines = [0, 1_000, 2_000].map((atMs, index) =>
+      JSON.stringify({ type: "second", atMs, arrivals: [5, 20, 0][index] }),
+    );
     expect(parseRecordedCurve(['{"type":"progress"}', ...lines].join("\n"), "c")).toEqual(csv);
     expect(csv).toEqual([
       { fromMs: 0, untilMs: 1_000, count: 5 },

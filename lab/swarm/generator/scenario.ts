@@ -26,7 +26,9 @@ const PER_BUYER_MAX_MAX = 1_000;
 type Issue = { readonly input?: unknown };
 
 function expected(accepted: string): { error: (issue: Issue) => string } {
-  return { error: (issue) => (issue.input === undefined ? `is missing; accepted: ${accepted}` : `must be ${accepted}`) };
+  return {
+    error: (issue) => (issue.input === undefined ? `is missing; accepted: ${accepted}` : `must be ${accepted}`),
+  };
 }
 
 function whole(range: { min: number; max: number }, what: string): z.ZodNumber {
@@ -128,7 +130,10 @@ const KINDS = [
       ).optional(),
       triesMax: whole({ min: 1, max: TRIES_MAX }, "attempts of one buyer who is told to come again").default(4),
       pay: members({ share: part("of those who hold something"), thinkMs: range }, "paying").optional(),
-      giveBack: members({ share: part("of those who hold something and do not pay"), thinkMs: range }, "giving back").optional(),
+      giveBack: members(
+        { share: part("of those who hold something and do not pay"), thinkMs: range },
+        "giving back",
+      ).optional(),
     },
     "a population of buyers",
   ),
@@ -162,7 +167,6 @@ const population = z
     }
   });
 export type Population = z.infer<typeof population>;
-export type PopulationKind = Population["kind"];
 
 const scenario = members(
   {
@@ -180,14 +184,21 @@ const scenario = members(
     requests: whole({ min: 1, max: REQUESTS_MAX }, "arrivals in all, for populations with a share").optional(),
     connections: members(
       {
-        mode: z.enum(["keep-alive", "storm"], expected('"keep-alive" or "storm" (a connection for each request)')).default("keep-alive"),
+        mode: z
+          .enum(["keep-alive", "storm"], expected('"keep-alive" or "storm" (a connection for each request)'))
+          .default("keep-alive"),
         max: whole({ min: 1, max: CONNECTIONS_MAX }, "connections at once").default(512),
       },
       "how they connect",
     ).prefault({}),
-    patienceMs: whole({ min: 0, max: PATIENCE_MS_MAX }, "how long answers are waited for after the last arrival").default(10_000),
+    patienceMs: whole(
+      { min: 0, max: PATIENCE_MS_MAX },
+      "how long answers are waited for after the last arrival",
+    ).default(10_000),
     populations: z
-      .record(name, population, { error: "must be a list of populations by name, such as `buyers: { kind: buyer, … }`" })
+      .record(name, population, {
+        error: "must be a list of populations by name, such as `buyers: { kind: buyer, … }`",
+      })
       .refine((all) => Object.keys(all).length > 0, "must have at least one population")
       .refine((all) => Object.keys(all).length <= POPULATIONS_MAX, `must have at most ${POPULATIONS_MAX} populations`),
   },
@@ -195,7 +206,11 @@ const scenario = members(
 ).superRefine((one, context) => {
   for (const [who, { share }] of Object.entries(one.populations)) {
     if (share === undefined || one.requests !== undefined) continue;
-    context.addIssue({ code: "custom", path: ["populations", who, "share"], message: "needs `requests`, of which it is the share" });
+    context.addIssue({
+      code: "custom",
+      path: ["populations", who, "share"],
+      message: "needs `requests`, of which it is the share",
+    });
   }
 });
 export type Scenario = z.infer<typeof scenario>;
@@ -205,17 +220,18 @@ export class ScenarioError extends Error {}
 
 /** Reads a scenario. `source` names it in errors. Throws {@link ScenarioError}. */
 export function parseScenario(text: string, source: string): Scenario {
-  if (text.length > FILE_CHARACTERS_MAX) throw new ScenarioError(`${source} is longer than ${FILE_CHARACTERS_MAX} characters.`);
+  if (text.length > FILE_CHARACTERS_MAX)
+    throw new ScenarioError(`${source} is longer than ${FILE_CHARACTERS_MAX} characters.`);
   const document = parseDocument(text, { prettyErrors: true });
   const [syntax] = document.errors;
   if (syntax !== undefined) throw new ScenarioError(`${source} is not YAML: ${syntax.message.trim()}`);
-  const parsed = scenario.safeParse(valueOf(document, source), { reportInput: true });
+  const parsed = scenario.safeParse(contentOf(document, source), { reportInput: true });
   if (parsed.success) return parsed.data;
   const lines = parsed.error.issues.map(({ path, message }) => `${path.join(".") || "the file"} ${message}`);
   throw new ScenarioError(`${source} is no scenario:\n${lines.map((line) => `  ${line}`).join("\n")}`);
 }
 
-function valueOf(document: Document.Parsed, source: string): unknown {
+function contentOf(document: Document.Parsed, source: string): unknown {
   try {
     return document.toJS({ maxAliasCount: 0 });
   } catch (error) {

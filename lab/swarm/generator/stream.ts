@@ -1,9 +1,10 @@
 /**
  * One population in one process: its arrivals in order, its identities, and the errands that come of them.
  */
-import { drawArrivals } from "./arrivals.ts";
+
 import type { Appointment } from "./agenda.ts";
 import type { AnswerKind } from "./answer-reader.ts";
+import { drawArrivals } from "./arrivals.ts";
 import { Identities } from "./identities.ts";
 import { blockOf, type Share, type StreamPlan } from "./plan.ts";
 

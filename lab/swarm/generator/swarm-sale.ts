@@ -8,11 +8,13 @@ import type { Clock } from "../../../src/ports/clock.ts";
 import type { Audit, OperatorClient, SaleReading } from "../operator-client.ts";
 import { wait } from "../system-clock.ts";
 import type { Scenario } from "./scenario.ts";
+import { addressOf } from "./target.ts";
+import type { Target } from "./wire.ts";
 
 const SKU = "ticket";
 const HOUR_MS = 3_600_000;
 const READY_WITHIN_MS = 30_000;
-const LOOK_EVERY_MS = 100;
+const LOOK_EVERY_MS = 50;
 const SETTLED_WITHIN_MS = 30_000;
 
 /** What stands in the way, in words for the operator. */
@@ -49,7 +51,9 @@ export async function findSwarmSale(operator: OperatorClient, id: string, sku: s
     throw new SaleError(`Sale ${id} has no item ${sku}; it has ${sale.items.map((one) => one.sku).join(", ")}.`);
   }
   if (sale.state !== "open" && sale.state !== "empty") {
-    throw new SaleError(`Sale ${id} is ${sale.state}. Open it first, or leave --sale out: then the swarm makes a sale of its own.`);
+    throw new SaleError(
+      `Sale ${id} is ${sale.state}. Open it first, or leave --sale out: then the swarm makes a sale of its own.`,
+    );
   }
   return { id, sku: item.sku, isOwn: false, stock: item.total, takenBefore: item.held + item.sold };
 }
@@ -60,8 +64,33 @@ export async function untilInMode(
   saleId: string,
   { mode, clock }: { mode: string; clock: Clock },
 ): Promise<void> {
-  const reading = await untilReading(operator, saleId, { clock, withinMs: READY_WITHIN_MS, isGood: (one) => one.mode === mode });
-  if (reading.mode !== mode) throw new SaleError(`Sale ${saleId} is still in ${reading.mode} mode, not in ${mode} mode.`);
+  const reading = await untilReading(operator, saleId, {
+    clock,
+    withinMs: READY_WITHIN_MS,
+    isGood: (one) => one.mode === mode,
+  });
+  if (reading.mode !== mode)
+    throw new SaleError(`Sale ${saleId} is still in ${reading.mode} mode, not in ${mode} mode.`);
+}
+
+/** Resolves when every target says that the sale opens at that instant. Throws {@link SaleError} when one is too late. */
+export async function untilHeard(
+  targets: readonly Target[],
+  saleId: string,
+  { opensAt, deadlineMs, clock }: { opensAt: number; deadlineMs: number; clock: Clock },
+): Promise<void> {
+  for (const target of targets) {
+    for (;;) {
+      const response = await fetch(`${addressOf(target)}/v1/sales/${saleId}`, {
+        signal: AbortSignal.timeout(READY_WITHIN_MS),
+      });
+      const sale = (await response.json()) as { opensAt?: number };
+      if (sale.opensAt === opensAt) break;
+      if (clock.nowMs() >= deadlineMs)
+        throw new SaleError(`${addressOf(target)} has not heard of the opening of ${saleId} in time.`);
+      await wait(clock, LOOK_EVERY_MS);
+    }
+  }
 }
 
 /** The audit once everything that was accepted is written down, or after a while as it is. */

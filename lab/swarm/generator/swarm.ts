@@ -16,16 +16,24 @@ import { ProcessorWatch, type WatchedProcess } from "./processor-watch.ts";
 import { resultOf, type SwarmResult } from "./result.ts";
 import type { Scenario } from "./scenario.ts";
 import { type ScoreSum, sumScores } from "./scoreboard.ts";
-import { auditWhenSettled, createSwarmSale, findSwarmSale, type SwarmSale, untilInMode } from "./swarm-sale.ts";
-import { isLoopback } from "./target.ts";
+import {
+  auditWhenSettled,
+  createSwarmSale,
+  findSwarmSale,
+  type SwarmSale,
+  untilHeard,
+  untilInMode,
+} from "./swarm-sale.ts";
+import { addressOf, isLoopback } from "./target.ts";
 import type { Target } from "./wire.ts";
 
-export const PROCESSES_MAX = 64;
 const HOUR_MS = 3_600_000;
 const RUN_CHARACTERS = "0123456789abcdefghijklmnopqrstuvwxyz";
 const RUN_LENGTH = 6;
 /** From the announcement of the opening to the opening: every node has to hear of it. */
-const ANNOUNCED_MS = 2_500;
+const ANNOUNCED_MS = 1_500;
+/** By so much at least before the opening. */
+const HEARD_MS_BEFORE = 100;
 /** Signing of one request, generously, on a busy machine. */
 const SIGN_MS_EACH = 0.008;
 const TIME_WITHIN_MS = 5_000;
@@ -97,9 +105,8 @@ async function measureServerOffset({ targets, clock }: SwarmOptions): Promise<nu
   const [target] = targets;
   if (target === undefined) throw new Error("a swarm without a target");
   if (isLoopback(target.hostname)) return 0;
-  const host = target.hostname.includes(":") ? `[${target.hostname}]` : target.hostname;
   const askedMs = clock.nowMs();
-  const url = `http://${host}:${target.port}/v1/time`;
+  const url = `${addressOf(target)}/v1/time`;
   const response = await fetch(url, { signal: AbortSignal.timeout(TIME_WITHIN_MS) });
   const { now } = (await response.json()) as { now: number };
   return now - (askedMs + clock.nowMs()) / 2;
@@ -207,6 +214,11 @@ class Run {
     if (this.#sale.isOwn) {
       await operator.moveOpening(this.#sale.id, Math.round(this.#opensAtMs + this.#serverOffsetMs));
       await operator.warmUp(this.#sale.id);
+      await untilHeard(this.#options.targets, this.#sale.id, {
+        opensAt: Math.round(this.#opensAtMs + this.#serverOffsetMs),
+        deadlineMs: this.#opensAtMs + Math.min(0, this.#plan.startMs) - HEARD_MS_BEFORE,
+        clock,
+      });
     }
     for (const process of this.#parts) process.send({ type: "go", opensAtMs: this.#opensAtMs });
     await wait(clock, this.#opensAtMs + Math.min(0, this.#plan.startMs) - clock.nowMs());
@@ -253,7 +265,8 @@ class Run {
     const { clock, onProgress } = this.#options;
     if (onProgress === undefined) return;
     const show = (): void => {
-      const sum = (of: (part: PartProcess) => number): number => this.#parts.reduce((total, part) => total + of(part), 0);
+      const sum = (of: (part: PartProcess) => number): number =>
+        this.#parts.reduce((total, part) => total + of(part), 0);
       onProgress({
         phase: this.#phase,
         minted: sum((part) => part.mintedCount),

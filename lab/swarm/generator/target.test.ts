@@ -31,7 +31,9 @@ test.each([
 });
 
 test("a host that its owner names is accepted under exactly that name", () => {
-  expect(parseTargets(["http://shop.example:8080"], "shop.example")).toEqual([{ hostname: "shop.example", port: 8080 }]);
+  expect(parseTargets(["http://shop.example:8080"], "shop.example")).toEqual([
+    { hostname: "shop.example", port: 8080 },
+  ]);
   expect(() => parseTargets(["http://www.shop.example"], "shop.example")).toThrow('You named "shop.example"');
   expect(() => parseTargets(["http://192.0.2.1", "http://192.0.2.2"], "192.0.2.1")).toThrow("192.0.2.2 is not");
 });

@@ -20,6 +20,11 @@ export function isLoopback(hostname: string): boolean {
   return isIPv4(bare) ? bare.startsWith("127.") : isIPv6(bare) && bare === "::1";
 }
 
+/** A target as the beginning of a URL. */
+export function addressOf({ hostname, port }: Target): string {
+  return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+}
+
 /** Reads the addresses of one deployment. `owned` = the host that was named by its owner. Throws {@link TargetError}. */
 export function parseTargets(urls: readonly string[], owned: string | null): readonly Target[] {
   if (urls.length === 0) throw new TargetError("No target; name one with --url http://127.0.0.1:8080.");
@@ -29,7 +34,9 @@ export function parseTargets(urls: readonly string[], owned: string | null): rea
 function parseTarget(text: string, owned: string | null): Target {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || url.protocol !== "http:") {
-    throw new TargetError(`The target ${JSON.stringify(text)} is no http:// address. Put TLS in front of what you measure, not into it.`);
+    throw new TargetError(
+      `The target ${JSON.stringify(text)} is no http:// address. Put TLS in front of what you measure, not into it.`,
+    );
   }
   if (url.username !== "" || url.password !== "" || url.pathname !== "/" || url.search !== "" || url.hash !== "") {
     throw new TargetError(`The target ${JSON.stringify(text)} must be an origin: http://host:port and nothing more.`);
@@ -37,7 +44,8 @@ function parseTarget(text: string, owned: string | null): Target {
   const hostname = url.hostname.replace(/^\[|\]$/g, "");
   checkOwner(hostname, owned);
   const port = url.port === "" ? HTTP_PORT : Number(url.port);
-  if (port < 1 || port > PORT_MAX) throw new TargetError(`The target ${JSON.stringify(text)} has no port that could be tried.`);
+  if (port < 1 || port > PORT_MAX)
+    throw new TargetError(`The target ${JSON.stringify(text)} has no port that could be tried.`);
   return { hostname, port };
 }
 

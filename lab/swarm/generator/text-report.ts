@@ -2,15 +2,23 @@
  * The end of a swarm as text: who was answered what, how long it took, what it cost, and whether the books balance.
  */
 import { table } from "../report.ts";
-import type { Percentiles, SwarmResult } from "./result.ts";
 import { stageOf } from "./outcomes.ts";
+import type { Percentiles, SwarmResult } from "./result.ts";
 
 const MS_PER_S = 1_000;
 const BYTES_PER_MB = 1_048_576;
 
 /** The whole report, lines joined. */
 export function renderText(result: SwarmResult): string {
-  return `${[matrix(result), latencies(result), moments(result), cost(result), verdict(result)].join("\n\n")}\n`;
+  const blocks = [
+    matrix(result),
+    latencies(result),
+    moments(result),
+    cost(result),
+    ...result.warnings,
+    verdict(result),
+  ];
+  return `${blocks.join("\n\n")}\n`;
 }
 
 function matrix({ matrix: rows }: SwarmResult): string {
@@ -29,7 +37,9 @@ function latencies({ latencyMs, peak, afterSoldOut, generator }: SwarmResult): s
     ...[of.p50, of.p90, of.p99, of.p999, of.max].map((value) => `${value < 10 ? value.toFixed(1) : number(value)} ms`),
   ];
   const lines = [
-    ...Object.entries(latencyMs.byPopulation).filter(([, of]) => of.count > 0).map(([name, of]) => line(name, of)),
+    ...Object.entries(latencyMs.byPopulation)
+      .filter(([, of]) => of.count > 0)
+      .map(([name, of]) => line(name, of)),
     line("accepted", latencyMs.accepted),
     line("refused", latencyMs.refused),
     ...(peak === null ? [] : [line(`the peak, second ${Math.floor(peak.atMs / MS_PER_S)}`, peak.latencyMs)]),
@@ -40,7 +50,8 @@ function latencies({ latencyMs, peak, afterSoldOut, generator }: SwarmResult): s
 }
 
 function moments({ requests, buyers, peak, sale }: SwarmResult): string {
-  const taken = sale.unitsTaken === null ? "" : `, ${number(sale.unitsTaken)} of ${number(sale.stock)} units held or sold`;
+  const taken =
+    sale.unitsTaken === null ? "" : `, ${number(sale.unitsTaken)} of ${number(sale.stock)} units held or sold`;
   return [
     `Requests: ${number(requests.scheduled)} scheduled, ${number(requests.sent)} sent, ${number(requests.answered)} answered, ${number(requests.errors)} errors.`,
     `Buyers: ${number(buyers.decided)} of ${number(buyers.count)} had their decision, the last ${seconds(buyers.lastDecidedMs)} after the opening; ${number(requests.accepted)} accepted${taken}.`,
