@@ -17,5 +17,5 @@ GRANT DELETE ON allowlist_list, allowlist_part, ban, bucket_note, dropped_hold, 
   risk_report, webhook_endpoint, sandbox.notification TO doorbuster_app;
 
 -- What is written once.
-REVOKE UPDATE ON deployment_key, operator_log, stock_adjustment, payment_notification FROM doorbuster_app;
+REVOKE UPDATE ON deployment_key, mode_change, operator_log, stock_adjustment, payment_notification FROM doorbuster_app;
 REVOKE INSERT, UPDATE ON schema_migration, sandbox.schema_migration FROM doorbuster_app;

@@ -4,6 +4,7 @@
 
 import { OpenidProvider } from "../adapters/openid/openid-provider.ts";
 import { PostgresBooks } from "../adapters/postgres/postgres-books.ts";
+import { createPostgresModeHistory } from "../adapters/postgres/postgres-mode-history.ts";
 import type { Config } from "../config/load.ts";
 import { Fault } from "../domain/faults.ts";
 import type { FetchApp } from "../http/listen/listener.ts";
@@ -74,6 +75,7 @@ export function createOperatorSide(
     statsStore: stores.stats,
     risk: { reports: stores.bans, model: parts.risk.model },
     auditor,
+    modeHistory: createPostgresModeHistory(parts.database.general),
     recovery:
       redis === null
         ? null

@@ -106,6 +106,8 @@ describe("the role of the nodes", () => {
       "UPDATE stock_adjustment SET delta = 0",
       "DELETE FROM operator_log",
       "UPDATE operator_log SET at = 0",
+      "UPDATE mode_change SET reason = ''",
+      "DELETE FROM mode_change",
       "UPDATE deployment_key SET fingerprint = 'mine'",
       "DELETE FROM deployment_key",
       "UPDATE schema_migration SET checksum = ''",

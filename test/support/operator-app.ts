@@ -12,6 +12,7 @@ import type { OperatorDependencies } from "../../src/http/operator/dependencies.
 import { createOpsApp } from "../../src/http/ops/app.ts";
 import type { LedgerStanding } from "../../src/ledger/ledger-view.ts";
 import type { Stock } from "../../src/ports/ledger.ts";
+import type { ModeChange } from "../../src/ports/mode-history.ts";
 import type { Order } from "../../src/ports/order-store.ts";
 import type { Ban, NewSale, SaleCommand } from "../../src/ports/sale-store.ts";
 import type { SaleTotals } from "../../src/ports/stats-store.ts";
@@ -35,6 +36,8 @@ export interface Staged {
   totals: SaleTotals;
   /** How every sale's ledger stands. */
   standing: LedgerStanding | null;
+  /** Of every sale, the newest first. */
+  modeChanges: readonly ModeChange[];
   /** Thrown by the next calls of the stores, to play a database that is away. */
   fault: Error | null;
   warmUps: number;
@@ -75,6 +78,7 @@ export function stageOperatorApp(): Staged {
       backlog: 0,
     },
     standing: null,
+    modeChanges: [],
     fault: null,
     warmUps: 0,
     statsReads: 0,
@@ -123,6 +127,7 @@ function dependenciesOf(state: Staged): OperatorDependencies {
     random,
     log,
     auditor: auditorOf(state),
+    modeHistory: { read: async ({ rowsMax }) => guard(state, state.modeChanges.slice(0, rowsMax)) },
     saleStore: saleStoreOf(state),
     allowlists: allowlistsOf(state),
     orderStore: orderStoreOf(state),

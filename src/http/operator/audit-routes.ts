@@ -1,5 +1,6 @@
 /**
- * The books of a sale for operators: the audit in its two forms, and making orders again that PostgreSQL has forgotten.
+ * The books of a sale for operators: the audit in its two forms, how its mode changed, and making orders again that
+ * PostgreSQL has forgotten.
  *
  * `?scope=places` only says where the units are; it costs so little that it can be asked every second while selling.
  */
@@ -9,6 +10,9 @@ import { readJson } from "./body.ts";
 import type { OperatorApp, OperatorDependencies, OperatorEnv } from "./dependencies.ts";
 import { problemResponse } from "./problem.ts";
 import { RecoverySchema } from "./schemas.ts";
+
+/** The newest changes of mode that are told. A sale that changed more often has other worries. */
+export const MODE_CHANGES_MAX = 200;
 
 export function createAuditRoutes(deps: OperatorDependencies): OperatorApp {
   const app = new Hono<OperatorEnv>();
@@ -21,6 +25,15 @@ export function createAuditRoutes(deps: OperatorDependencies): OperatorApp {
     if (saleId === null) return problemResponse({ reason: "no_such_sale" });
     const report = scope === "places" ? await deps.auditor.auditPlaces(saleId) : await deps.auditor.audit(saleId);
     return report === null ? problemResponse({ reason: "no_such_sale" }) : context.json(report);
+  });
+  app.get("/sales/:saleId/mode-changes", async (context) => {
+    const saleId = parseSaleId(context.req.param("saleId"));
+    const sale = saleId === null ? null : await deps.saleStore.findSale(saleId);
+    if (sale === null) return problemResponse({ reason: "no_such_sale" });
+    const changes = await deps.modeHistory.read({ saleId: sale.id, rowsMax: MODE_CHANGES_MAX });
+    return context.json({
+      changes: changes.map(({ at, from, to, epoch, reason }) => ({ at, from, to, epoch, reason })),
+    });
   });
   app.post("/sales/:saleId/recover", async (context) => {
     const body = await readJson(context.req.raw, deps.clock, RecoverySchema);

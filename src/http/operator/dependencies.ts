@@ -13,6 +13,7 @@ import type { BanStore } from "../../ports/ban-store.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { IdentityProvider } from "../../ports/identity-provider.ts";
 import type { Ledger } from "../../ports/ledger.ts";
+import type { ModeHistory } from "../../ports/mode-history.ts";
 import type { OperatorLog } from "../../ports/operator-log.ts";
 import type { OperatorStore } from "../../ports/operator-store.ts";
 import type { OrderStore } from "../../ports/order-store.ts";
@@ -54,6 +55,7 @@ export interface OperatorDependencies {
   /** How sales' ledgers stand; absent or null = not shown. */
   readonly ledgerView?: Pick<LedgerView, "read"> | null;
   readonly auditor: Auditor;
+  readonly modeHistory: ModeHistory;
   /** Absent or null on a node without Redis. */
   readonly recovery?: Pick<StreamRecovery, "recover"> | null;
   readonly clock: Clock;

@@ -60,6 +60,7 @@ export const OPERATOR_ROUTES: Readonly<Record<string, OperatorRoute>> = {
   "POST /sales/:saleId/items/:sku/adjust/dry-run": READ,
   "PUT /sales/:saleId/items/:sku/price": { ...RUN, twoPeople: { rule: "running sale", schema: PriceSchema } },
   "GET /sales/:saleId/audit": READ,
+  "GET /sales/:saleId/mode-changes": READ,
   "POST /sales/:saleId/recover": {
     role: "owner",
     changes: "json",

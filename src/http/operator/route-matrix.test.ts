@@ -44,6 +44,7 @@ const MATRIX: Readonly<Record<string, readonly Asker[]>> = {
   "POST /sales/:saleId/items/:sku/adjust/dry-run": SIGNED_IN,
   "PUT /sales/:saleId/items/:sku/price": OPERATORS,
   "GET /sales/:saleId/audit": SIGNED_IN,
+  "GET /sales/:saleId/mode-changes": SIGNED_IN,
   "POST /sales/:saleId/recover": OWNERS,
   "GET /sales/:saleId/stats": SIGNED_IN,
   "GET /sales/:saleId/stats/stream": SIGNED_IN,
