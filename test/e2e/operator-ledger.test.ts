@@ -60,6 +60,12 @@ test("shows who decides about the stock and what each bucket has, and then that 
     await warning.waitFor({ timeout: 30_000 });
     expect(await warning.textContent()).toMatch(/Reason: .*Redis/);
     await ledgerOf(page).getByText("PostgreSQL decides about every unit itself.").waitFor();
+    await page.getByText(/^Changes of mode \(/).click();
+    const changes = page.getByRole("region", { name: "Changes of mode" });
+    await changes.getByRole("row").filter({ hasText: "created" }).waitFor();
+    const cells = await changes.getByRole("row").nth(1).getByRole("cell").allInnerTexts();
+    expect(cells.slice(0, 2)).toEqual(["Leaving Redis", "PostgreSQL"]);
+    expect(cells.at(-1)).toMatch(/Redis/);
     await expectNoSidewaysScroll(page);
   }
   expectAccepted(await (await bed.deployment.guest()).reserve(item));

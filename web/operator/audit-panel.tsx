@@ -3,6 +3,7 @@
  */
 import { useSignal } from "@preact/signals";
 import { textOf } from "./admin-api.ts";
+import { type Column, DataTable } from "./data-table.tsx";
 import type { AuditReport } from "./documents.ts";
 import type { SaleWatch } from "./sale-watch.ts";
 import { formatCount, formatMoment } from "./words.ts";
@@ -114,41 +115,21 @@ function Proof({ report }: { report: AuditReport }) {
   );
 }
 
-interface FiguresProps<Column extends string> {
+interface FiguresProps<Name extends string> {
   readonly label: string;
-  readonly headings: Readonly<Record<Column, string>>;
-  readonly rows: readonly (Readonly<Record<NoInfer<Column>, number>> & { readonly sku: string })[];
+  readonly headings: Readonly<Record<Name, string>>;
+  readonly rows: readonly (Readonly<Record<NoInfer<Name>, number>> & { readonly sku: string })[];
 }
 
-function Figures<Column extends string>({ label, headings, rows }: FiguresProps<Column>) {
-  const columns = Object.keys(headings) as Column[];
-  return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-    <section class="scroll" tabIndex={0} aria-label={label}>
-      <table class="grid">
-        <thead>
-          <tr>
-            <th scope="col">Item</th>
-            {columns.map((column) => (
-              <th key={column} scope="col" class="number">
-                {headings[column]}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((row) => (
-            <tr key={row.sku}>
-              <th scope="row">{row.sku}</th>
-              {columns.map((column) => (
-                <td key={column} class="number">
-                  {formatCount(row[column])}
-                </td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </section>
-  );
+function Figures<Name extends string>({ label, headings, rows }: FiguresProps<Name>) {
+  const names = Object.keys(headings) as Name[];
+  const columns: readonly Column<(typeof rows)[number]>[] = [
+    { heading: "Item", show: ({ sku }) => sku },
+    ...names.map((name) => ({
+      heading: headings[name],
+      show: (row: (typeof rows)[number]) => formatCount(row[name]),
+      isNumber: true,
+    })),
+  ];
+  return <DataTable label={label} columns={columns} rows={rows} keyOf={({ sku }) => sku} />;
 }

@@ -4,9 +4,10 @@ import type { Suspect as ServerSuspect } from "../../src/funnel/6-admission/risk
 import type { OrderDocument, SaleDocument, StatsDocument } from "../../src/http/operator/documents.ts";
 import type { approvalDocument } from "../../src/http/operator/gate.ts";
 import type { AuditReport as ServerAuditReport } from "../../src/ledger/auditor.ts";
+import type { ModeChange as ServerModeChange } from "../../src/ports/mode-history.ts";
 import type { Person as ServerPerson } from "../../src/ports/operator-store.ts";
 import type { Ban as ServerBan } from "../../src/ports/sale-store.ts";
-import type { Approval, AuditReport, Ban, Order, Person, Sale, Stats } from "./documents.ts";
+import type { Approval, AuditReport, Ban, ModeChange, Order, Person, Sale, Stats } from "./documents.ts";
 import type { Suspect } from "./risk-document.ts";
 
 type Fits<Server extends Console, Console> = Server;
@@ -21,9 +22,10 @@ export type Checked = [
   Fits<ReturnType<typeof approvalDocument>, Approval>,
   Fits<ServerPerson, Person>,
   Fits<ServerSuspect, Suspect>,
+  Fits<ServerModeChange, ModeChange>,
 ];
 
 test("the compiler holds the console's documents to the server's", () => {
-  const documents: Checked["length"] = 8;
-  expect(documents).toBe(8);
+  const documents: Checked["length"] = 9;
+  expect(documents).toBe(9);
 });

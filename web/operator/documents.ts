@@ -102,6 +102,15 @@ export interface Bucket {
   readonly isOpen: boolean;
 }
 
+/** One step on the way to the mode that the sale is in; `from` null where it began. */
+export interface ModeChange {
+  readonly at: number;
+  readonly from: LedgerMode | null;
+  readonly to: LedgerMode;
+  readonly epoch: number;
+  readonly reason: string;
+}
+
 export interface Order {
   readonly rid: string;
   readonly sku: string;

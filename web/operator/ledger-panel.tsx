@@ -4,8 +4,10 @@
  * The warning at the top of the page is LedgerNotice; this panel is where the figures behind it are. Figures that Redis
  * owes are shown as unknown, never as zero.
  */
+import { type Column, DataTable } from "./data-table.tsx";
 import type { Bucket, Ledger } from "./documents.ts";
 import { ledgerNotice, MODES, modeTone, promiseOf } from "./ledger-words.ts";
+import { ModeHistory } from "./mode-history.tsx";
 import type { SaleWatch } from "./sale-watch.ts";
 import { formatCount, formatMoment } from "./words.ts";
 
@@ -44,6 +46,7 @@ export function LedgerPanel({ watch }: { watch: SaleWatch }) {
         ))}
       </dl>
       <Buckets buckets={ledger.bucketStock} />
+      <ModeHistory watch={watch} standing={ledger} />
     </section>
   );
 }
@@ -66,6 +69,15 @@ function factsOf(ledger: Ledger): readonly (readonly [term: string, text: string
   ];
 }
 
+const BUCKET_COLUMNS: readonly Column<Bucket>[] = [
+  { heading: "Item", show: ({ sku }) => sku },
+  { heading: "Bucket", show: ({ bucket }) => formatCount(bucket), isNumber: true },
+  { heading: "Available", show: ({ available }) => formatCount(available), isNumber: true },
+  { heading: "Leased to nodes", show: ({ leased }) => formatCount(leased), isNumber: true },
+  { heading: "Accepted", show: ({ reserved }) => formatCount(reserved), isNumber: true },
+  { heading: "Gate", show: ({ isOpen }) => (isOpen ? "open" : <span class="warn">closed</span>) },
+];
+
 function Buckets({ buckets }: { buckets: readonly Bucket[] | null }) {
   if (buckets === null) {
     return (
@@ -76,41 +88,12 @@ function Buckets({ buckets }: { buckets: readonly Bucket[] | null }) {
   return (
     <details open={buckets.length <= BUCKETS_OPEN_MAX}>
       <summary>Buckets ({formatCount(buckets.length)})</summary>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard */}
-      <section class="scroll" tabIndex={0} aria-label="Units of each bucket">
-        <table class="grid">
-          <thead>
-            <tr>
-              <th scope="col">Item</th>
-              <th scope="col" class="number">
-                Bucket
-              </th>
-              <th scope="col" class="number">
-                Available
-              </th>
-              <th scope="col" class="number">
-                Leased to nodes
-              </th>
-              <th scope="col" class="number">
-                Accepted
-              </th>
-              <th scope="col">Gate</th>
-            </tr>
-          </thead>
-          <tbody>
-            {buckets.map((bucket) => (
-              <tr key={`${bucket.sku} ${bucket.bucket}`}>
-                <th scope="row">{bucket.sku}</th>
-                <td class="number">{formatCount(bucket.bucket)}</td>
-                <td class="number">{formatCount(bucket.available)}</td>
-                <td class="number">{formatCount(bucket.leased)}</td>
-                <td class="number">{formatCount(bucket.reserved)}</td>
-                <td class={bucket.isOpen ? "" : "warn"}>{bucket.isOpen ? "open" : "closed"}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </section>
+      <DataTable
+        label="Units of each bucket"
+        columns={BUCKET_COLUMNS}
+        rows={buckets}
+        keyOf={({ sku, bucket }) => `${sku} ${bucket}`}
+      />
     </details>
   );
 }

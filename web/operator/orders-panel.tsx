@@ -8,9 +8,10 @@ import { useEffect } from "preact/hooks";
 import { RESERVATION_STATUSES } from "../../src/domain/reservation.ts";
 import { formatMoney } from "../shared/money.ts";
 import { textOf } from "./admin-api.ts";
+import { type Column, DataTable } from "./data-table.tsx";
 import type { Order, OrderPage } from "./documents.ts";
 import type { SaleWatch } from "./sale-watch.ts";
-import { formatMoment, STATUS_TONES } from "./words.ts";
+import { formatCount, formatMoment, STATUS_TONES } from "./words.ts";
 
 const PAGE_ROWS = 25;
 
@@ -118,41 +119,15 @@ function Download({ watch }: { watch: SaleWatch }) {
 function OrderTable({ page }: { page: OrderPage | null }) {
   if (page === null) return <p class="soft">Loading…</p>;
   if (page.orders.length === 0) return <p class="soft">No orders here yet.</p>;
-  return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-    <section class="scroll" tabIndex={0} aria-label="Orders of this page">
-      <table class="grid">
-        <thead>
-          <tr>
-            {["Created", "Item", "Units", "Amount", "Status", "Buyer", "Reservation"].map((heading) => (
-              <th key={heading} scope="col" class={heading === "Units" || heading === "Amount" ? "number" : ""}>
-                {heading}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {page.orders.map((order) => (
-            <OrderRow key={order.rid} order={order} />
-          ))}
-        </tbody>
-      </table>
-    </section>
-  );
+  return <DataTable label="Orders of this page" columns={COLUMNS} rows={page.orders} keyOf={({ rid }) => rid} />;
 }
 
-function OrderRow({ order }: { order: Order }) {
-  return (
-    <tr>
-      <td>{formatMoment(order.createdAt)}</td>
-      <td>{order.itemName}</td>
-      <td class="number">{order.quantity}</td>
-      <td class="number">{formatMoney(order.amount)}</td>
-      <td>
-        <span class={`chip ${STATUS_TONES[order.status]}`}>{order.status}</span>
-      </td>
-      <td class="mono">{order.buyerId}</td>
-      <td class="mono">{order.rid}</td>
-    </tr>
-  );
-}
+const COLUMNS: readonly Column<Order>[] = [
+  { heading: "Created", show: ({ createdAt }) => formatMoment(createdAt) },
+  { heading: "Item", show: ({ itemName }) => itemName },
+  { heading: "Units", show: ({ quantity }) => formatCount(quantity), isNumber: true },
+  { heading: "Amount", show: ({ amount }) => formatMoney(amount), isNumber: true },
+  { heading: "Status", show: ({ status }) => <span class={`chip ${STATUS_TONES[status]}`}>{status}</span> },
+  { heading: "Buyer", show: ({ buyerId }) => <span class="mono">{buyerId}</span>, isLong: true },
+  { heading: "Reservation", show: ({ rid }) => <span class="mono">{rid}</span>, isLong: true },
+];
