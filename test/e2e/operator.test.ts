@@ -68,6 +68,35 @@ test("lets an operator create, open, pause, resume and close a sale, and see it 
   watched.expectNoComplaints();
 });
 
+test("lets members in earlier: tiers are entered, mended where they are wrong, and shown to buyers and operators", async () => {
+  const { page, expectNoComplaints } = await bed.signIn("#/new", { width: 375 });
+  await page.getByLabel("Name", { exact: true }).first().fill("Tiered drop");
+  const item = page.getByRole("group", { name: "Item 1" });
+  await item.getByLabel("Sku").fill("gold");
+  await item.getByLabel(/^Price/).fill("49.00");
+  await item.getByLabel("Stock").fill("3");
+  await page.getByText("Who may buy and when").click();
+  await page.getByRole("button", { name: "Add an earlier opening" }).press("Enter");
+  const tier = page.getByRole("group", { name: "Tier 1" });
+  await waitUntil("the new tier to have the focus", async () => {
+    return (await page.evaluate("document.activeElement?.id")) === "eligibility.tiers[0].name";
+  });
+  await page.keyboard.type("members");
+  await tier.getByLabel(/^Level/).fill("2");
+  await page.getByRole("button", { name: "Create the sale" }).click();
+  await tier.getByText("Must be earlier than the sale's own opening.").waitFor();
+  await expectNoSidewaysScroll(page);
+  const opens = await page.getByLabel("Opens", { exact: true }).inputValue();
+  const earlier = new Date(Date.parse(`${opens}Z`) - 600_000).toISOString().slice(0, opens.length);
+  await tier.getByLabel("Opens for them").fill(earlier);
+  await page.getByRole("button", { name: "Create the sale" }).click();
+  await page.getByRole("heading", { name: "Tiered drop", level: 1 }).waitFor();
+  await page.getByText("Opens for members").waitFor();
+  const sale = await bed.deployment.operator.must("GET", `/sales/${await saleIdOf(page)}`);
+  expect(sale.eligibility.tiers).toEqual([{ name: "members", opensAt: sale.opensAt - 600_000, levelMin: 2 }]);
+  expectNoComplaints();
+});
+
 test("keeps whoever has another token out, and says so", async () => {
   const { adminUrl } = bed.deployment.node;
   const watched = await bed.open({ origins: [adminUrl] });

@@ -1,7 +1,7 @@
 /** What is typed becomes exactly the body meant, or an error at the field that is wrong. */
 import { describe, expect, test } from "bun:test";
 import { BUCKETS_MAX } from "../../src/domain/sale.ts";
-import { checkDraft, newDraft, type SaleDraft, toLocalText } from "./sale-draft.ts";
+import { checkDraft, newDraft, type SaleDraft, type TierDraft, toLocalText } from "./sale-draft.ts";
 
 const NOW = Date.parse("2026-11-22T10:00:00Z");
 
@@ -43,6 +43,33 @@ test("rules about who may buy are sent only when they are set", () => {
   expect(check).toMatchObject({
     body: { eligibility: { allowlist: true, accountAgeMsMin: 30 * 86_400_000, levelMin: 2 } },
   });
+});
+
+test("an earlier opening has a name, an instant before the sale's, and the rules that were typed", () => {
+  const opensAt = "2026-12-02T10:00";
+  const window = { opensAt, closesAt: "2026-12-02T12:00" };
+  const gold = { name: "gold", opensAt: "2026-12-02T09:30", levelMin: "3", accountAgeDays: "" };
+  const invited = { ...gold, name: "invited", levelMin: "" };
+  expect(checkDraft(draft({ ...window, tiers: [gold, invited] }), NOW)).toMatchObject({
+    body: {
+      eligibility: {
+        tiers: [
+          { name: "gold", opensAt: new Date(2026, 11, 2, 9, 30).getTime(), levelMin: 3 },
+          { name: "invited", opensAt: new Date(2026, 11, 2, 9, 30).getTime() },
+        ],
+      },
+    },
+  });
+  const wrong = (...tiers: TierDraft[]) => errorsOf({ ...window, tiers });
+  expect(wrong(gold, { ...gold, opensAt })).toEqual(["eligibility.tiers[1].name", "eligibility.tiers[1].opensAt"]);
+  expect(wrong({ ...gold, name: "two words", levelMin: "x" })).toEqual([
+    "eligibility.tiers[0].name",
+    "eligibility.tiers[0].levelMin",
+  ]);
+  expect(wrong({ ...gold, opensAt: "", accountAgeDays: "-1" })).toEqual([
+    "eligibility.tiers[0].opensAt",
+    "eligibility.tiers[0].accountAgeMsMin",
+  ]);
 });
 
 test("buckets are what was typed, up to as many as there may be", () => {

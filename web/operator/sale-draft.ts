@@ -25,7 +25,16 @@ export interface SaleDraft {
   readonly isAllowlisted: boolean;
   readonly levelMin: string;
   readonly accountAgeDays: string;
+  readonly tiers: readonly TierDraft[];
   readonly items: readonly ItemDraft[];
+}
+
+/** Who may come before the others. */
+export interface TierDraft {
+  readonly name: string;
+  readonly opensAt: string;
+  readonly levelMin: string;
+  readonly accountAgeDays: string;
 }
 
 export interface ItemDraft {
@@ -52,6 +61,8 @@ const SALE_STARTS_IN_MS = 15 * MINUTE_MS;
 
 export const EMPTY_ITEM: ItemDraft = { sku: "", name: "", price: "", stock: "" };
 
+export const EMPTY_TIER: TierDraft = { name: "", opensAt: "", levelMin: "", accountAgeDays: "" };
+
 /** A draft with sensible times and nothing else. */
 export function newDraft(nowMs: number): SaleDraft {
   const opensAtMs = Math.ceil((nowMs + SALE_STARTS_IN_MS) / (5 * MINUTE_MS)) * 5 * MINUTE_MS;
@@ -70,6 +81,7 @@ export function newDraft(nowMs: number): SaleDraft {
     isAllowlisted: false,
     levelMin: "",
     accountAgeDays: "",
+    tiers: [],
     items: [EMPTY_ITEM],
   };
 }
@@ -105,7 +117,7 @@ export function checkDraft(draft: SaleDraft, nowMs: number): DraftCheck {
     buckets: integer("buckets", draft.buckets, { min: 1, max: BUCKETS_MAX }),
     challenge: draft.challenge,
     signature: draft.signature,
-    eligibility: checkEligibility(draft, integer),
+    eligibility: { ...checkRules(draft, "eligibility", integer), ...checkTiers(draft, fail, integer) },
     items: draft.items.map((item, index) => ({
       sku: item.sku,
       name: item.name.trim() === "" ? item.sku : item.name.trim(),
@@ -145,16 +157,35 @@ function checkPrice(item: ItemDraft, index: number, currency: string, fail: Fail
   return 0;
 }
 
-function checkEligibility(draft: SaleDraft, integer: CheckInteger): Readonly<Record<string, unknown>> {
-  const days = draft.accountAgeDays.trim();
-  const level = draft.levelMin.trim();
+/** Rules about accounts, of the sale or of one tier; those that are empty are none. */
+function checkRules(
+  typed: { readonly isAllowlisted?: boolean; readonly levelMin: string; readonly accountAgeDays: string },
+  path: string,
+  integer: CheckInteger,
+): Readonly<Record<string, unknown>> {
+  const days = typed.accountAgeDays.trim();
+  const level = typed.levelMin.trim();
+  const daysRange = { min: 0, max: ACCOUNT_AGE_DAYS_MAX };
   return {
-    ...(draft.isAllowlisted ? { allowlist: true } : {}),
-    ...(days === ""
-      ? {}
-      : {
-          accountAgeMsMin: integer("eligibility.accountAgeMsMin", days, { min: 0, max: ACCOUNT_AGE_DAYS_MAX }) * DAY_MS,
-        }),
-    ...(level === "" ? {} : { levelMin: integer("eligibility.levelMin", level, { min: 0, max: LEVEL_MAX }) }),
+    ...(typed.isAllowlisted === true ? { allowlist: true } : {}),
+    ...(days === "" ? {} : { accountAgeMsMin: integer(`${path}.accountAgeMsMin`, days, daysRange) * DAY_MS }),
+    ...(level === "" ? {} : { levelMin: integer(`${path}.levelMin`, level, { min: 0, max: LEVEL_MAX }) }),
   };
+}
+
+function checkTiers(draft: SaleDraft, fail: Fail, integer: CheckInteger): Readonly<Record<string, unknown>> {
+  if (draft.tiers.length === 0) return {};
+  const saleOpensAt = Date.parse(draft.opensAt);
+  const tiers = draft.tiers.map((tier, index) => {
+    const path = `eligibility.tiers[${index}]`;
+    const name = tier.name.trim();
+    const opensAt = Date.parse(tier.opensAt);
+    const first = draft.tiers.findIndex((other) => other.name.trim() === name);
+    if (!ID.test(name)) fail(`${path}.name`, "1 to 64 letters, digits, - or _.");
+    else if (first < index) fail(`${path}.name`, `Tier ${first + 1} already has this name.`);
+    if (Number.isNaN(opensAt)) fail(`${path}.opensAt`, "Please choose a date and a time.");
+    else if (opensAt >= saleOpensAt) fail(`${path}.opensAt`, "Must be earlier than the sale's own opening.");
+    return { name, opensAt, ...checkRules(tier, path, integer) };
+  });
+  return { tiers };
 }

@@ -8,6 +8,7 @@ import type { Sale } from "./documents.ts";
 import { Field } from "./field.tsx";
 import { ItemFields } from "./item-fields.tsx";
 import { checkDraft, type FieldErrors, newDraft, type SaleDraft } from "./sale-draft.ts";
+import { TierFields } from "./tier-fields.tsx";
 import { CHALLENGE_WORDS } from "./words.ts";
 
 const CURRENCIES = ["EUR", "USD", "GBP", "CHF", "SEK", "PLN", "JPY"];
@@ -144,9 +145,11 @@ function SaleFields({ draft, errors, change }: SaleFieldsProps) {
 }
 
 function Eligibility({ draft, errors, change }: SaleFieldsProps) {
+  // A wrong field that nobody sees cannot be mended.
+  const isOpen = draft.tiers.length > 0 || [...errors.keys()].some((field) => field.startsWith("eligibility."));
   return (
-    <details class="more">
-      <summary>Who may buy, challenges and signatures</summary>
+    <details class="more" open={isOpen}>
+      <summary>Who may buy and when, challenges and signatures</summary>
       <div class="stack">
         <label class="check">
           <input
@@ -198,6 +201,12 @@ function Eligibility({ draft, errors, change }: SaleFieldsProps) {
             onValue={(levelMin) => change({ levelMin })}
           />
         </div>
+        <TierFields
+          tiers={draft.tiers}
+          opensAt={draft.opensAt}
+          errors={errors}
+          onTiers={(tiers) => change({ tiers })}
+        />
       </div>
     </details>
   );
