@@ -5,6 +5,7 @@ import { expect, test } from "bun:test";
 import type { Page } from "playwright-core";
 import { Buyer } from "../support/buyer-client.ts";
 import { seat, waitForState } from "../support/operator-client.ts";
+import { waitUntil } from "../support/waiting.ts";
 import { buy, expectNoSidewaysScroll, useTestBed } from "./browser.ts";
 
 const TABS_MAX = 30;
@@ -151,6 +152,51 @@ test("keeps a person's reservation over a reload of the page", async () => {
   await page.reload();
   await page.getByRole("button", { name: /^Pay/ }).waitFor();
   watched.expectNoComplaints();
+});
+
+test("tells a guest that only this tab shows what is his, and gives him number and receipt to keep", async () => {
+  const { saleId } = await bed.deployment.sale({ name: "Guest list", items: [seat({ name: "Gold seat" })] });
+  const { page } = await bed.visit(`/sales/${saleId}`, PHONE);
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await buy(page);
+  await page.getByText("Keep this tab open.").waitFor();
+  await page.reload();
+  await page.getByRole("button", { name: "Copy number and receipt" }).press("Enter");
+  await page.getByText(/^Copied/).waitFor();
+  const copied = (await page.evaluate("navigator.clipboard.readText()")) as string;
+  const [rid = ""] = /(?<=No\. )\S+/.exec(copied) ?? [];
+  expect(copied).toContain("Guest list\n1 × Gold seat, €49.00\n");
+  expect(copied).toContain(`Receipt r1.${rid}.${saleId}.seat.1.`);
+  await expectNoSidewaysScroll(page);
+
+  // What is copied opens nothing: another tab of the same browser knows of no reservation.
+  const other = await page.context().newPage();
+  await other.goto(`${bed.deployment.buyerUrl}/sales/${saleId}?rid=${rid}`);
+  await other.getByRole("button", { name: /^Buy/ }).waitFor();
+  expect(await other.getByText(rid).count()).toBe(0);
+});
+
+test("asks before a tab with something unpaid is closed, and not on the way to the payment or within the shop", async () => {
+  const { saleId } = await bed.deployment.sale({ name: "Not yet paid" });
+  const { page } = await bed.visit(`/sales/${saleId}`);
+  const asked: string[] = [];
+  page.on("dialog", (dialog) => {
+    asked.push(dialog.type());
+    void dialog.accept();
+  });
+  await buy(page);
+  await page.getByRole("link", { name: "All sales" }).click();
+  await page.getByRole("heading", { name: "What is on" }).waitFor();
+  await page.goBack();
+  await page.getByRole("button", { name: /^Pay/ }).click();
+  await page.waitForURL(/\/sandbox-payments\/checkout\//);
+  expect(asked).toEqual([]);
+  await page.goBack();
+  await page.getByRole("button", { name: "Give back" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Keep it" }).click();
+  await page.close({ runBeforeUnload: true });
+  await waitUntil("the question", () => asked.length > 0);
+  expect(asked).toEqual(["beforeunload"]);
 });
 
 test("says that there is no such sale", async () => {

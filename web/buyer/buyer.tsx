@@ -6,6 +6,7 @@
 import { type ComponentChildren, render } from "preact";
 import { Doorbuster } from "../../client/doorbuster.ts";
 import { createPageSolver } from "./challenge-solver.ts";
+import { askBeforeLeaving, trustOwnLinks } from "./leaving.ts";
 import { ListPage, loadSales } from "./list-page.tsx";
 import { SaleModel } from "./sale-model.ts";
 import { SalePage } from "./sale-page.tsx";
@@ -58,8 +59,10 @@ function startSalePage(saleId: string): void {
     draw: () => {
       document.title = model.sale?.name ?? "Sale";
       drawPage(<SalePage model={model} />);
+      askBeforeLeaving(model.isUnpaid);
     },
   });
+  trustOwnLinks();
   model.start();
   document.addEventListener("visibilitychange", () => document.hidden || model.wake());
   window.addEventListener("pageshow", ({ persisted }) => persisted && model.wake());

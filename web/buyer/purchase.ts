@@ -12,6 +12,8 @@
  * key is sent again at `askAt`. An unknown outcome stays unknown until the ledger itself has spoken about this key, so
  * it can neither be stopped nor replaced by a new key: that is what makes "you will not buy twice" true.
  */
+import type { Problem } from "../../client/contract.ts";
+
 /** One wish to buy. The key is made at the first press and kept for every repetition. */
 export interface Attempt {
   readonly key: string;
@@ -84,10 +86,11 @@ const WAIT_CAUSES: Readonly<Record<string, WaitCause>> = {
 
 export const IDLE: Purchase = { kind: "idle" };
 
-/** How many of fewer there were, as a problem document says it. */
-export function leftOf(problem: { readonly [member: string]: unknown }): number | null {
-  const { left } = problem;
-  return typeof left === "number" && left > 0 ? left : null;
+/** A refusal's problem document as an answer; how many of fewer there were stands in it. */
+export function refusalOf(problem: Problem): Answer & { readonly kind: "refused" } {
+  const { title, retryAfterMs = null, left } = problem;
+  const reason = problem["rule"] === "cool_down" ? "cool_down" : problem.reason;
+  return { kind: "refused", reason, title, retryAfterMs, left: typeof left === "number" && left > 0 ? left : null };
 }
 
 /** The state after an event. An event that means nothing in a state leaves it as it is. */

@@ -15,17 +15,18 @@ import { spokenRemaining, tickDelayMs } from "../shared/countdown.ts";
 import { Arming } from "./arming.ts";
 import { type ButtonView, saleStateNow } from "./buy-button.ts";
 import { Clearing } from "./clearing.ts";
+import { textOf } from "./failure-words.ts";
 import {
   type Answer,
   type Attempt,
   IDLE,
-  leftOf,
   nextPurchase,
   type Purchase,
   type PurchaseEvent,
+  refusalOf,
 } from "./purchase.ts";
 import { RESERVATION_VIEWS } from "./reservation-view.ts";
-import { recallAttempt, recallSession, rememberAttempt, rememberSession } from "./tab-memory.ts";
+import { recallAttempt, recallSession, rememberAttempt, rememberReceipt, rememberSession } from "./tab-memory.ts";
 
 const POLL_MS = 4_000;
 const POLL_SPREAD_MS = 2_000;
@@ -170,6 +171,12 @@ export class SaleModel {
       this.arming.forget(sku);
       this.#dispatch(sku, { kind: "press", key, quantity, patient: action === "patient" });
     }
+  }
+
+  /** Something of this buyer's waits for payment, and he is not on his way to it. */
+  get isUnpaid(): boolean {
+    const unpaid = this.reservations.some((one) => one.status === "queued" || this.#isHeld(one.rid));
+    return unpaid && this.busy?.what !== "pay";
   }
 
   /** Leaves for the payment page. */
@@ -371,20 +378,18 @@ export class SaleModel {
       const reason = error instanceof DoorbusterError ? error.problem.reason : "offline";
       return { kind: "refused", reason, title: textOf(error), retryAfterMs: null, left: null };
     }
-    const saleId = this.#saleId;
-    const { onChallenge } = this.clearing;
-    const result = await this.#shop.reserve({ saleId, sku, quantity, idempotencyKey: key, patienceMs: 0, onChallenge });
+    const wish = { saleId: this.#saleId, sku, quantity, idempotencyKey: key, patienceMs: 0 };
+    const result = await this.#shop.reserve({ ...wish, onChallenge: this.clearing.onChallenge });
     this.clearing.end();
     if (result.kind === "unknown") return { kind: "lost" };
     if (result.kind === "refused") {
-      const { reason, title, retryAfterMs } = result.problem;
-      if (reason.startsWith("session_")) this.#dropSession();
-      if (reason === "paused" || reason === "closed") void this.#keepFresh(this.#refresh());
-      const isCoolDown = result.problem["rule"] === "cool_down";
-      const known = { title, retryAfterMs: retryAfterMs ?? null, left: leftOf(result.problem) };
-      return { kind: "refused", reason: isCoolDown ? "cool_down" : reason, ...known };
+      const refusal = refusalOf(result.problem);
+      if (refusal.reason.startsWith("session_")) this.#dropSession();
+      if (["paused", "closed"].includes(refusal.reason)) void this.#keepFresh(this.#refresh());
+      return refusal;
     }
-    const { receipt: _receipt, ...accepted } = result.reservation;
+    const { receipt, ...accepted } = result.reservation;
+    rememberReceipt(accepted.rid, receipt);
     const { amount, currency } = this.item(sku)?.price ?? { amount: 0, currency: "EUR" };
     this.spotlight = accepted.rid;
     // A stand-in, older than any document of the server's own, which then takes its place.
@@ -392,12 +397,4 @@ export class SaleModel {
     this.#take({ ...accepted, amount: { amount: amount * quantity, currency }, createdAt, updatedAt: 0 });
     return { kind: "accepted", rid: accepted.rid };
   }
-}
-
-function textOf(error: unknown): string {
-  const problem = error instanceof DoorbusterError ? error.problem : null;
-  if (problem?.["rule"] === "login_required") return "Please sign in at the shop first, then come back here.";
-  if (problem !== null && problem.reason !== "unreadable") return problem.title;
-  if (!isSecureContext) return "Please open this page over https.";
-  return "We cannot reach the server. This page keeps trying; nothing is lost.";
 }

@@ -5,13 +5,17 @@
  * hold whose time runs is the most urgent thing there can be.
  */
 import type { SaleDocument } from "../../client/contract.ts";
+import { formatMoney } from "../shared/money.ts";
 import { saleStateNow } from "./buy-button.ts";
 import { ChallengePanel } from "./challenge-panel.tsx";
 import { ClockPanel } from "./clock-panel.tsx";
+import { GuestNote } from "./guest-note.tsx";
 import { ItemCard } from "./item-card.tsx";
 import { ReservationCard } from "./reservation-card.tsx";
+import { RESERVATION_VIEWS } from "./reservation-view.ts";
 import type { SaleModel } from "./sale-model.ts";
 import { STATE_CHIPS } from "./state-chips.ts";
+import { recallReceipt } from "./tab-memory.ts";
 
 export function SalePage({ model }: { model: SaleModel }) {
   const sale = model.sale;
@@ -50,6 +54,7 @@ function Sale({ model, sale }: { model: SaleModel; sale: SaleDocument }) {
                 <ReservationCard key={reservation.rid} model={model} reservation={reservation} />
               ))}
             </ul>
+            <Keeping model={model} />
           </section>
         )}
       </div>
@@ -62,6 +67,22 @@ function Sale({ model, sale }: { model: SaleModel; sale: SaleDocument }) {
       </section>
     </div>
   );
+}
+
+/** Nothing where nothing is the buyer's any more. */
+function Keeping({ model }: { model: SaleModel }) {
+  const own = model.reservations.filter(({ status }) => RESERVATION_VIEWS[status].isOwned);
+  if (own.length === 0) return null;
+  const lines = own.flatMap(({ rid, sku, quantity, amount }) => {
+    const receipt = recallReceipt(rid);
+    return [
+      `${quantity} × ${model.item(sku)?.name ?? sku}, ${formatMoney(amount)}`,
+      `No. ${rid}`,
+      ...(receipt === null ? [] : [`Receipt ${receipt}`]),
+    ];
+  });
+  const text = [model.sale?.name, ...lines, location.origin + location.pathname].join("\n");
+  return <GuestNote isUnpaid={own.some(({ status }) => status !== "paid")} text={text} />;
 }
 
 /** Pictures of other hosts are not shown: they could watch who comes, and the page's policy blocks them anyway. */

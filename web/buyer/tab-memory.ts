@@ -5,6 +5,11 @@
  * All of it is in sessionStorage, the signing key too. Memory alone would lose the buyer's place at the first reload,
  * because the server hands the key out once; localStorage would leave a bearer of money on disk and in every later tab.
  * A script in the page could read either, and against that stands the Content-Security-Policy, not the place.
+ *
+ * So a guest who closes the tab loses sight of what is his. localStorage would give it to whoever sits at the computer next,
+ * and a link with the session in it to whoever sees the history; it would also let a stranger send his own session and have
+ * somebody else pay in it. Instead the page says so (guest-note.tsx), offers number and receipt to copy, which prove and
+ * open nothing, and asks before it is closed while something is unpaid (leaving.ts).
  */
 import type { Clearance, StoredSession } from "../../client/contract.ts";
 import type { ArmedAttempt } from "../../client/passes.ts";
@@ -12,6 +17,7 @@ import type { ArmedAttempt } from "../../client/passes.ts";
 const SESSION = "doorbuster.session";
 const ATTEMPT = "doorbuster.attempt.";
 const CLEARANCE = "doorbuster.clearance.";
+const RECEIPT = "doorbuster.receipt.";
 const ARMED = "doorbuster.armed.";
 
 /** An attempt that may have been accepted: asked again with the same key after a reload. */
@@ -52,6 +58,15 @@ export function recallClearance(saleId: string): EarnedClearance | null {
 
 export function rememberClearance(saleId: string, earned: EarnedClearance): void {
   write(CLEARANCE + saleId, earned);
+}
+
+/** The server's signed statement of an acceptance; null when this tab did not make the attempt. */
+export function recallReceipt(rid: string): string | null {
+  return read<string>(RECEIPT + rid);
+}
+
+export function rememberReceipt(rid: string, receipt: string): void {
+  write(RECEIPT + rid, receipt);
 }
 
 /** What is ready for the opening, and the token of the session it belongs to. */
