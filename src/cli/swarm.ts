@@ -129,7 +129,7 @@ async function readOptions(name: string, flags: Flags, surroundings: Surrounding
     const requests = flags.requests ?? null;
     planOf(scenario, recorded, requests);
     const mode = flags.storm ? "storm" : scenario.connections.mode;
-    const connections = { mode, max: flags.connections ?? scenario.connections.max };
+    const connections = { ...scenario.connections, mode, max: flags.connections ?? scenario.connections.max };
     return {
       ...{ recorded, requests, targets },
       scenario: { ...scenario, connections, seed: flags.seed ?? scenario.seed },

@@ -179,3 +179,14 @@ test("a storm has a connection for each request, keep-alive few for all", async 
   await play(shop.port, steady({}, buyer));
   expect(shop.connections).toBeLessThanOrEqual(104);
 }, 20_000);
+
+test("who waits on the page is connected before the opening", async () => {
+  const shop = await startShop((_, answer) => {
+    connectedAtFirst ??= shop.connections;
+    answer(answerOf(409, REFUSAL));
+  });
+  let connectedAtFirst: number | undefined;
+  const buyer = { count: 10, arrivals: { curve: "steady", startMs: 300, durationMs: 100 } };
+  await play(shop.port, steady({ connections: { max: 40, ahead: 30 } }, buyer));
+  expect([connectedAtFirst, shop.connections]).toEqual([30, 30]);
+}, 20_000);

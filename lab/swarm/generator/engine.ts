@@ -24,12 +24,15 @@ const TICK_MS = 1;
 const OPENING_MAX = 128;
 /** A server closes what lies idle; a wire that was idle for nearly as long is not trusted with a request. */
 const IDLE_MS_MAX = 3_000;
+/** So long before the first arrival connections are opened ahead: short enough for them to be trusted still. */
+const AHEAD_MS = 1_000;
 /** After a connection could not be opened. */
 const REOPEN_AFTER_MS = 20;
 
 export interface EngineOptions {
   readonly targets: readonly Target[];
-  readonly connections: { readonly mode: "keep-alive" | "storm"; readonly max: number };
+  /** `ahead`: opened before the first arrival, as by buyers who wait on the page. */
+  readonly connections: { readonly mode: "keep-alive" | "storm"; readonly max: number; readonly ahead: number };
   readonly streams: readonly Stream[];
   readonly writers: ReadonlyMap<Stream, Writer>;
   /** By this machine's clock (`nowMs`) and by the server's. */
@@ -116,6 +119,7 @@ export class Engine implements WireOwner<Errand> {
 
   readonly #tick = (): void => {
     const nowMs = this.#now();
+    if (nowMs < this.#options.startMs) this.#openAhead(nowMs);
     this.#pump(nowMs);
     // A timer, not a spin: the load shares the cores with what it measures.
     if (this.#isOver(nowMs)) this.#end(nowMs);
@@ -226,14 +230,27 @@ export class Engine implements WireOwner<Errand> {
   }
 
   #openMore(nowMs: number): void {
-    if (nowMs < this.#reopenMs) return;
-    const { targets, connections } = this.#options;
-    while (this.#opening < OPENING_MAX && this.#wires.size < connections.max && this.#opening < this.#overdue(nowMs)) {
-      const target = targets[this.#turn++ % targets.length];
-      if (target === undefined) return;
-      this.#opening += 1;
-      this.#wires.add(new Wire(target, this));
-    }
+    const { max } = this.#options.connections;
+    while (this.#canOpen(nowMs) && this.#wires.size < max && this.#opening < this.#overdue(nowMs)) this.#open();
+  }
+
+  #openAhead(nowMs: number): void {
+    const { startMs, connections } = this.#options;
+    const count = connections.mode === "storm" ? 0 : Math.min(connections.ahead, connections.max);
+    if (nowMs < startMs - AHEAD_MS) return;
+    while (this.#canOpen(nowMs) && this.#wires.size < count) this.#open();
+  }
+
+  #canOpen(nowMs: number): boolean {
+    return nowMs >= this.#reopenMs && this.#opening < OPENING_MAX;
+  }
+
+  #open(): void {
+    const { targets } = this.#options;
+    const target = targets[this.#turn++ % targets.length];
+    if (target === undefined) throw new Error("a swarm without a target");
+    this.#opening += 1;
+    this.#wires.add(new Wire(target, this));
   }
 
   /** How many requests are due, as far as it matters for opening connections. */

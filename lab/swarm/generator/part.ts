@@ -68,7 +68,11 @@ async function play({ task, plan, streams, writers }: Prepared, opensAtMs: numbe
   const { scenario, targets, countsFrom } = task;
   const engine = new Engine({
     ...{ targets, streams, writers, opensAtMs, countsFrom },
-    connections: { ...scenario.connections, max: Math.max(1, Math.ceil(scenario.connections.max / task.partCount)) },
+    connections: {
+      mode: scenario.connections.mode,
+      max: Math.max(1, Math.ceil(scenario.connections.max / task.partCount)),
+      ahead: Math.ceil(scenario.connections.ahead / task.partCount),
+    },
     serverOffsetMs: signed?.serverOffsetMs ?? 0,
     startMs: plan.startMs,
     endMs: plan.endMs,

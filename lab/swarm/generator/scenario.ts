@@ -188,6 +188,7 @@ const scenario = members(
           .enum(["keep-alive", "storm"], expected('"keep-alive" or "storm" (a connection for each request)'))
           .default("keep-alive"),
         max: whole({ min: 1, max: CONNECTIONS_MAX }, "connections at once").default(512),
+        ahead: whole({ min: 0, max: CONNECTIONS_MAX }, "connections that wait for the first arrival").default(0),
       },
       "how they connect",
     ).prefault({}),
