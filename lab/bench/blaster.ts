@@ -3,7 +3,7 @@
  *
  * Two ways to load. Closed loop: every connection sends as soon as it was answered; finds the maximum. Open loop: requests
  * leave on a schedule and latency counts from the scheduled instant, so a slow server cannot hide its queue (coordinated
- * omission). Reads its task from the first argument and prints one line of JSON.
+ * omission). Reads its task from the first argument, prints a line when its connections are open, and its result as the last.
  */
 import { type Answer, Connection } from "./connection.ts";
 import { Follower } from "./follower.ts";
@@ -87,6 +87,7 @@ class Blaster {
       );
       this.#idle.push(...(await Promise.all(opening)));
     }
+    process.stdout.write(`${JSON.stringify({ begins: connections })}\n`);
     this.#measureFromMs = performance.now() + warmUpMs;
     this.#endMs = this.#measureFromMs + durationMs;
     const finished = new Promise<void>((resolve) => {

@@ -22,6 +22,8 @@ export interface DeploymentOptions {
   readonly ledger: LedgerKind;
   /** Processes for buyers; 1 = one process with every role. */
   readonly apiProcesses: number;
+  /** A process of its own for all other roles, also where there is one process for buyers. */
+  readonly hasOwnWorker?: boolean;
   readonly settings?: Readonly<Record<string, string>>;
 }
 
@@ -44,6 +46,8 @@ export interface DeploymentLoad {
 const HOUR_MS = 3_600_000;
 const SETTLED_WITHIN_MS = 60_000;
 const SALES_AT_ONCE = 8;
+/** The roles of the one process that is not for buyers. */
+const WORKER = "worker,admin";
 const OPEN_LIMITS = {
   ...Object.fromEntries(
     ["IP_PER_S", "NETWORK_PER_S", "DEVICE_PER_S", "ASN_PER_S"].map((name) => [`RATE_${name}`, "0"]),
@@ -222,7 +226,7 @@ export async function withDeployment<Result>(
 
 /** Starts a deployment; `undo` gets what stops it again, last first, also when the start fails. */
 export async function startDeployment(
-  { runtime, ledger, apiProcesses, settings = {} }: DeploymentOptions,
+  { runtime, ledger, apiProcesses, hasOwnWorker = apiProcesses > 1, settings = {} }: DeploymentOptions,
   undo: (() => Promise<unknown>)[],
 ): Promise<Deployment> {
   const redis = ledger === "redis" ? await RedisServer.start() : null;
@@ -237,11 +241,16 @@ export async function startDeployment(
     adminToken: randomBytes(24).toString("base64url"),
     env: { ...OPEN_LIMITS, ...(redis === null ? {} : { REDIS_URL: redis.url }), ...settings },
   };
-  const roles = apiProcesses === 1 ? [undefined] : [...Array<string>(apiProcesses).fill("api"), "worker,admin"];
+  const roles = !hasOwnWorker ? [undefined] : [...Array<string>(apiProcesses).fill("api"), WORKER];
   const nodes: NodeProcess[] = [];
   for (const role of roles) {
-    const node = await NodeProcess.start({ ...shared, ...(role === undefined ? {} : { roles: role }) });
+    const node = await NodeProcess.spawn({ ...shared, ...(role === undefined ? {} : { roles: role }) });
     undo.push(() => node.stop());
+    // A worker has no buyers' port to say on that it is ready.
+    const isReady = async (): Promise<boolean> => (await fetch(`${node.adminUrl}/readyz`)).ok;
+    await (role === WORKER
+      ? waitUntil("the worker to be ready", isReady, { withinMs: SETTLED_WITHIN_MS })
+      : node.ready());
     nodes.push(node);
   }
   return new Deployment({ ledger, nodes, redis, postgres, databaseUrl });

@@ -6,6 +6,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
+import { OPEN_LIMITS } from "../../test/support/open-limits.ts";
 import { waitUntil } from "../../test/support/waiting.ts";
 import { findServerPrograms } from "../stack/programs.ts";
 import { Stack } from "../stack/stack.ts";
@@ -35,7 +36,6 @@ const HOUR_MS = 3_600_000;
 const STOCK = 10_000_000;
 const COMMITTED_WITHIN_MS = 30_000;
 /** Nothing but the ledger may say no. */
-const OPEN_LIMITS = { RATE_IP_PER_S: "0", RATE_NETWORK_PER_S: "0", RATE_BUYER_PER_S: "0", RATE_BUYER_PER_MIN: "0" };
 const SIGNED: Pick<RequestShape, "session" | "signature"> = { session: "genuine", signature: "right" };
 
 export type LedgerName = "postgres" | "redis";

@@ -29,10 +29,16 @@ export interface Measurement {
   readonly followedMs: readonly number[];
 }
 
-/** Loads the server and answers the figures. The load runs in a process of its own, on Bun for every server. */
+/**
+ * Loads the server and answers the figures. The load runs in a process of its own, on Bun for every server. Processor time
+ * counts from when all connections are open: what a handshake costs is no part of a decision.
+ */
 export async function measure(task: BlastTask, processes: readonly MeasuredProcess[]): Promise<Measurement> {
-  const before = processes.map((one) => cpuMsOf(one.pid, one));
-  const result = await blast(task);
+  let before: readonly number[] = [];
+  const begin = (): void => {
+    before = processes.map((one) => cpuMsOf(one.pid, one));
+  };
+  const result = await runOnBun<BlastResult>(join(import.meta.dirname, "blaster.ts"), task, begin);
   const cpuUsByPart: Record<string, number> = {};
   let cpuUs = 0;
   for (const [index, one] of processes.entries()) {
@@ -53,22 +59,23 @@ export async function measure(task: BlastTask, processes: readonly MeasuredProce
   };
 }
 
-function blast(task: BlastTask): Promise<BlastResult> {
-  return runOnBun<BlastResult>(join(import.meta.dirname, "blaster.ts"), task);
-}
-
-/** Runs a load generator in a process of its own, which reads its task from the first argument and prints its result. */
-export function runOnBun<Result>(program: string, task: unknown): Promise<Result> {
+/**
+ * Runs a load generator in a process of its own, which reads its task from the first argument and prints its result in its
+ * last line. `onBegin` is called when it first says anything.
+ */
+export function runOnBun<Result>(program: string, task: unknown, onBegin?: () => void): Promise<Result> {
   const [command, flags] = runtimeCommand("bun");
   const child = spawn(command, [...flags, program, JSON.stringify(task)], { stdio: ["ignore", "pipe", "inherit"] });
   let output = "";
   child.stdout.on("data", (chunk: Buffer) => {
+    const isFirst = output === "";
     output += chunk.toString("utf8");
+    if (isFirst) onBegin?.();
   });
   return new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code) => {
-      if (code === 0) resolve(JSON.parse(output) as Result);
+      if (code === 0) resolve(JSON.parse(output.trim().split("\n").at(-1) ?? "") as Result);
       else reject(new Error(`the load generator ended with ${code}`));
     });
   });

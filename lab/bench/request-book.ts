@@ -83,22 +83,31 @@ interface BenchSession {
   readonly signingKey: string;
 }
 
+/** A session of the book's buyer of that number. */
+export function mintBookToken(who: { readonly secret: string; readonly run: string; readonly number: number }): string {
+  return genuineSession({ ...who, sessionsPerBuyer: 1 }).token;
+}
+
 function sessionOf(options: BookOptions, index: number): BenchSession | undefined {
   if (options.shape.session === "none") return undefined;
-  const keys = deriveKeys(options.secret);
-  const number = (options.firstBuyer ?? 0) + index;
-  const buyerId = parseBuyerId(`bench-${options.run}-${Math.floor(number / (options.sessionsPerBuyer ?? 1))}`);
-  const sessionId = parseSessionId(`session-${options.run}-${number}`);
-  if (buyerId === null || sessionId === null) throw new Error(`not an id: ${options.run}`);
+  const { secret, run, firstBuyer = 0, sessionsPerBuyer = 1, shape } = options;
+  const { token, signingKey } = genuineSession({ secret, run, number: firstBuyer + index, sessionsPerBuyer });
+  const forged = `${token.slice(0, -4)}${token.endsWith("AAAA") ? "BBBB" : "AAAA"}`;
+  return {
+    token: shape.session === "forged" ? forged : token,
+    signingKey: shape.signature === "wrong" ? `${signingKey.slice(0, -4)}AAAA` : signingKey,
+  };
+}
+
+function genuineSession(who: { secret: string; run: string; number: number; sessionsPerBuyer: number }): BenchSession {
+  const { secret, run, number, sessionsPerBuyer } = who;
+  const keys = deriveKeys(secret);
+  const buyerId = parseBuyerId(`bench-${run}-${Math.floor(number / sessionsPerBuyer)}`);
+  const sessionId = parseSessionId(`session-${run}-${number}`);
+  if (buyerId === null || sessionId === null) throw new Error(`not an id: ${run}`);
   const expiresAt = (Math.floor(Date.now() / 1_000) + SESSION_MS / 1_000) * 1_000;
   const claims = { sessionId, buyerId, expiresAt, level: 0, accountCreatedAt: null, device: "", suspicion: 0 };
-  const token = mintSessionToken(keys.session, claims);
-  const forged = `${token.slice(0, -4)}${token.endsWith("AAAA") ? "BBBB" : "AAAA"}`;
-  const signingKey = signingKeyOf(keys, sessionId);
-  return {
-    token: options.shape.session === "forged" ? forged : token,
-    signingKey: options.shape.signature === "wrong" ? `${signingKey.slice(0, -4)}AAAA` : signingKey,
-  };
+  return { token: mintSessionToken(keys.session, claims), signingKey: signingKeyOf(keys, sessionId) };
 }
 
 function signatureLines(request: { path: string; key: string; signingKey: string; nonce: string }): readonly string[] {
