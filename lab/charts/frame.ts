@@ -86,7 +86,7 @@ export function key(
   const parts: string[] = [];
   for (const [index, name] of names.entries()) {
     const label = shorten(name, KEY_CHARACTERS_MAX);
-    const width = widthOf(label) + 32;
+    const width = widthOf(label) + 40;
     if (x > place.x && x + width > place.x + place.width) {
       x = place.x;
       row += 1;

@@ -22,7 +22,7 @@ export interface LineChartOptions {
 }
 
 const WIDTH = 720;
-const PLOT_TOP = 40;
+const PLOT_TOP = 56;
 const PLOT_HEIGHT = 260;
 const RIGHT = 24;
 const POINTS_MAX = 1_000;
