@@ -57,6 +57,10 @@ describe("answers to attempts", () => {
     outcomeOf(whole);
     for (let length = 1; length < whole.length; length += 1) expect(outcomeOf(whole.subarray(0, length))).toBeNull();
     expect(outcomeOf(whole)).toBe("empty");
+    // Longer, and cut where the one before it ended.
+    const longer = answer(409, problem("empty", ',"left":12'));
+    expect(outcomeOf(longer.subarray(0, whole.length))).toBeNull();
+    expect(outcomeOf(longer)).toBe("empty");
   });
 
   test("in chunks end with the last chunk", () => {

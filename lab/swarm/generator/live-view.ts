@@ -7,6 +7,8 @@ import type { SwarmProgress } from "./swarm.ts";
 const PLAIN_INTERVAL_MS = 2_000;
 const BAR_WIDTH = 40;
 const RATE_WINDOW_MS = 1_000;
+const RATES_SHOWN_MAX = 60;
+const BLOCKS = " ▁▂▃▄▅▆▇█";
 const MS_PER_S = 1_000;
 const CLEAR_BELOW = "\u001b[0J";
 
@@ -24,6 +26,7 @@ export class LiveView {
   readonly #nowMs: () => number;
   #drawnLines = 0;
   #lastPlainMs = Number.NEGATIVE_INFINITY;
+  #rates: readonly number[] = [];
   #recent: { readonly nowMs: number; readonly answered: number }[] = [];
 
   constructor(output: ProgressOutput, nowMs: () => number) {
@@ -34,8 +37,9 @@ export class LiveView {
   show(progress: SwarmProgress): void {
     const nowMs = this.#nowMs();
     const perS = this.#rate(progress.answered, nowMs);
+    this.#rates = [...this.#rates, perS].slice(-RATES_SHOWN_MAX);
     if (this.#output.isTTY === true) {
-      this.#draw(linesOf(progress, perS));
+      this.#draw(linesOf(progress, perS, this.#rates));
     } else if (nowMs - this.#lastPlainMs >= PLAIN_INTERVAL_MS) {
       this.#lastPlainMs = nowMs;
       this.#output.write(`${summaryOf(progress, perS)}\n`);
@@ -65,24 +69,36 @@ export class LiveView {
 }
 
 function summaryOf(progress: SwarmProgress, perS: number): string {
-  if (progress.phase === "preparing") return `${count(progress.minted)} of ${count(progress.identities)} sessions`;
-  if (progress.phase !== "running") return PHASES[progress.phase];
+  const { phase, atMs } = progress;
+  if (phase === "preparing") return `${count(progress.minted)} of ${count(progress.identities)} sessions`;
+  if (phase === "auditing") return PHASES.auditing;
+  if (phase !== "running") return `${PHASES[phase]}, in ${seconds(Math.max(0, -atMs))}`;
   return [
-    `${(progress.atMs / MS_PER_S).toFixed(1)} s`,
+    seconds(atMs),
     `${count(progress.answered)} of ${count(progress.requests)} answered`,
     `${count(perS)}/s`,
     `${count(progress.accepted)} accepted`,
-    `${count(progress.sent - progress.answered)} under way`,
+    `p99 ${count(progress.latencyMsP99)} ms`,
+    `${count(progress.errors)} errors`,
   ].join(" · ");
 }
 
-function linesOf(progress: SwarmProgress, perS: number): readonly string[] {
+/** A phase, how far it has come, what it comes to, and the rate of the last while as a line of blocks. */
+function linesOf(progress: SwarmProgress, perS: number, rates: readonly number[]): readonly string[] {
   const { phase, minted, identities, requests, answered } = progress;
   const share = phase === "preparing" ? minted / Math.max(1, identities) : answered / Math.max(1, requests);
   const full = Math.round(Math.min(1, share) * BAR_WIDTH);
-  return [PHASES[phase], `[${"█".repeat(full)}${" ".repeat(BAR_WIDTH - full)}]`, summaryOf(progress, perS)];
+  const bar = `[${"█".repeat(full)}${" ".repeat(BAR_WIDTH - full)}] ${(100 * Math.min(1, share)).toFixed(0)} %`;
+  const top = Math.max(1, ...rates);
+  const blocks = rates.map((rate) => BLOCKS[Math.round((rate / top) * (BLOCKS.length - 1))] ?? "").join("");
+  const lines = [PHASES[phase], bar, summaryOf(progress, perS)];
+  return phase === "running" ? [...lines, `${blocks} ${count(top)}/s at most`] : lines;
 }
 
 function count(value: number): string {
   return Math.round(value).toLocaleString("en-US");
+}
+
+function seconds(ms: number): string {
+  return `${(ms / MS_PER_S).toFixed(1)} s`;
 }

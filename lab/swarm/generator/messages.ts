@@ -50,6 +50,9 @@ export interface PartProgress {
   readonly answered: number;
   readonly accepted: number;
   readonly decided: number;
+  readonly errors: number;
+  /** Of the attempts that were answered since the last report. */
+  readonly latencyMsP99: number;
 }
 
 export type Report =

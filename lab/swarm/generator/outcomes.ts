@@ -69,6 +69,7 @@ export function isError(outcome: string): boolean {
 export class OutcomeNames {
   readonly names: string[] = [];
   readonly #numbers = new Map<string, number>();
+  readonly #errors: boolean[] = [];
 
   numberOf(name: string): number {
     const known = this.#numbers.get(name);
@@ -76,7 +77,13 @@ export class OutcomeNames {
     if (this.names.length === OUTCOMES_MAX - 1 && name !== OVERFLOW) return this.numberOf(OVERFLOW);
     const number = this.names.push(name) - 1;
     this.#numbers.set(name, number);
+    this.#errors[number] = isError(name);
     return number;
+  }
+
+  /** True for the number of an error; see {@link isError}. */
+  isErrorNumber(number: number): boolean {
+    return this.#errors[number] === true;
   }
 
   nameOf(number: number): string {

@@ -14,7 +14,7 @@ const PART_PATH = fileURLToPath(new URL("./part.ts", import.meta.url));
 type Milestone = "prepared" | "signed" | "finished";
 
 export class PartProcess {
-  progress: PartProgress = { sent: 0, answered: 0, accepted: 0, decided: 0 };
+  progress: PartProgress = { sent: 0, answered: 0, accepted: 0, decided: 0, errors: 0, latencyMsP99: 0 };
   mintedCount = 0;
   score: ScoreSnapshot | null = null;
   residentBytes = 0;

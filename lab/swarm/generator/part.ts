@@ -79,8 +79,16 @@ async function play({ task, plan, streams, writers }: Prepared, opensAtMs: numbe
     patienceMs: scenario.patienceMs,
   });
   const tell = setInterval(() => {
-    const { sent, answered, accepted, decided } = engine.score;
-    report({ type: "progress", sent, answered, accepted, decided });
+    const { sent, answered, accepted, decided, errors } = engine.score;
+    report({
+      type: "progress",
+      sent,
+      answered,
+      accepted,
+      decided,
+      errors,
+      latencyMsP99: engine.score.takeRecentMsP99(),
+    });
   }, PROGRESS_INTERVAL_MS);
   await engine.run();
   clearInterval(tell);

@@ -44,6 +44,7 @@ export class Scoreboard {
   sent = 0;
   answered = 0;
   accepted = 0;
+  errors = 0;
   connectionsOpened = 0;
   decided = 0;
   lastDecidedMs = 0;
@@ -57,6 +58,7 @@ export class Scoreboard {
   readonly #latency: readonly Histogram[];
   readonly #accepted = new Histogram();
   readonly #refused = new Histogram();
+  #recent = new Histogram();
 
   /** `startMs` and `endMs`: the first and the last instant there can be, after the opening. */
   constructor(options: { names: OutcomeNames; populations: readonly string[]; startMs: number; endMs: number }) {
@@ -81,6 +83,7 @@ export class Scoreboard {
     this.#matrix[cell] = (this.#matrix[cell] ?? 0) + 1;
     const place = this.#secondOf(nowMs) * OUTCOMES_MAX + outcome;
     this.#bySecond[place] = (this.#bySecond[place] ?? 0) + 1;
+    if (this.#names.isErrorNumber(outcome)) this.errors += 1;
   }
 
   /** How long the answer to an attempt took, and which. Times after the opening. */
@@ -94,10 +97,18 @@ export class Scoreboard {
     }
     ofSecond.record(latencyMs);
     this.#latency[population]?.record(latencyMs);
+    this.#recent.record(latencyMs);
     const name = this.#names.nameOf(outcome);
     const isAccepting = isAccepted(name);
     if (isAccepting) this.accepted += 1;
     (isAccepting || isRepeat(name) ? this.#accepted : this.#refused).record(latencyMs);
+  }
+
+  /** Of the attempts that were answered since this was asked last. */
+  takeRecentMsP99(): number {
+    const recent = this.#recent;
+    this.#recent = new Histogram();
+    return recent.percentileMs(0.99);
   }
 
   snapshot(): ScoreSnapshot {

@@ -277,6 +277,8 @@ class Run {
         answered: sum((part) => part.progress.answered),
         accepted: sum((part) => part.progress.accepted),
         decided: sum((part) => part.progress.decided),
+        errors: sum((part) => part.progress.errors),
+        latencyMsP99: Math.max(0, ...this.#parts.map((part) => part.progress.latencyMsP99)),
       });
       this.#cancelProgress = clock.setTimer(PROGRESS_INTERVAL_MS, show);
     };
