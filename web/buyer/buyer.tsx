@@ -70,7 +70,7 @@ function startSalePage(saleId: string): void {
 
 const saleId = /^\/sales\/([\w-]+)/.exec(location.pathname)?.[1];
 if (saleId === undefined) {
-  drawPage(<ListPage list="loading" />);
+  drawPage(<ListPage list={{ sales: null, isFailed: false }} />);
   void loadSales((list) => drawPage(<ListPage list={list} />));
 } else {
   startSalePage(saleId);

@@ -22,12 +22,16 @@ export function ClockPanel({ model, sale }: { model: SaleModel; sale: SaleDocume
   return (
     <section class="card clock" aria-label="Countdown">
       <p class="soft">{label ?? "Open, closes in"}</p>
-      <p class="digits large" role="timer" aria-live="off">
-        {state === "closed" ? "00:00" : formatRemaining(target - now)}
-      </p>
-      <p class="small soft">
-        {state === "scheduled" ? "Opens" : "Closes"} {MOMENT.format(target)}
-      </p>
+      {state !== "closed" && (
+        <>
+          <p class="digits large" role="timer" aria-live="off">
+            {formatRemaining(target - now)}
+          </p>
+          <p class="small soft">
+            {state === "scheduled" ? "Opens" : "Closes"} {MOMENT.format(target)}
+          </p>
+        </>
+      )}
       {state === "scheduled" && opensAt < sale.opensAt && <p class="small">Earlier for you than for others.</p>}
       <p class="small soft">
         Server time {TIME_OF_DAY.format(now)}

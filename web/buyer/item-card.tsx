@@ -51,7 +51,7 @@ export function ItemCard({ model, sale, item }: { model: SaleModel; sale: SaleDo
         At most {item.perBuyerMax} per person
       </p>
       <div class="buy">
-        {item.perBuyerMax > 1 && (
+        {item.perBuyerMax > 1 && !isOver && (
           <QuantityChoice
             name={item.name}
             quantity={quantity}

@@ -29,7 +29,7 @@ export function ReadyButton({ readiness, onArm, buyId }: ReadyButtonProps) {
     <div class="row">
       <button
         type="button"
-        class="button quiet"
+        class="button small"
         aria-disabled={isChecking}
         onClick={() => {
           if (!isChecking) void arm();

@@ -1,8 +1,8 @@
 /**
  * The page of one sale: what it is, how long until it opens, what can be bought, and what this buyer has.
  *
- * One polite live region speaks for the whole page. Reservations stand before the items on a narrow screen, because a
- * hold whose time runs is the most urgent thing there can be.
+ * One polite live region speaks for the whole page. Reservations stand before everything else but the name, because a hold
+ * whose time runs is the most urgent thing there can be; the sale's own clock is not, once something is reserved.
  */
 import type { SaleDocument } from "../../client/contract.ts";
 import { formatMoney } from "../shared/money.ts";
@@ -44,8 +44,6 @@ function Sale({ model, sale }: { model: SaleModel; sale: SaleDocument }) {
         {isOwnHost(sale.imageUrl) && <img src={sale.imageUrl} alt="" />}
       </div>
       <div class="side">
-        <ClockPanel model={model} sale={sale} />
-        <ChallengePanel clearing={model.clearing} now={model.serverNow} />
         {reservations.length > 0 && (
           <section aria-labelledby="yours" class="stack">
             <h2 id="yours">Yours</h2>
@@ -57,6 +55,8 @@ function Sale({ model, sale }: { model: SaleModel; sale: SaleDocument }) {
             <Keeping model={model} />
           </section>
         )}
+        <ClockPanel model={model} sale={sale} />
+        <ChallengePanel clearing={model.clearing} now={model.serverNow} />
       </div>
       <section class="items stack" aria-label="Items">
         <ul class="list">

@@ -16,14 +16,16 @@ export function ApprovalsPage({ api }: { api: AdminApi }) {
   const approvals = useSignal<readonly Approval[] | null>(null);
   const serverNow = useSignal(0);
   const problem = useSignal("");
+  const trouble = useSignal("");
   const wanted: Wanted = useSignal(null);
   const load = async () => {
     try {
       const answer = await api.call<{ approvals: readonly Approval[]; serverNow: number }>("GET", "/approvals");
       approvals.value = answer.approvals;
       serverNow.value = answer.serverNow;
+      trouble.value = "";
     } catch (error) {
-      problem.value = textOf(error);
+      trouble.value = textOf(error);
     }
   };
   useEffect(() => {
@@ -56,8 +58,9 @@ export function ApprovalsPage({ api }: { api: AdminApi }) {
         }}
       />
       <p class="bad" role="alert">
-        {problem}
+        {problem} {trouble}
       </p>
+      {approvals.value === null && trouble.value === "" && <p class="soft">Loading…</p>}
       {approvals.value?.length === 0 && <p class="soft">Nothing was asked for.</p>}
       <ul class="list">
         {approvals.value?.map((approval) => (

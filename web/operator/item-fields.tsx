@@ -45,14 +45,11 @@ export function ItemFields({ items, currency, errors, onItems }: ItemFieldsProps
                 />
               );
             })}
-            <button
-              type="button"
-              class="button small quiet"
-              aria-disabled={items.length === 1}
-              onClick={() => items.length > 1 && remove(index)}
-            >
-              Remove<span class="hidden"> item {index + 1}</span>
-            </button>
+            {items.length > 1 && (
+              <button type="button" class="button small quiet" onClick={() => remove(index)}>
+                Remove<span class="hidden"> item {index + 1}</span>
+              </button>
+            )}
           </div>
         </fieldset>
       ))}

@@ -42,7 +42,7 @@ export function OrdersPanel({ watch }: { watch: SaleWatch }) {
       <div class="row spread">
         <h2 id="orders-title">Orders</h2>
         <div class="row">
-          <label class="row small">
+          <label class="pair small">
             Status
             <select
               class="input"

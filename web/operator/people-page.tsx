@@ -56,6 +56,7 @@ export function PeoplePage({ api }: { api: AdminApi }) {
       <p class="bad" role="alert">
         {problem}
       </p>
+      {people.value === null && problem.value === "" && <p class="soft">Loading…</p>}
       {people.value?.length === 0 && <p class="soft">Nobody yet.</p>}
       <ul class="list">
         {people.value?.map((person) => (

@@ -7,6 +7,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { type AdminApi, textOf } from "./admin-api.ts";
+import { maySteer } from "./console-state.ts";
 import { type RiskDocument, sumRisk } from "./risk-document.ts";
 import { formatCount, formatMoment } from "./words.ts";
 
@@ -80,7 +81,7 @@ function Figures({ risk }: { risk: RiskDocument }) {
       {sum.causes.length === 0 && <p class="soft">Nothing was held against any attempt.</p>}
       <ul class="list">
         {sum.causes.map(({ cause, count, text }) => (
-          <li key={cause} class="row spread">
+          <li key={cause} class="pair">
             <span>
               <span class="mono">{cause}</span> <span class="soft small">{text}</span>
             </span>
@@ -116,14 +117,16 @@ function Suspects({
                 {suspect.device !== "" && ` · device ${suspect.device}`} · network {suspect.network}
               </p>
             </div>
-            <div class="row">
-              <button type="button" class="button small" onClick={() => onDecide(suspect.buyerId, "exempt")}>
-                Exempt<span class="hidden"> {suspect.buyerId}</span>
-              </button>
-              <button type="button" class="button small danger" onClick={() => onDecide(suspect.buyerId, "refuse")}>
-                Ban<span class="hidden"> {suspect.buyerId}</span>
-              </button>
-            </div>
+            {maySteer.value && (
+              <div class="row">
+                <button type="button" class="button small" onClick={() => onDecide(suspect.buyerId, "exempt")}>
+                  Exempt<span class="hidden"> {suspect.buyerId}</span>
+                </button>
+                <button type="button" class="button small danger" onClick={() => onDecide(suspect.buyerId, "refuse")}>
+                  Ban<span class="hidden"> {suspect.buyerId}</span>
+                </button>
+              </div>
+            )}
           </li>
         ))}
       </ul>

@@ -29,7 +29,7 @@ export function SalePage({ api, saleId }: { api: AdminApi; saleId: string }) {
         <a href="#/">← All sales</a>
       </p>
       <div class="row spread">
-        <h1 tabIndex={-1}>{sale?.name ?? "Loading…"}</h1>
+        <h1 tabIndex={-1}>{sale?.name ?? (watch.trouble.value === "" ? "Loading…" : "Sale")}</h1>
         {sale !== null && <StateChip watch={watch} sale={sale} />}
       </div>
       {watch.trouble.value !== "" && (
