@@ -19,6 +19,7 @@ import type { Measurement } from "./measure.ts";
 import { REFUSED_PATHS } from "./paths.ts";
 import { cpuMsOf } from "./processor-time.ts";
 import { buildRequests } from "./request-book.ts";
+import { withSwarm } from "./swarm-load.ts";
 
 const CONNECTIONS = 64;
 const MS_BY_UNIT: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1_000 };
@@ -28,7 +29,18 @@ export async function measureGenerator(options: LadderOptions): Promise<readonly
   const [runtime = "bun"] = options.runtimes;
   const { warmUpMs, durationMs, tell } = options;
   const times = { warmUpMs, durationMs };
-  const rows = [await besideBare(runtime, times), await besideRefusal(runtime, times)];
+  const rows = [
+    await besideBare(runtime, times),
+    await besideRefusal(runtime, times),
+    await withSwarm({ runtime, ...times }, async ({ port, pid, request, ours }) => {
+      const wrk = (): Promise<Figures> => runWrk({ port, pid, request, ...times });
+      const before = await wrk();
+      const { figures, problem } = await ours();
+      const limit = { name: "wrk, a sale's document", figures: meanFigures([before, await wrk()]) };
+      const name = "swarm, a sale's document";
+      return { id: "swarm/generator/look", group: "generator", name, figures, limit, problem } as const;
+    }),
+  ];
   for (const row of rows) tell(row);
   return rows;
 }
