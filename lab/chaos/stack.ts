@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Clock } from "../../src/ports/clock.ts";
+import { OPEN_LIMITS } from "../../test/support/open-limits.ts";
 import { PostgresCluster } from "../../test/support/postgres-cluster.ts";
 import { SmallDisk } from "../../test/support/small-disk.ts";
 import { waitUntil } from "../../test/support/waiting.ts";
@@ -45,10 +46,7 @@ export const USUAL_SHAPE: StackShape = { topology: "single", durability: "always
 
 /** Short dwells and ramps, so that a repetition sees the way there and back; the rest is the product's own. */
 const LAB_SETTINGS = {
-  RATE_BUYER_PER_S: "0",
-  RATE_BUYER_PER_MIN: "0",
-  RATE_IP_PER_S: "0",
-  RATE_NETWORK_PER_S: "0",
+  ...OPEN_LIMITS,
   COOL_DOWN_MS_MAX: "0",
   LEDGER_DWELL_MS: "800",
   LEDGER_RAMP_MS: "1000",

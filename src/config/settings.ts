@@ -287,7 +287,7 @@ export const SETTINGS = {
     max: 1_000_000,
     byDefault: 1_000,
     unit: "connections",
-    text: "What one IPv4 address or IPv6 /64 may hold of a port at once: connections on Node, requests being answered on Bun. TRUSTED_PROXIES are not counted. 0 switches the limit off.",
+    text: "What one IPv4 address or IPv6 /64 may hold of a port at once. TRUSTED_PROXIES are not counted. 0 switches the limit off.",
   }),
   ACK_WAIT_MS: integer({
     min: 0,

@@ -17,6 +17,7 @@ import type { Buyer } from "../support/buyer-client.ts";
 import { PROVIDER_SECRET, ScriptedCaptchaProvider } from "../support/captcha-provider.ts";
 import { solve } from "../support/challenges.ts";
 import { Deployment } from "../support/deployment.ts";
+import { OPEN_LIMITS } from "../support/open-limits.ts";
 import { seat } from "../support/operator-client.ts";
 import { decodePng } from "../support/png-decoder.ts";
 import { mapBounded, range, waitUntil } from "../support/waiting.ts";
@@ -28,7 +29,6 @@ const BITS = 4;
 const BITS_IN_PLACE = BITS + 2;
 /** Failures in a row after which a node leaves the provider alone. */
 const FAILURES = 5;
-const OPEN_LIMITS = { RATE_BUYER_PER_S: "0", RATE_BUYER_PER_MIN: "0", RATE_IP_PER_S: "0", RATE_NETWORK_PER_S: "0" };
 const COMMON = { ...OPEN_LIMITS, CHALLENGE_BITS: String(BITS), CHALLENGE_BITS_MAX: "8" };
 
 let drawn: Deployment;

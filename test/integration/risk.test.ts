@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import type { Answer } from "../support/answers.ts";
 import { Buyer } from "../support/buyer-client.ts";
 import { Deployment } from "../support/deployment.ts";
+import { OPEN_LIMITS } from "../support/open-limits.ts";
 import { seat } from "../support/operator-client.ts";
 import { waitUntil } from "../support/waiting.ts";
 
@@ -17,7 +18,7 @@ const FAILURES = 30;
 let deployment: Deployment;
 
 beforeAll(async () => {
-  const env = { RATE_BUYER_PER_S: "0", RATE_BUYER_PER_MIN: "0", RATE_IP_PER_S: "0", RATE_NETWORK_PER_S: "0" };
+  const env = OPEN_LIMITS;
   deployment = await Deployment.start({ database: "pglite", runtime: "bun" }, env);
 }, 60_000);
 

@@ -7,6 +7,7 @@
 import { Buyer } from "./buyer-client.ts";
 import { SessionMint } from "./minted-session.ts";
 import { NodeProcess, type Runtime } from "./node-process.ts";
+import { OPEN_LIMITS } from "./open-limits.ts";
 import { Operator } from "./operator-client.ts";
 import { PostgresCluster } from "./postgres-cluster.ts";
 import { SHOP_SECRET } from "./shop-login.ts";
@@ -17,11 +18,8 @@ export interface Target {
   readonly runtime: Runtime;
 }
 
-const OPEN_LIMITS = {
-  RATE_BUYER_PER_S: "0",
-  RATE_BUYER_PER_MIN: "0",
-  RATE_IP_PER_S: "0",
-  RATE_NETWORK_PER_S: "0",
+const PATIENT_SETTINGS = {
+  ...OPEN_LIMITS,
   COOL_DOWN_MS_MAX: "0",
   /** Solved in a moment. */
   CHALLENGE_BITS: "9",
@@ -43,7 +41,7 @@ export class Deployment {
     this.mint = new SessionMint(fields.node.secret);
   }
 
-  static async start(target: Target, env: Readonly<Record<string, string>> = OPEN_LIMITS): Promise<Deployment> {
+  static async start(target: Target, env: Readonly<Record<string, string>> = PATIENT_SETTINGS): Promise<Deployment> {
     const cluster = target.database === "postgres" ? await PostgresCluster.start() : null;
     try {
       const databaseUrl = cluster === null ? null : await cluster.createDatabase();

@@ -1,147 +1,114 @@
 /**
- * The listener on Bun: the only file that may use the Bun global. Its twin is node.ts.
+ * The listener on Bun: TCP by Bun.listen, HTTP by wire/. The only file that may use the Bun global; its twin is node.ts.
  *
- * Bun calls us when the headers are there and skips a body that nobody reads, so a refusal costs neither reading nor a
- * closed connection. Its idle timer does not restart with each byte but counts throughput, so it also ends senders that
- * drip; it must be lengthened for answers that take time, which is why waiting answers and event streams touch it.
+ * Bun's own HTTP server makes a Request with its headers and address for every attempt, which costs more than the
+ * decision (docs/adr names the figures). Bun keeps nothing of what a socket does not take at once, so that is done here.
  */
-import { answerRefusal, plainRefusal, prepareClosingRefusal } from "../../funnel/refusal-answers.ts";
-import type { BodyFailure, HotAnswer, HotRequest } from "../../funnel/request.ts";
-import {
-  ANSWER_DEADLINE_MS,
-  type HotPath,
-  IDLE_TIMEOUT_MS,
-  isAnnouncedAbove,
-  isEventStream,
-  type Listener,
-  type ListenOptions,
-  matchHotPath,
-} from "./listener.ts";
-import { readStreamBounded } from "./read-stream.ts";
+import type { Listener, ListenOptions } from "./listener.ts";
+import type { WireConnection } from "./wire/connection.ts";
+import type { Line } from "./wire/line.ts";
+import { WireServer } from "./wire/wire-server.ts";
 
-/**
- * Bun would answer beyond this without a problem document; our own bounds refuse long before. An unread body costs no
- * memory: Bun stops reading while we think and drops what comes after the answer.
- */
-const BODY_BYTES_CUT = Number.MAX_SAFE_INTEGER;
-const MS_PER_S = 1_000;
-const IDLE_TIMEOUT_S = IDLE_TIMEOUT_MS / MS_PER_S;
-const ANSWER_DEADLINE_S = ANSWER_DEADLINE_MS / MS_PER_S;
+type BunSocket = Bun.Socket<BunLine>;
 
-/** Said to an address that has too many requests open: it may come again, on another connection. */
-const SHARE_USED_UP = prepareClosingRefusal({ reason: "busy" });
+/** A socket with what it has not taken yet. */
+class BunLine implements Line {
+  connection: WireConnection | null = null;
+  readonly #socket: BunSocket;
+  #rest: Buffer[] = [];
+  #isEnding = false;
 
-type BunServer = Bun.Server<undefined>;
-
-class BunHotRequest implements HotRequest {
-  readonly saleId: string;
-  readonly sku: string;
-  readonly pathAndQuery: string;
-  readonly #request: Request;
-  readonly #server: BunServer;
-
-  constructor(request: Request, server: BunServer, path: HotPath & { pathAndQuery: string }) {
-    this.saleId = path.saleId;
-    this.sku = path.sku;
-    this.pathAndQuery = path.pathAndQuery;
-    this.#request = request;
-    this.#server = server;
+  constructor(socket: BunSocket) {
+    this.#socket = socket;
   }
 
-  get method(): string {
-    return this.#request.method;
-  }
-
-  get remoteAddress(): string {
-    return this.#server.requestIP(this.#request)?.address ?? "";
-  }
-
-  header(name: string): string | null {
-    return this.#request.headers.get(name);
-  }
-
-  async readBody(bytesMax: number): Promise<Uint8Array | BodyFailure> {
-    try {
-      // The announced length is what Bun waits for, so a short one needs no bound of its own.
-      const announced = this.#request.headers.get("content-length");
-      if (announced !== null && Number(announced) <= bytesMax) return await this.#request.bytes();
-      return await readStreamBounded(this.#request.body, bytesMax);
-    } catch (error) {
-      if (error instanceof Error) return "stalled";
-      throw error;
+  write(bytes: Uint8Array): boolean {
+    if (this.#rest.length === 0) {
+      const written = this.#socket.write(bytes);
+      // Below zero: it is gone, and says so by itself.
+      if (written === bytes.length || written < 0) return true;
+      // A copy: the bytes may be shared with other answers.
+      this.#rest.push(Buffer.from(bytes.subarray(written)));
+    } else {
+      this.#rest.push(Buffer.from(bytes));
     }
+    return false;
   }
-}
 
-function toResponse(answer: HotAnswer): Response {
-  return new Response(answer.body, answer);
+  /** The socket takes bytes again. */
+  flush(): void {
+    while (this.#rest.length > 0) {
+      const [next] = this.#rest as [Buffer];
+      const written = this.#socket.write(next);
+      if (written < 0) return;
+      if (written < next.length) {
+        this.#rest[0] = next.subarray(written);
+        return;
+      }
+      this.#rest.shift();
+    }
+    this.connection?.drained();
+    if (this.#isEnding) this.#socket.shutdown(true);
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  end(): void {
+    this.#isEnding = true;
+    if (this.#rest.length === 0) this.#socket.shutdown(true);
+  }
+
+  close(): void {
+    this.#socket.end();
+  }
+
+  destroy(): void {
+    this.#rest = [];
+    this.#socket.terminate();
+  }
 }
 
 /** Starts to listen. Throws when the port is taken. */
 export async function listen(options: ListenOptions): Promise<Listener> {
-  const { funnel, app, requestBytesMax } = options;
-  const cap = options.connectionCap ?? null;
-
-  const answerHot = (request: Request, server: BunServer, path: HotPath & { pathAndQuery: string }) => {
-    if (funnel === null) return null;
-    const answer = funnel.decide(new BunHotRequest(request, server, path));
-    if (!(answer instanceof Promise)) return toResponse(answer);
-    server.timeout(request, ANSWER_DEADLINE_S);
-    return answer.then((late) => {
-      server.timeout(request, IDLE_TIMEOUT_S);
-      return toResponse(late);
-    });
-  };
-
-  const answerApp = async (request: Request, server: BunServer): Promise<Response> => {
-    if (isAnnouncedAbove(request.headers.get("content-length"), requestBytesMax)) {
-      return toResponse(answerRefusal(plainRefusal("payload_too_large")));
-    }
-    server.timeout(request, ANSWER_DEADLINE_S);
-    const remoteAddress = server.requestIP(request)?.address ?? "";
-    if (cap !== null && !cap.enter(remoteAddress)) return toResponse(answerRefusal(SHARE_USED_UP));
-    try {
-      const response = await app.fetch(request, { remoteAddress });
-      server.timeout(request, isEventStream(response) ? 0 : IDLE_TIMEOUT_S);
-      return response;
-    } finally {
-      cap?.leave(remoteAddress);
-    }
-  };
-
-  const server: BunServer = Bun.serve({
-    hostname: options.hostname,
-    port: options.port,
-    reusePort: options.reusePort,
-    idleTimeout: IDLE_TIMEOUT_S,
-    maxRequestBodySize: BODY_BYTES_CUT,
-    development: false,
-    fetch(request: Request, bunServer: BunServer) {
-      if (funnel !== null && request.method === "POST") {
-        const { url } = request;
-        const pathAndQuery = url.slice(url.indexOf("/", url.indexOf("://") + 3));
-        const path = matchHotPath(pathAndQuery);
-        const answer = path === null ? null : answerHot(request, bunServer, { ...path, pathAndQuery });
-        if (answer !== null) return answer;
-      }
-      return answerApp(request, bunServer);
-    },
-    error: () => toResponse(answerRefusal(plainRefusal("internal"))),
-  });
-
-  return {
-    port: server.port ?? options.port,
-    async stop({ drainMs }) {
-      const drained = server.stop(false);
-      const cut = new Promise<void>((resolve) => {
-        const cancel = options.clock.setTimer(drainMs, resolve);
-        void drained.then(() => {
-          cancel();
-          resolve();
-        });
-      });
-      await cut;
-      await server.stop(true);
+  const wire = new WireServer(options);
+  const { hostname, port, reusePort } = options;
+  // Bun takes `reusePort` here as well; its types know it of other calls only.
+  const sockets: Bun.TCPSocketListenOptions<BunLine> & { reusePort: boolean } = {
+    hostname,
+    port,
+    reusePort,
+    allowHalfOpen: true,
+    socket: {
+      open(socket) {
+        const line = new BunLine(socket);
+        socket.data = line;
+        line.connection = wire.accept(line, socket.remoteAddress);
+        if (line.connection === null) socket.end();
+      },
+      data: ({ data }, bytes) => data.connection?.data(bytes),
+      drain: ({ data }) => data.flush(),
+      end: ({ data }) => data.connection?.ended(),
+      close: ({ data }) => data.connection?.closed(),
+      error: ({ data }) => data.connection?.destroy(),
     },
   };
+  try {
+    const server = Bun.listen<BunLine>(sockets);
+    return {
+      port: server.port,
+      async stop({ drainMs }) {
+        server.stop(false);
+        await wire.stop(drainMs);
+      },
+    };
+  } catch (error) {
+    await wire.stop(0);
+    throw error;
+  }
 }

@@ -1,9 +1,8 @@
 /**
- * How much of a listener one address may hold at once: connections on Node, requests that are being answered on Bun.
+ * How many connections of a listener one address may hold at once.
  *
  * Sockets are the one thing that costs a stranger nothing and us a descriptor each. Addresses are counted as they are
- * limited (an IPv6 /64 is one); trusted proxies are not counted, because everybody comes from them. Bun does not tell of
- * a connection before its first request: there, what is half open is ended by the deadlines alone (docs/operating/limits.md).
+ * limited (an IPv6 /64 is one); trusted proxies are not counted, because everybody comes from them.
  */
 import { type IpRange, ipKeyOf, isInRange, parseIpAddress, parseIpRange } from "../../funnel/4-throttle/ip-address.ts";
 

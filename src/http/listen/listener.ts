@@ -1,8 +1,8 @@
 /**
  * What both listeners promise: one port, the hot route straight to the funnel, everything else to the app.
  *
- * The two twins (bun.ts, node.ts) differ in the HTTP server only; route, bounds and time limits are decided here, so
- * that a sale can be moved from one runtime to the other without a buyer noticing.
+ * The two twins (bun.ts, node.ts) only accept connections and move bytes; HTTP is wire/'s, the same on both, so that a
+ * sale can be moved from one runtime to the other without a buyer noticing. Route, bounds and time limits stand here.
  */
 import type { HotAnswer, HotRequest } from "../../funnel/request.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -66,11 +66,6 @@ export const IDLE_TIMEOUT_MS = 5_000;
 export const STALL_TIMEOUT_MS = 20_000;
 /** An answer that is being worked on may take this long: longer than the batcher's own deadlines together. */
 export const ANSWER_DEADLINE_MS = 15_000;
-
-/** True when the announced length of a body is a number above the bound. */
-export function isAnnouncedAbove(contentLength: string | null, bytesMax: number): boolean {
-  return contentLength !== null && Number(contentLength) > bytesMax;
-}
 
 /** True for responses that stay open and silent between events. */
 export function isEventStream(response: Response): boolean {

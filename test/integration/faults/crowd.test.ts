@@ -8,6 +8,7 @@ import { type Answer, expectAccepted, expectRefusal } from "../../support/answer
 import { Buyer, freshKey, reserveUntilSoldOut } from "../../support/buyer-client.ts";
 import { SessionMint } from "../../support/minted-session.ts";
 import { type NodeProcess, startNodes } from "../../support/node-process.ts";
+import { OPEN_LIMITS } from "../../support/open-limits.ts";
 import { Operator, seat, waitForState } from "../../support/operator-client.ts";
 import { PostgresCluster } from "../../support/postgres-cluster.ts";
 import { payInSandbox } from "../../support/sandbox-checkout.ts";
@@ -30,10 +31,7 @@ const mint = new SessionMint(SECRET);
 beforeAll(async () => {
   cluster = await PostgresCluster.start();
   const env = {
-    RATE_BUYER_PER_S: "0",
-    RATE_BUYER_PER_MIN: "0",
-    RATE_IP_PER_S: "0",
-    RATE_NETWORK_PER_S: "0",
+    ...OPEN_LIMITS,
     LOG_LEVEL: "warn",
   };
   const shared = { databaseUrl: await cluster.createDatabase(), secret: SECRET, adminToken: ADMIN_TOKEN, env };

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { expectAccepted, expectRefusal } from "../../support/answers.ts";
 import { Buyer, freshKey } from "../../support/buyer-client.ts";
 import { type EndedProcess, NodeProcess, type Runtime, runToEnd } from "../../support/node-process.ts";
+import { OPEN_LIMITS } from "../../support/open-limits.ts";
 import { Operator, seat } from "../../support/operator-client.ts";
 import { SmallDisk, whyNoSmallDisk } from "../../support/small-disk.ts";
 import { waitUntil } from "../../support/waiting.ts";
@@ -41,7 +42,7 @@ async function startSolo(
   dataFolder: string,
   secrets: { secret?: string; adminToken?: string } = {},
 ): Promise<NodeProcess> {
-  const env = { RATE_BUYER_PER_S: "0", RATE_BUYER_PER_MIN: "0", RATE_IP_PER_S: "0", RATE_NETWORK_PER_S: "0" };
+  const env = OPEN_LIMITS;
   const node = await NodeProcess.start({ runtime, databaseUrl: null, dataFolder, env, ...secrets });
   cleanUps.push(async () => await node.kill());
   return node;

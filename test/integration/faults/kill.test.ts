@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SessionMint } from "../../support/minted-session.ts";
 import { type NodeOptions, NodeProcess, type Runtime } from "../../support/node-process.ts";
+import { OPEN_LIMITS } from "../../support/open-limits.ts";
 import { Operator, seat } from "../../support/operator-client.ts";
 import { PostgresCluster } from "../../support/postgres-cluster.ts";
 import { Rush } from "../../support/rush.ts";
@@ -18,7 +19,6 @@ setDefaultTimeout(300_000);
 
 const SECRET = "a-secret-that-outlives-the-process-0123456789";
 const ADMIN_TOKEN = "an-operator-token-that-outlives-it";
-const OPEN_LIMITS = { RATE_BUYER_PER_S: "0", RATE_BUYER_PER_MIN: "0", RATE_IP_PER_S: "0", RATE_NETWORK_PER_S: "0" };
 const CONCURRENCY = 48;
 /** A different moment of the rush in each round: from its first answers to its full flow. */
 const ACCEPTED_BEFORE_KILL = [1, 5, 20, 60, 150, 40, 10, 300, 80, 2];

@@ -7,6 +7,7 @@ import { expectRefusal } from "../../support/answers.ts";
 import { Buyer, freshKey, requestHeaders, reservationsPath } from "../../support/buyer-client.ts";
 import { SessionMint } from "../../support/minted-session.ts";
 import { type NodeProcess, startNodes } from "../../support/node-process.ts";
+import { OPEN_LIMITS } from "../../support/open-limits.ts";
 import { Operator, seat } from "../../support/operator-client.ts";
 import { PostgresCluster } from "../../support/postgres-cluster.ts";
 import { RawConnection, requestHead } from "../../support/raw-http.ts";
@@ -29,11 +30,7 @@ const mint = new SessionMint(SECRET);
 beforeAll(async () => {
   cluster = await PostgresCluster.start();
   const env = {
-    RATE_BUYER_PER_S: "0",
-    RATE_BUYER_PER_MIN: "0",
-    RATE_IP_PER_S: "0",
-    RATE_NETWORK_PER_S: "0",
-    CONNECTIONS_PER_IP: "0",
+    ...OPEN_LIMITS,
   };
   const shared = { databaseUrl: await cluster.createDatabase(), secret: SECRET, adminToken: ADMIN_TOKEN, env };
   nodes = await startNodes([

@@ -4,6 +4,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { SessionMint } from "../../support/minted-session.ts";
 import { NodeProcess, type Runtime } from "../../support/node-process.ts";
+import { OPEN_LIMITS } from "../../support/open-limits.ts";
 import { Operator, seat } from "../../support/operator-client.ts";
 import { PostgresCluster } from "../../support/postgres-cluster.ts";
 import { Rush } from "../../support/rush.ts";
@@ -13,7 +14,6 @@ setDefaultTimeout(120_000);
 
 const SECRET = "a-secret-that-both-processes-know-0123456789";
 const ADMIN_TOKEN = "an-operator-token-of-both-processes";
-const OPEN_LIMITS = { RATE_BUYER_PER_S: "0", RATE_BUYER_PER_MIN: "0", RATE_IP_PER_S: "0", RATE_NETWORK_PER_S: "0" };
 const CONCURRENCY = 16;
 const NOTICE_MS = 3_000;
 

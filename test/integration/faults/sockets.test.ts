@@ -6,6 +6,7 @@ import { call, expectAccepted, expectRefusal } from "../../support/answers.ts";
 import { Buyer, freshKey, requestHeaders, reservationsPath } from "../../support/buyer-client.ts";
 import { SessionMint } from "../../support/minted-session.ts";
 import { NodeProcess, type Runtime } from "../../support/node-process.ts";
+import { OPEN_LIMITS } from "../../support/open-limits.ts";
 import { Operator, seat } from "../../support/operator-client.ts";
 import { PostgresCluster } from "../../support/postgres-cluster.ts";
 import { RawConnection, requestHead } from "../../support/raw-http.ts";
@@ -20,7 +21,6 @@ const PATIENCE_MS = 45_000;
 const NORMAL_WITHIN_MS = 2_000;
 /** Half of what a node may take by default: idle and unused connections must not keep it. */
 const ENDS_WITHIN_MS = 5_000;
-const OPEN_LIMITS = { RATE_BUYER_PER_S: "0", RATE_BUYER_PER_MIN: "0", RATE_IP_PER_S: "0", RATE_NETWORK_PER_S: "0" };
 
 let cluster: PostgresCluster;
 
