@@ -246,8 +246,12 @@ function describeReports(deployment: GetDeployment): void {
     const response = await fetch(url, { headers, signal: abort.signal });
     expect([response.status, response.headers.get("content-type")?.split(";")[0]]).toEqual([200, "text/event-stream"]);
     const reader = (response.body as ReadableStream<Uint8Array>).getReader();
-    const { value } = await reader.read();
-    expect(new TextDecoder().decode(value)).toContain("data:");
+    let received = "";
+    while (!received.includes("data:")) {
+      const { done, value } = await reader.read();
+      expect(done, received).toBe(false);
+      received += new TextDecoder().decode(value);
+    }
     abort.abort();
   });
 
