@@ -68,7 +68,8 @@ export async function growBuyers(options: GrowthOptions): Promise<AxisResult> {
     })),
     notes: ["Both sizes were asked in turns, with buyers never seen before; the curve is of the larger one alone."],
     figures: Object.fromEntries(
-      results.flatMap(({ kind, comparison: { few, many } }) => [
+      results.flatMap(({ kind, comparison: { few, many, ratio } }) => [
+        [`${kind}Ratio`, ratio],
         [`${kind}FewCpuUs`, few.cpuUs],
         [`${kind}ManyCpuUs`, many.cpuUs],
       ]),
