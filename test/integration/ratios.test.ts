@@ -40,19 +40,26 @@ describe.if(isLongRun)("the ladder", () => {
   );
 });
 
-test("a run is let pass at its bounds and stopped below them", () => {
-  const folder = mkdtempSync(join(tmpdir(), "doorbuster-bounds-"));
-  try {
-    const judged = (atLeast: number) => {
-      const file = join(folder, "ratios.json");
-      const bounds = [{ row: "postgres/commit/books", measure: "processor", atLeast }];
-      writeFileSync(file, JSON.stringify({ tolerance: 0.1, bounds }));
-      const args = ["--no-orphans", BENCH, "--smoke", "--only", "commit", "--check", "--against", file];
-      return spawnSync(process.execPath, args, { encoding: "utf8", timeout: GROUP_MS_MAX });
-    };
-    expect(judged(0.01)).toMatchObject({ status: 0, stdout: expect.stringContaining("1 of 1 bounds are met") });
-    expect(judged(100)).toMatchObject({ status: 1, stdout: expect.stringContaining("below its bound: postgres/commit") });
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}, GROUP_MS_MAX);
+test(
+  "a run is let pass at its bounds and stopped below them",
+  () => {
+    const folder = mkdtempSync(join(tmpdir(), "doorbuster-bounds-"));
+    try {
+      const judged = (atLeast: number) => {
+        const file = join(folder, "ratios.json");
+        const bounds = [{ row: "postgres/commit/books", measure: "processor", atLeast }];
+        writeFileSync(file, JSON.stringify({ tolerance: 0.1, bounds }));
+        const args = ["--no-orphans", BENCH, "--smoke", "--only", "commit", "--check", "--against", file];
+        return spawnSync(process.execPath, args, { encoding: "utf8", timeout: GROUP_MS_MAX });
+      };
+      expect(judged(0.01)).toMatchObject({ status: 0, stdout: expect.stringContaining("1 of 1 bounds are met") });
+      expect(judged(100)).toMatchObject({
+        status: 1,
+        stdout: expect.stringContaining("below its bound: postgres/commit"),
+      });
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+  GROUP_MS_MAX,
+);
