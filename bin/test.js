@@ -13,8 +13,15 @@ import { findBun, findNode, ROOT } from "./runtime.js";
 import { ensureServers } from "./servers.js";
 
 const CONFORMANCE = /^test\/conformance\//;
+/** Plans are PostgreSQL's and mistakes in scripts are found by the model: neither depends on the runtime. */
+const CONFORMANCE_OF_RUNTIMES = /^test\/conformance\/(?!plans\.|buckets-mutants\.)/;
+/** Crowds want the machine for themselves. */
+const CROWDS = /^test\/integration\/(chaos|demo-redis|floods|ratios|stack|faults\/(crowd|kill))\./;
 /** Uses all cores by itself. */
 const SIMULATION = /^lab\/simulation\/simulation\.test\.ts$/;
+const PROCESSES = {
+  test: (path) => /^test\/integration\/(?!api-)/.test(path) && !CROWDS.test(path),
+};
 const RINGS = [
   {
     name: "unit and tidy",
@@ -24,11 +31,18 @@ const RINGS = [
   },
   { name: "simulation", files: SIMULATION, minutesMax: 9 },
   { name: "conformance on Bun", files: CONFORMANCE, minutesMax: 6, flags: ["--parallel=2"] },
-  { name: "conformance on Node", files: CONFORMANCE, minutesMax: 6, runtime: "node", flags: ["--test-concurrency=2"] },
+  {
+    name: "conformance on Node",
+    files: CONFORMANCE_OF_RUNTIMES,
+    minutesMax: 6,
+    runtime: "node",
+    flags: ["--test-concurrency=2"],
+  },
   { name: "API", files: /^test\/integration\/api-/, minutesMax: 6, flags: ["--parallel=2"] },
-  { name: "security", files: /^test\/security\//, minutesMax: 6 },
-  { name: "processes and faults", files: /^test\/integration\/(?!api-)/, minutesMax: 8 },
-  { name: "browser", files: /^test\/e2e\//, minutesMax: 4 },
+  { name: "security", files: /^test\/security\//, minutesMax: 6, flags: ["--parallel=2"] },
+  { name: "crowds", files: CROWDS, minutesMax: 8 },
+  { name: "processes and faults", files: PROCESSES, minutesMax: 8, flags: ["--parallel=2"] },
+  { name: "browser", files: /^test\/e2e\//, minutesMax: 4, flags: ["--parallel=2"] },
 ];
 const FOLDERS = ["src", "client", "web", "lab", "scripts", "test"];
 const TEST_MS_MAX = 60_000;

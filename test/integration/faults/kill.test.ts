@@ -20,6 +20,9 @@ setDefaultTimeout(300_000);
 const SECRET = "a-secret-that-outlives-the-process-0123456789";
 const ADMIN_TOKEN = "an-operator-token-that-outlives-it";
 const CONCURRENCY = 48;
+const isLong = process.env["RUNS"] !== undefined;
+const SOLO_ROUNDS = isLong ? 20 : 8;
+const POSTGRES_ROUNDS = isLong ? 20 : 4;
 /** A different moment of the rush in each round: from its first answers to its full flow. */
 const ACCEPTED_BEFORE_KILL = [1, 5, 20, 60, 150, 40, 10, 300, 80, 2];
 
@@ -58,19 +61,19 @@ async function killInRushes(options: Omit<NodeOptions, "runtime" | "env">, round
   }
 }
 
-test("loses no acknowledged reservation of solo mode in 20 kills during the rush", async () => {
+test(`loses no acknowledged reservation of solo mode in ${SOLO_ROUNDS} kills during the rush`, async () => {
   const dataFolder = mkdtempSync(join(tmpdir(), "doorbuster-kill-"));
   try {
-    await killInRushes({ databaseUrl: null, dataFolder }, 20);
+    await killInRushes({ databaseUrl: null, dataFolder }, SOLO_ROUNDS);
   } finally {
     rmSync(dataFolder, { recursive: true, force: true });
   }
 });
 
-test("loses no acknowledged reservation on PostgreSQL in 6 kills of the node during the rush", async () => {
+test(`loses no acknowledged reservation on PostgreSQL in ${POSTGRES_ROUNDS} kills of the node during the rush`, async () => {
   const cluster = await PostgresCluster.start();
   try {
-    await killInRushes({ databaseUrl: await cluster.createDatabase() }, 6);
+    await killInRushes({ databaseUrl: await cluster.createDatabase() }, POSTGRES_ROUNDS);
   } finally {
     await cluster.stop();
   }
