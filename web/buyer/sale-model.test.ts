@@ -113,11 +113,11 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => realSetTimeout(resolve, 1));
 }
 
-async function openPage(server: FakeServer): Promise<SaleModel> {
+async function openPage(server: FakeServer, monotonic = () => 0): Promise<SaleModel> {
   const shop = new Doorbuster({
     fetch: (url, init) => server.fetch(url, init),
     now: () => DEVICE_NOW,
-    monotonic: () => 0,
+    monotonic,
   });
   const model = new SaleModel({ shop, saleId: SALE_ID, spotlight: null, draw: () => undefined });
   model.start();
@@ -143,6 +143,20 @@ test("a double click is one request, and its reservation counts as the buyer's",
   expect(server.attempts).toHaveLength(1);
   expect(model.ownUnits("seat")).toEqual({ units: 1, unpaidRid: `rid-of-${server.attempts[0]?.key}` });
   expect(model.reservations[0]?.amount).toEqual({ amount: 100, currency: "EUR" });
+});
+
+test("the time to pay runs from the reservation, however long ago the page was drawn", async () => {
+  const server = new FakeServer();
+  let atMs = 0;
+  const model = await openPage(server, () => atMs);
+  const drawnAt = model.now;
+  server.answer = () => {
+    atMs += 900;
+    return server.accept();
+  };
+  model.press("seat", 1, "buy");
+  await until(() => model.reservations.length > 0);
+  expect(model.now - drawnAt).toBe(900);
 });
 
 test("a lost answer is asked for again with the same key and body, and stays one reservation", async () => {

@@ -337,7 +337,8 @@ export class SaleModel {
     if (known?.status !== reservation.status) this.spoken = RESERVATION_VIEWS[reservation.status].title;
     const others = this.reservations.filter((one) => one !== known);
     this.reservations = [...others, reservation].sort((one, other) => other.createdAt - one.createdAt);
-    this.changed();
+    // Its time begins now and not when the page was drawn last: 10:01 of ten minutes would be a strange beginning.
+    this.#tick();
   }
 
   /** After a reload an attempt that was still open is asked for again: it may have been accepted. */
