@@ -85,6 +85,29 @@ describe("answers to attempts", () => {
   });
 });
 
+test("looks and attempts of equal length are not taken for each other", () => {
+  const { reader, names } = setUp();
+  const refused = answer(429, problem("throttled"));
+  const nameAs = (kind: "look" | "attempt"): string => {
+    reader.read(refused, kind);
+    return names.nameOf(reader.outcome);
+  };
+  for (let round = 0; round < 2; round += 1) {
+    expect([nameAs("look"), nameAs("attempt")]).toEqual(["look: throttled", "throttled"]);
+  }
+  // A text without a reason says nothing about another one of its length.
+  const silent = answer(429, problem("throttled").replace("reason", "season"));
+  expect(silent.length).toBe(refused.length);
+  for (const [bytes, outcome] of [
+    [silent, "status 429"],
+    [refused, "throttled"],
+    [silent, "status 429"],
+  ] as const) {
+    reader.read(bytes, "attempt");
+    expect(names.nameOf(reader.outcome)).toBe(outcome);
+  }
+});
+
 test("answers to other requests are named after the request", () => {
   const { reader, names } = setUp();
   reader.read(answer(200, "{}"), "look");

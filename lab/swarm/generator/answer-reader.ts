@@ -20,12 +20,16 @@ const CHUNKS_END = Buffer.from("0\r\n\r\n");
 const SHAPES_MAX = 512;
 const STATUS_AT = 9;
 const LENGTHS_MAX = 65_536;
+const STATUSES_MAX = 1_000;
 const ZERO = 48;
 const REASON = '"reason":"';
 const ACCEPTED_STATUSES: ReadonlySet<number> = new Set([201, 202]);
 
 /** What the requests of a kind are called when the status says all there is. */
 export type AnswerKind = "attempt" | "look" | "checkout" | "press" | "give back";
+
+/** What is sent by the million; the rest is read properly every time. */
+const KINDS_REMEMBERED: ReadonlySet<AnswerKind> = new Set(["attempt", "look"]);
 
 /** Reads one whole answer at a time. */
 export class AnswerReader {
@@ -50,8 +54,8 @@ export class AnswerReader {
       ((bytes[STATUS_AT + 1] ?? 0) - ZERO) * 10 +
       (bytes[STATUS_AT + 2] ?? 0) -
       ZERO;
-    const name = status * LENGTHS_MAX + bytes.length;
-    const shape = kind === "attempt" ? this.#shapes.get(name) : undefined;
+    const name = (kind === "look" ? status + STATUSES_MAX : status) * LENGTHS_MAX + bytes.length;
+    const shape = KINDS_REMEMBERED.has(kind) ? this.#shapes.get(name) : undefined;
     if (shape !== undefined && isShaped(bytes, shape)) {
       this.#bytes = bytes;
       this.status = status;
@@ -94,16 +98,17 @@ export class AnswerReader {
       reasonAt === -1 ? "" : body.slice(reasonAt + REASON.length, body.indexOf('"', reasonAt + REASON.length));
     const outcome = this.#names.numberOf(nameOf({ status, kind, reason, head }));
     this.outcome = outcome;
-    const isPlain = kind === "attempt" && !isChunked && length !== null && reason !== "" && !this.isLast;
+    const isTold = reason !== "" || status < 400;
+    const isPlain = KINDS_REMEMBERED.has(kind) && !isChunked && length !== null && isTold && !this.isLast;
     if (isPlain && !ACCEPTED_STATUSES.has(status) && this.#shapes.size < SHAPES_MAX) {
-      const lengthAt = length.index + length[0].length - (length[1] ?? "").length;
+      const lengthEnd = length.index + length[0].length;
       const reasonFrom = bodyAt + reasonAt;
-      const mark = (at: number, until: number) => ({ at, bytes: Buffer.from(bytes.subarray(at, until)) });
-      const marks = [
-        mark(headerEnd, bodyAt),
-        mark(lengthAt, length.index + length[0].length),
-        mark(reasonFrom, reasonFrom + REASON.length + reason.length + 1),
+      const places: readonly (readonly [from: number, until: number])[] = [
+        [headerEnd, bodyAt],
+        [lengthEnd - (length[1] ?? "").length, lengthEnd],
+        ...(reason === "" ? [] : [[reasonFrom, reasonFrom + REASON.length + reason.length + 1] as const]),
       ];
+      const marks = places.map(([at, until]) => ({ at, bytes: Buffer.from(bytes.subarray(at, until)) }));
       this.#shapes.set(name, { headerEnd, marks, outcome });
     }
     return true;
