@@ -1,0 +1,128 @@
+/**
+ * What a result says of sums that are known: the peak, the time after the last unit, and each promise that can be broken.
+ */
+import { describe, expect, test } from "bun:test";
+import { OutcomeNames } from "./outcomes.ts";
+import { planOf } from "./plan.ts";
+import { type Ended, resultOf, type SwarmResult } from "./result.ts";
+import { parseScenario } from "./scenario.ts";
+import { Scoreboard, sumScores } from "./scoreboard.ts";
+
+const PLAN = planOf(
+  parseScenario(
+    JSON.stringify({
+      name: "t",
+      populations: {
+        pairs: { kind: "buyer", count: 6, quantity: 2, arrivals: { curve: "steady", durationMs: 4_000 } },
+        forgers: { kind: "forger", count: 1, arrivals: { curve: "steady", durationMs: 1 } },
+      },
+    }),
+    "t",
+  ),
+  {},
+);
+
+interface Told {
+  readonly population?: number;
+  readonly outcome: string;
+  readonly dueMs: number;
+  readonly tookMs: number;
+}
+
+/** Held in seconds 0 and 1, empty from second 2 on. */
+const STORY: readonly Told[] = [
+  { outcome: "held", dueMs: 100, tookMs: 10 },
+  { outcome: "held", dueMs: 900, tookMs: 200 },
+  { outcome: "empty", dueMs: 1_500, tookMs: 500 },
+  { outcome: "empty", dueMs: 2_100, tookMs: 4 },
+  { outcome: "empty", dueMs: 2_200, tookMs: 6 },
+  { outcome: "empty", dueMs: 3_900, tookMs: 2 },
+  { population: 1, outcome: "signature_invalid", dueMs: 0, tookMs: 1 },
+];
+
+function play(story: readonly Told[], more: Partial<Ended> = {}): SwarmResult {
+  const halves = [0, 1].map((half) => {
+    const names = new OutcomeNames();
+    const score = new Scoreboard({ names, populations: ["pairs", "forgers"], startMs: 0, endMs: 20_000 });
+    for (const { population = 0, outcome, dueMs, tookMs } of story.filter((_, index) => index % 2 === half)) {
+      score.arrived(dueMs);
+      score.sent += 1;
+      score.answered += 1;
+      score.count(population, names.numberOf(outcome), dueMs + tookMs);
+      score.attempt(population, names.numberOf(outcome), { dueMs, nowMs: dueMs + tookMs });
+    }
+    return score.snapshot();
+  });
+  return resultOf({
+    ...{ scenario: "t", seed: 1, opensAt: 1_000_000, plan: PLAN, processes: 2, residentBytes: 5 },
+    score: sumScores(JSON.parse(JSON.stringify(halves)) as typeof halves),
+    sale: { id: "s", sku: "a", isOwn: true, stock: 4, takenBefore: 0 },
+    audit: auditOf(4, true),
+    keepsUnits: true,
+    samples: [
+      { atMs: 1_000_000, cpuMs: { generator: 0, api: 0 } },
+      { atMs: 1_002_000, cpuMs: { generator: 500, api: 1_400 } },
+    ],
+    generatorPart: "generator",
+    ...more,
+  });
+}
+
+function auditOf(held: number, balanced: boolean): NonNullable<Ended["audit"]> {
+  return { balanced, items: [{ sku: "a", total: 4, free: 0, granted: 0, held, sold: 0 }], violations: [] };
+}
+
+describe("a result", () => {
+  const result = play(STORY);
+
+  test("adds processes up, by population and by stage", () => {
+    expect(result.matrix).toEqual({ pairs: { held: 2, empty: 4 }, forgers: { signature_invalid: 1 } });
+    const stages = Object.fromEntries(result.stages.map(({ stage, requests }) => [stage, requests]));
+    expect(stages).toMatchObject({ reserve: 2, "sold-out": 4, identity: 1, "no answer": 0 });
+    expect(result.requests).toMatchObject({ sent: 7, answered: 7, accepted: 2, errors: 0 });
+    expect(result.sale).toMatchObject({ unitsTaken: 4, unitsAccepted: 4 });
+    expect(result.findings).toEqual([]);
+  });
+
+  test("knows the busiest second by what was due in it, and what came after the last unit", () => {
+    expect(result.peak).toMatchObject({ atMs: 0, arrivals: 3 });
+    // The last acceptance came in second 1: what was due from second 2 on is after it.
+    expect(result.afterSoldOut).toMatchObject({ fromMs: 2_000, latencyMs: { count: 3 } });
+    expect(result.afterSoldOut?.latencyMs.max).toBeCloseTo(6, 6);
+    expect(play(STORY.slice(0, 2)).afterSoldOut).toBeNull();
+  });
+
+  test("ends a second after the last that anything happened in", () => {
+    expect(result.seconds.map(({ atMs }) => atMs)).toEqual([0, 1_000, 2_000, 3_000, 4_000]);
+  });
+
+  test("says what an answer cost, and how busy the generator was", () => {
+    expect(result.cpu?.usPerAnswer["api"]).toBe(200_000);
+    expect(result.generator.coresUsed).toBe(0.25);
+    expect(play(STORY, { samples: null }).cpu).toBeNull();
+  });
+});
+
+describe("a finding is", () => {
+  const later = (outcome: string): Told => ({ outcome, dueMs: 3_000, tookMs: 1 });
+
+  test.each([
+    ["an error", play([...STORY, later("internal"), later("status 502")]), "2 errors: 1 status 502, 1 internal"],
+    ["books that do not balance", play(STORY, { audit: auditOf(4, false) }), "the audit does not balance"],
+    ["more than the stock", play([...STORY, later("held")], { audit: auditOf(6, true) }), "6 units are taken of 4"],
+    ["a unit nobody was told of", play(STORY.slice(1)), "4 units are taken, and 2 were answered as accepted"],
+    [
+      "a unit that is not there",
+      play(STORY, { audit: auditOf(2, true) }),
+      "2 units are taken, and 4 were answered as accepted",
+    ],
+  ])("%s", (_, result, words) => {
+    expect(result.findings.join("\n")).toContain(words);
+  });
+
+  test("not a difference that silence explains, nor one of units that may have come back", () => {
+    const silent = play([...STORY.slice(1), later("no answer: reset")]);
+    expect(silent.findings).toEqual(["1 errors: 1 no answer: reset"]);
+    expect(play(STORY, { audit: auditOf(2, true), keepsUnits: false }).findings).toEqual([]);
+  });
+});
