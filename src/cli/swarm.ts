@@ -84,7 +84,9 @@ async function swarm(name: string, flags: Flags, surroundings: Surroundings): Pr
   const options = await readOptions(name, flags, surroundings);
   const recording = flags.jsonLines === undefined ? null : new Recording(flags.jsonLines);
   if (flags.report !== undefined) writeFileSync(flags.report, "");
-  const output = { isTTY: surroundings.isTerminal, write: (text: string) => surroundings.err(text) };
+  // A block that is drawn over itself goes where the terminal is; lines must not get into what a program reads.
+  const write = surroundings.isTerminal ? surroundings.out : surroundings.err;
+  const output = { isTTY: surroundings.isTerminal, write: (text: string) => write(text) };
   const view = new LiveView(output, options.clock.monotonicMs);
   const interruption = new AbortController();
   void surroundings.untilToldToStop().then(() => interruption.abort(new CommandFailure("The swarm was interrupted.")));

@@ -24,7 +24,7 @@ import {
   untilHeard,
   untilInMode,
 } from "./swarm-sale.ts";
-import { addressOf, isLoopback } from "./target.ts";
+import { addressOf, hostOf, isLoopback } from "./target.ts";
 import type { Target } from "./wire.ts";
 
 const HOUR_MS = 3_600_000;
@@ -183,7 +183,7 @@ class Run {
     this.#parts.forEach((process, part) => {
       process.send({
         ...{ type: "prepare", ...common, part, partCount: this.#parts.length },
-        host: `${first?.hostname}:${first?.port}`,
+        host: first === undefined ? "" : hostOf(first),
         // Whole seconds, as tokens have them.
         expiresAt: Math.ceil((clock.nowMs() + this.#serverOffsetMs + HOUR_MS) / 1_000) * 1_000,
         saleId: this.#sale.id,

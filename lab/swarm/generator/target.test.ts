@@ -2,7 +2,7 @@
  * A swarm goes to this machine, or to exactly the host that its owner named, and nowhere else.
  */
 import { expect, test } from "bun:test";
-import { parseTargets } from "./target.ts";
+import { addressOf, parseTargets } from "./target.ts";
 
 test.each([
   ["http://127.0.0.1:8080", { hostname: "127.0.0.1", port: 8080 }],
@@ -36,4 +36,8 @@ test("a host that its owner names is accepted under exactly that name", () => {
   ]);
   expect(() => parseTargets(["http://www.shop.example"], "shop.example")).toThrow('You named "shop.example"');
   expect(() => parseTargets(["http://192.0.2.1", "http://192.0.2.2"], "192.0.2.1")).toThrow("192.0.2.2 is not");
+});
+
+test("an address of version 6 is written in brackets", () => {
+  expect(parseTargets(["http://[::1]:9000"], null).map(addressOf)).toEqual(["http://[::1]:9000"]);
 });

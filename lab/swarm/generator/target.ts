@@ -21,8 +21,13 @@ export function isLoopback(hostname: string): boolean {
 }
 
 /** A target as the beginning of a URL. */
-export function addressOf({ hostname, port }: Target): string {
-  return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+export function addressOf(target: Target): string {
+  return `http://${hostOf(target)}`;
+}
+
+/** A target as the Host header says it. */
+export function hostOf({ hostname, port }: Target): string {
+  return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 }
 
 /** Reads the addresses of one deployment. `owned` = the host that was named by its owner. Throws {@link TargetError}. */
