@@ -49,7 +49,7 @@ export const FAULTS = {
     text: "A transaction lost against another one and was rolled back; the same call can be made again.",
   },
   DATABASE_UNSAFE: {
-    whose: "config",
+    whose: "dependency",
     retryable: true,
     text: "PostgreSQL may forget what it confirmed when the power fails. Set fsync = on and full_page_writes = on in postgresql.conf and reload it, or accept less with LEDGER_DURABILITY=everysec.",
   },
