@@ -45,6 +45,11 @@ const LATENCY_STEP_US = 10;
 const LATENCY_STEPS = 500_000;
 /** Connections that are being opened at the same time: fewer than a listener keeps waiting. */
 const OPENING_MAX = 100;
+/** Below the nodes' own IDLE_TIMEOUT_MS, with room for the first use of each connection. */
+const TOUCHED_EVERY_MS = 1_500;
+const TOUCH = Buffer.from("GET /v1/time HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+/** In the place of an instant: not part of the load. */
+const TOUCHED = -1;
 /** One address of this side has ports for so many connections to one of the other. */
 const CONNECTIONS_PER_ADDRESS = 20_000;
 /** A list of idle connections is made anew when so many of its front were taken. */
@@ -80,13 +85,7 @@ class Blaster {
 
   async run(): Promise<BlastResult> {
     const { connections, ports, warmUpMs, durationMs } = this.#task;
-    while (this.#idle.length < connections) {
-      const first = this.#idle.length;
-      const opening = Array.from({ length: Math.min(OPENING_MAX, connections - first) }, (_, index) =>
-        Connection.open(ports[(first + index) % ports.length] ?? 0, this, addressOf(first + index)),
-      );
-      this.#idle.push(...(await Promise.all(opening)));
-    }
+    await this.#open(connections, ports);
     process.stdout.write(`${JSON.stringify({ begins: connections })}\n`);
     this.#measureFromMs = performance.now() + warmUpMs;
     this.#endMs = this.#measureFromMs + durationMs;
@@ -102,8 +101,33 @@ class Blaster {
     return this.#result(await this.#follower.finish());
   }
 
+  /** Opens all connections. The first are asked something now and then, or they would be closed before the last is open. */
+  async #open(connections: number, ports: readonly number[]): Promise<void> {
+    const usedMs: number[] = [];
+    while (this.#idle.length < connections) {
+      const first = this.#idle.length;
+      const opening = Array.from({ length: Math.min(OPENING_MAX, connections - first) }, (_, index) =>
+        Connection.open(ports[(first + index) % ports.length] ?? 0, this, addressOf(first + index)),
+      );
+      this.#idle.push(...(await Promise.all(opening)));
+      const nowMs = performance.now();
+      this.#idle.forEach((connection, index) => {
+        usedMs[index] ??= nowMs;
+        if (nowMs - (usedMs[index] ?? nowMs) < TOUCHED_EVERY_MS) return;
+        usedMs[index] = nowMs;
+        this.#inFlight++;
+        connection.send(TOUCH, TOUCHED);
+      });
+      while (this.#inFlight > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
+
   /** Called by a connection whose request was answered. */
   answered(connection: Connection, answer: Answer, scheduledMs: number): void {
+    if (scheduledMs === TOUCHED) {
+      this.#inFlight--;
+      return;
+    }
     const nowMs = performance.now();
     const outcome = answer.outcome;
     this.#inFlight--;
@@ -199,8 +223,10 @@ class Blaster {
   }
 }
 
-function addressOf(connection: number): string {
-  return `127.0.0.${1 + Math.floor(connection / CONNECTIONS_PER_ADDRESS)}`;
+/** The first come from wherever the system says. */
+function addressOf(connection: number): string | undefined {
+  const address = Math.floor(connection / CONNECTIONS_PER_ADDRESS);
+  return address === 0 ? undefined : `127.0.0.${1 + address}`;
 }
 
 const task = JSON.parse(process.argv[2] ?? "null") as BlastTask;

@@ -46,10 +46,14 @@ export class Connection {
     });
   }
 
-  /** `from` is the address on this side, for a server that limits each. */
-  static open(port: number, sender: Sender, from = "127.0.0.1"): Promise<Connection> {
+  /**
+   * `from` is the address on this side, for a server that limits each. Without it the system chooses: naming an address
+   * makes it look for a free port among all that are taken, which costs milliseconds once there are thousands.
+   */
+  static open(port: number, sender: Sender, from?: string): Promise<Connection> {
+    const side = from === undefined ? {} : { localAddress: from };
     return new Promise((resolve, reject) => {
-      const socket = connect({ port, host: "127.0.0.1", localAddress: from, noDelay: true });
+      const socket = connect({ port, host: "127.0.0.1", ...side, noDelay: true });
       socket.once("error", reject);
       socket.once("connect", () => {
         socket.off("error", reject);
