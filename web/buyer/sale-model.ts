@@ -16,15 +16,8 @@ import { Arming } from "./arming.ts";
 import { type ButtonView, saleStateNow } from "./buy-button.ts";
 import { Clearing } from "./clearing.ts";
 import { textOf } from "./failure-words.ts";
-import {
-  type Answer,
-  type Attempt,
-  IDLE,
-  nextPurchase,
-  type Purchase,
-  type PurchaseEvent,
-  refusalOf,
-} from "./purchase.ts";
+import type { Answer, Attempt, Purchase, PurchaseEvent } from "./purchase.ts";
+import { IDLE, nextPurchase, refusalOf } from "./purchase.ts";
 import { RESERVATION_VIEWS } from "./reservation-view.ts";
 import { recallAttempt, recallSession, rememberAttempt, rememberReceipt, rememberSession } from "./tab-memory.ts";
 
