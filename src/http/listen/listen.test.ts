@@ -196,6 +196,14 @@ for (const runtime of ["bun", "node"] as const satisfies Runtime[]) {
       4 * CUT_WITHIN_MS,
     );
 
+    test("ends an event stream at once when its reader hangs up, as browsers do that go to another page", async () => {
+      const stream = await RawConnection.open(port);
+      stream.write(requestHead("GET", "/stream", {}));
+      await waitUntil("the stream to begin", () => stream.received.includes(":\n\n"));
+      stream.socket.end();
+      await waitUntil("the connection to be closed", () => stream.isClosed, { withinMs: 2_000 });
+    });
+
     test("drops the reader of an event stream who does not read, after a bounded number of bytes", async () => {
       const slow = await RawConnection.open(port);
       slow.stopReading();

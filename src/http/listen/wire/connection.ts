@@ -78,6 +78,7 @@ export class WireConnection implements LineEvents {
   #isEndless = false;
   /** No request can follow on this connection. */
   #isSpoilt = false;
+  #hasEnded = false;
   #abort: AbortController | null = null;
 
   constructor(options: { line: Line; remoteAddress: string; shared: WireShared }) {
@@ -104,9 +105,11 @@ export class WireConnection implements LineEvents {
     this.#advance();
   }
 
+  /** The other end sends no more. An answer may still be wanted; an event stream, which would never end, is not. */
   ended(): void {
     this.#isSpoilt = true;
-    if (this.#phase === "answering") this.body.break();
+    this.#hasEnded = true;
+    if (this.#phase === "answering" && !this.#isEndless) this.body.break();
     else this.destroy();
   }
 
@@ -317,6 +320,7 @@ export class WireConnection implements LineEvents {
       },
       markEndless: () => {
         this.#isEndless = true;
+        if (this.#hasEnded) this.destroy();
       },
     };
   }
