@@ -11,8 +11,8 @@ import { buy, expectNoSidewaysScroll, useTestBed } from "./browser.ts";
 const TABS_MAX = 30;
 const PHONE = { width: 375 };
 
-/** With the limits that a deployment has by itself. */
-const bed = useTestBed({ env: {} });
+/** As `npm start` has it: the embedded database, and the limits that a deployment has by itself. */
+const bed = useTestBed({ database: "pglite", env: {} });
 
 /** Presses Tab until the focus is on an element whose text or value matches. */
 async function tabTo(page: Page, name: RegExp): Promise<void> {

@@ -14,7 +14,7 @@ beforeAll(async () => {
   redis = await RedisServer.start();
 });
 afterAll(() => redis?.stop());
-const bed = useTestBed({ database: "postgres", env: () => ({ REDIS_URL: redis.url, LEDGER_DWELL_MS: "600000" }) });
+const bed = useTestBed({ env: () => ({ REDIS_URL: redis.url, LEDGER_DWELL_MS: "600000" }) });
 
 /** The sale's page on a screen of that width. */
 async function watchSale(saleId: string, width: number): Promise<WatchedPage> {
