@@ -269,6 +269,26 @@ test("a Postgres restored from before the sale entered redis mode does not sell 
   expect(stage.state.reason).toStartWith(ROLLED_BACK);
 });
 
+test("a Postgres restored from the moment before the gates opened does not make the buckets anew", async () => {
+  const stage = new Stage();
+  const { books } = stage.world;
+  let past = books.snapshot();
+  const changeMode = books.changeMode.bind(books);
+  books.changeMode = async (change) => {
+    if (change.to === "redis") past = books.snapshot();
+    return await changeMode(change);
+  };
+  await stage.pass(1_000);
+  await stage.reserve("x");
+  books.restore(past);
+  expect(stage.state.mode).toBe("warming");
+  stage.conductor = stage.newConductor();
+  await stage.pass(1_500);
+  expect(stage.state.mode).toBe("closed");
+  expect(stage.state.reason).toStartWith(ROLLED_BACK);
+  expect(stage.audit().seq).toBe(1);
+});
+
 test("committed entries are marked within seconds and deleted after a quarter of an hour, others never", async () => {
   const stage = await inRedis();
   await stage.reserve("x");

@@ -197,7 +197,7 @@ export class Conductor {
   async #considerEntering(sale: Sale, state: LedgerState, view: RedisView): Promise<void> {
     const { dwellMs } = this.#parts;
     if (view.unseenMs === 0 && this.#isDue(sale.id)) {
-      const proof = await this.#changes.findLaterEpoch(sale);
+      const proof = await this.#changes.findForgotten(sale);
       if (proof !== null) return this.#changes.closeRolledBack(sale, proof);
     }
     if (!view.isWell) return this.#explain(sale, state, view);

@@ -62,7 +62,7 @@ export class ModeChanges {
   /** Moves a sale into redis mode. When its buckets cannot be made ready it is in postgres mode again, with the reason. */
   async enter(sale: Sale, reason: string): Promise<void> {
     // Entering makes the buckets anew: if they are from a future that Postgres has forgotten, this is the last look at it.
-    const proof = await this.findLaterEpoch(sale);
+    const proof = await this.findForgotten(sale);
     if (proof !== null) return this.closeRolledBack(sale, proof);
     const isOurs = await this.#parts.books.fence({
       saleId: sale.id,
@@ -158,13 +158,18 @@ export class ModeChanges {
     await this.#reread(sale.id);
   }
 
-  /** A bucket in an epoch that Postgres has not reached: the proof, in words; null when there is none. */
-  async findLaterEpoch(sale: Sale): Promise<string | null> {
+  /**
+   * The proof that Postgres has forgotten, in words; null when there is none: a bucket in an epoch that Postgres has not
+   * reached, or one that has sold in an epoch in which Postgres, by its own word, has not begun to.
+   */
+  async findForgotten(sale: Sale): Promise<string | null> {
     for (const address of bucketsOf(sale)) {
       const audit = await this.#parts.store.audit(address);
-      if (audit !== null && audit.epoch > sale.epoch) {
-        return `bucket ${address.bucket} of item ${address.itemId} is in epoch ${audit.epoch}, Postgres in ${sale.epoch}`;
-      }
+      if (audit === null || audit.epoch < sale.epoch) continue;
+      const name = `bucket ${address.bucket} of item ${address.itemId}`;
+      if (audit.epoch > sale.epoch) return `${name} is in epoch ${audit.epoch}, Postgres in ${sale.epoch}`;
+      // The mode is changed before the first gate opens.
+      if (audit.isOpen || audit.seq > 0) return `${name} sells in epoch ${audit.epoch}, which Postgres only prepares`;
     }
     return null;
   }
