@@ -17,7 +17,7 @@ import { createSystemClock } from "./system-clock.ts";
 const AGREEMENT_SHARE = 0.1;
 const REQUESTS = 2_000_000;
 /** Both need a moment until their code is compiled and their connections are open. */
-const WARM_UP_S = 1;
+const WARM_UP_S = 2;
 
 interface Measured {
   readonly perS: number;
@@ -41,7 +41,7 @@ function closedLoop(): ReturnType<typeof parseScenario> {
   const scenario = {
     name: "closed-loop",
     connections: { max: connections },
-    patienceMs: (seconds + WARM_UP_S) * 1_000,
+    patienceMs: (WARM_UP_S + seconds + 1) * 1_000,
     populations: { scrapers },
   };
   return parseScenario(JSON.stringify(scenario), "closed loop");
@@ -57,15 +57,15 @@ async function measureSwarm(node: NodeProcess, saleId: string): Promise<Measured
     countsFrom: "sending",
     clock,
   });
-  const whole = result.seconds.slice(WARM_UP_S, WARM_UP_S + seconds - 1);
+  const whole = result.seconds.slice(WARM_UP_S, WARM_UP_S + seconds);
   const answers = whole.reduce((sum, { outcomes }) => sum + (outcomes["look: done"] ?? 0), 0);
   const medians = whole.map(({ latencyMs }) => latencyMs.p50);
   return { perS: answers / whole.length, latencyMsP50: medians.reduce((sum, one) => sum + one, 0) / medians.length };
 }
 
-async function measureWrk(node: NodeProcess, saleId: string): Promise<Measured> {
+async function measureWrk(node: NodeProcess, saleId: string, forS = seconds): Promise<Measured> {
   const header = `X-Forwarded-For: ${addressText(0)}`;
-  const flags = ["-t1", `-c${connections}`, `-d${seconds}s`, "--latency", "-H", header];
+  const flags = ["-t1", `-c${connections}`, `-d${forS}s`, "--latency", "-H", header];
   const text = await outputOf("wrk", [...flags, `${node.buyerUrl}/v1/sales/${saleId}`]);
   const perS = Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]);
   const median = /50%\s+([\d.]+)(us|ms|s)/.exec(text);
@@ -107,6 +107,7 @@ try {
     perBuyerMax: 1,
     items: [{ sku: "seat", name: "A seat", price: { amount: 4_900, currency: "EUR" }, stock: 100, perBuyerMax: 1 }],
   });
+  await measureWrk(node, id, WARM_UP_S);
   const [ours, theirs]: [Measured[], Measured[]] = [[], []];
   for (let round = 0; round < Number(values.rounds); round += 1) {
     theirs.push(await measureWrk(node, id));

@@ -22,10 +22,9 @@ interface FakeShop {
   connections: number;
 }
 
-let stop: (() => Promise<void>) | null = null;
+const stops: (() => Promise<void>)[] = [];
 afterEach(async () => {
-  await stop?.();
-  stop = null;
+  for (const stop of stops.splice(0)) await stop();
 });
 
 /** Answers each request with what the script says, when it says so. */
@@ -45,10 +44,10 @@ async function startShop(
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  stop = async () => {
+  stops.push(async () => {
     for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => server.close(resolve));
-  };
+  });
   const shop: FakeShop = { port: (server.address() as AddressInfo).port, requests: [], connections: 0 };
   return shop;
 }
@@ -58,7 +57,7 @@ function answerOf(status: number, body: string): string {
 }
 
 async function play(
-  port: number,
+  port: number | readonly number[],
   scenario: Scenario,
   countsFrom: "schedule" | "sending" = "schedule",
 ): Promise<ScoreSum> {
@@ -68,7 +67,7 @@ async function play(
   for (const { identities } of streams) identities.mint(maker, { from: 0, until: identities.block.count });
   const context = { maker, host: "127.0.0.1", saleId: "s", sku: "t" };
   const engine = new Engine({
-    targets: [{ hostname: "127.0.0.1", port }],
+    targets: [port].flat().map((one) => ({ hostname: "127.0.0.1", port: one })),
     connections: scenario.connections,
     streams,
     writers: new Map(streams.map((stream) => [stream, createWriter(stream, context)])),
@@ -140,8 +139,7 @@ describe("every request has an outcome", () => {
 
   test("when nobody listens", async () => {
     const shop = await startShop(() => undefined);
-    await stop?.();
-    stop = null;
+    for (const stop of stops.splice(0)) await stop();
     const { matrix, sent } = await play(
       shop.port,
       steady({ patienceMs: 100 }, { count: 20, arrivals: { curve: "steady", durationMs: 100 } }),
@@ -189,4 +187,15 @@ test("who waits on the page is connected before the opening", async () => {
   const buyer = { count: 10, arrivals: { curve: "steady", startMs: 300, durationMs: 100 } };
   await play(shop.port, steady({ connections: { max: 40, ahead: 30 } }, buyer));
   expect([connectedAtFirst, shop.connections]).toEqual([30, 30]);
+}, 20_000);
+
+test("several targets get equal parts, however few connections are in use", async () => {
+  const shops = [
+    await startShop((_, answer) => answer(answerOf(409, REFUSAL))),
+    await startShop((_, answer) => answer(answerOf(409, REFUSAL))),
+  ];
+  const buyer = { count: 200, arrivals: { curve: "steady", durationMs: 1_000 } };
+  const ports = shops.map((shop) => shop.port);
+  await play(ports, steady({ connections: { max: 20, ahead: 20 } }, buyer));
+  for (const { requests } of shops) expect(Math.abs(requests.length - 100)).toBeLessThanOrEqual(10);
 }, 20_000);

@@ -52,14 +52,16 @@ export class Engine implements WireOwner<Errand> {
   readonly #options: EngineOptions;
   readonly #reader = new AnswerReader(this.names);
   readonly #agenda = new Agenda<Errand>();
-  readonly #idle: Wire<Errand>[] = [];
+  /** Free wires of each target, the last used on top. */
+  readonly #idle: readonly Wire<Errand>[][];
   readonly #wires = new Set<Wire<Errand>>();
   /** The opening by `performance.now()`. */
   readonly #openedAt: number;
   readonly #deadlineMs: number;
   readonly #time: { openedAtMs: number; nowMs: number };
   #opening = 0;
-  #turn = 0;
+  #openTurn = 0;
+  #sendTurn = 0;
   #reopenMs = Number.NEGATIVE_INFINITY;
   /** Something was due and found no wire since the last time that all was sent. */
   #isStarved = false;
@@ -67,6 +69,7 @@ export class Engine implements WireOwner<Errand> {
 
   constructor(options: EngineOptions) {
     this.#options = options;
+    this.#idle = options.targets.map(() => []);
     this.#openedAt = options.opensAtMs - performance.timeOrigin;
     this.#deadlineMs = options.endMs + options.patienceMs;
     this.#time = { openedAtMs: options.opensAtMs + options.serverOffsetMs, nowMs: 0 };
@@ -210,18 +213,23 @@ export class Engine implements WireOwner<Errand> {
     if (errand.kind === "attempt") this.#continue(errand, silence, nowMs);
   }
 
+  /** A free wire; targets take turns, or one of them would get everything that a slow hour brings. */
   #takeIdle(nowMs: number): Wire<Errand> | null {
-    for (;;) {
-      const wire = this.#idle.pop();
-      if (wire === undefined) return null;
-      if (wire.isOpen && nowMs - wire.lastUsedMs < IDLE_MS_MAX) return wire;
-      this.#drop(wire);
+    const { length } = this.#idle;
+    for (let tried = 0; tried < length; tried += 1) {
+      this.#sendTurn = (this.#sendTurn + 1) % length;
+      const stack = this.#idle[this.#sendTurn];
+      for (let wire = stack?.pop(); wire !== undefined; wire = stack?.pop()) {
+        if (wire.isOpen && nowMs - wire.lastUsedMs < IDLE_MS_MAX) return wire;
+        this.#drop(wire);
+      }
     }
+    return null;
   }
 
   #release(wire: Wire<Errand>, nowMs: number): void {
     wire.lastUsedMs = nowMs;
-    if (wire.isOpen) this.#idle.push(wire);
+    if (wire.isOpen) this.#idle[wire.target]?.push(wire);
   }
 
   #drop(wire: Wire<Errand>): void {
@@ -247,10 +255,9 @@ export class Engine implements WireOwner<Errand> {
 
   #open(): void {
     const { targets } = this.#options;
-    const target = targets[this.#turn++ % targets.length];
-    if (target === undefined) throw new Error("a swarm without a target");
+    this.#openTurn = (this.#openTurn + 1) % targets.length;
     this.#opening += 1;
-    this.#wires.add(new Wire(target, this));
+    this.#wires.add(new Wire({ targets, index: this.#openTurn }, this));
   }
 
   /** How many requests are due, as far as it matters for opening connections. */

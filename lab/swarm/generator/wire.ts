@@ -36,13 +36,18 @@ export class Wire<Errand> {
   isOpen = false;
   wasOpened = false;
   lastUsedMs = 0;
+  /** Which of the targets it leads to. */
+  readonly target: number;
   readonly #socket: Socket;
   readonly #owner: WireOwner<Errand>;
   #pending: Buffer | null = null;
   #cause = "closed";
   #isOver = false;
 
-  constructor(target: Target, owner: WireOwner<Errand>) {
+  constructor({ targets, index }: { targets: readonly Target[]; index: number }, owner: WireOwner<Errand>) {
+    const target = targets[index];
+    if (target === undefined) throw new Error("a wire to nowhere");
+    this.target = index;
     this.#owner = owner;
     this.#socket = connect({ host: target.hostname, port: target.port, noDelay: true });
     this.#socket.on("connect", () => {
