@@ -93,7 +93,9 @@ class Blaster {
       this.#finish = resolve;
     });
     if (this.#task.ratePerS === null) {
-      for (const connection of this.#idle.splice(0)) this.#sendOn(connection, performance.now());
+      for (const connection of this.#idle.splice(0)) {
+        if (this.#hasMore()) this.#sendOn(connection, performance.now());
+      }
     } else {
       this.#schedule(performance.now(), this.#task.ratePerS);
     }

@@ -46,6 +46,8 @@ export interface DeploymentLoad {
 const HOUR_MS = 3_600_000;
 const SETTLED_WITHIN_MS = 60_000;
 const SALES_AT_ONCE = 8;
+/** Connections that take the stock of many sales, before their signatures are stale. */
+const TAKERS = 16;
 /** The roles of the one process that is not for buyers. */
 const WORKER = "worker,admin";
 const OPEN_LIMITS = {
@@ -193,7 +195,14 @@ export class Deployment {
       const count = targets.length * (node === 0 ? stock : 1);
       const shape = { session: "genuine", signature: "right", buyers: count } as const;
       const book = { saleId: "", sku: "", targets, count, shape, run: randomBytes(4).toString("hex") };
-      const all = { connections: 1, ratePerS: null, warmUpMs: 0, durationMs: HOUR_MS, repeat: false, ports: [port] };
+      const all = {
+        connections: TAKERS,
+        ratePerS: null,
+        warmUpMs: 0,
+        durationMs: HOUR_MS,
+        repeat: false,
+        ports: [port],
+      };
       const { outcomes } = await this.load({ book, ...all });
       const taken = (outcomes["accepted"] ?? 0) + (outcomes["queued"] ?? 0);
       if (taken !== (node === 0 ? count : 0)) throw new Error(`could not take all stock: ${JSON.stringify(outcomes)}`);

@@ -29,6 +29,8 @@ interface Grown {
   readonly kind: Kind;
   readonly size: number;
   readonly comparison: Comparison;
+  /** Of the larger, while nobody is there. */
+  readonly idleCpuMsPerS: number;
 }
 
 /** One subject a size, each on a deployment of its own. */
@@ -75,15 +77,16 @@ async function growSpread(options: GrowthOptions, axis: SpreadAxis): Promise<Axi
   for (const kind of KINDS) {
     await withSubject(kind, axis.spreadOf(smallest), options, async (few) => {
       for (const size of larger) {
-        const comparison = await withSubject(kind, axis.spreadOf(size), options, (many) =>
-          inTurns(
+        const one = await withSubject(kind, axis.spreadOf(size), options, async (many) => ({
+          idleCpuMsPerS: await many.idleCpuMsPerS(),
+          comparison: await inTurns(
             rounds,
             () => few.send(buyers),
             () => many.send(buyers),
           ),
-        );
-        grown.push({ kind, size, comparison });
-        options.tell(`${axis.axis}, ${kind}: ${whole(size)}, ratio ${comparison.ratio.toFixed(3)}`);
+        }));
+        grown.push({ kind, size, ...one });
+        options.tell(`${axis.axis}, ${kind}: ${whole(size)}, ratio ${one.comparison.ratio.toFixed(3)}`);
       }
     });
   }
@@ -122,7 +125,7 @@ export async function growConnections(options: GrowthOptions): Promise<AxisResul
           () => probe(smallest),
           () => probe(size),
         );
-        grown.push({ kind, size, comparison });
+        grown.push({ kind, size, comparison, idleCpuMsPerS: await subject.idleCpuMsPerS() });
         options.tell(`connections, ${kind}: ${whole(size)}, ratio ${comparison.ratio.toFixed(3)}`);
       }
     });
@@ -168,14 +171,23 @@ function renderSpread(axis: {
       },
     ],
     table: {
-      head: ["attempts", title.toLowerCase(), "CPU µs", "of these", `CPU µs with ${whole(smallest)}`, "ratio"],
-      rows: grown.map(({ kind, size, comparison: { few, many, ratio } }) => [
+      head: [
+        "attempts",
+        title.toLowerCase(),
+        "CPU µs",
+        "of these",
+        `CPU µs with ${whole(smallest)}`,
+        "ratio",
+        "CPU ms/s idle",
+      ],
+      rows: grown.map(({ kind, size, comparison: { few, many, ratio }, idleCpuMsPerS }) => [
         kind,
         whole(size),
         many.cpuUs.toFixed(1),
         renderParts(many),
         few.cpuUs.toFixed(1),
         ratio.toFixed(2),
+        idleCpuMsPerS.toFixed(0),
       ]),
     },
     verdicts:
@@ -185,7 +197,10 @@ function renderSpread(axis: {
             text: `${kind}: ${ratio.toFixed(3)} times the cost at ${whole(largest)}, asked for ≤ ${ratioMax}`,
             isMet: ratio <= ratioMax,
           })),
-    notes: axis.notes,
+    notes: [
+      ...axis.notes,
+      "The last column is what all processes spend while nobody is there; it is part of the cost of decisions too.",
+    ],
     figures: Object.fromEntries(judged.map(({ kind, comparison: { ratio } }) => [`${kind}RatioAtLargest`, ratio])),
   };
 }

@@ -5,10 +5,12 @@
  * and of another buyer. Practice is on sales and buyers of its own, so that compiled code is all it leaves behind.
  */
 import { randomBytes } from "node:crypto";
+import { setTimeout as wait } from "node:timers/promises";
 import { figuresOf } from "../bench/bare-limit.ts";
 import { type Deployment, targetsOf } from "../bench/deployment.ts";
 import type { Figures } from "../bench/ladder-row.ts";
 import { goodputOf, problemOf } from "../bench/ladder-run.ts";
+import { cpuMsOf } from "../bench/processor-time.ts";
 import type { BookTarget } from "../bench/request-book.ts";
 import type { GrowthOptions } from "./axis.ts";
 
@@ -20,6 +22,8 @@ export const NO_RATES = { RATE_BUYER_PER_S: "0", RATE_BUYER_PER_MIN: "0" };
 
 const CONNECTIONS = 64;
 const TRIES_MAX = 3;
+/** So long nobody is there, for what a deployment costs that does nothing. */
+const IDLE_MS = { full: 5_000, smoke: 500 };
 const HOUR_MS = 3_600_000;
 const STOCK = 10_000_000;
 const PRACTICE_SALES = 8;
@@ -97,6 +101,15 @@ export class Subject {
         return figures;
       }
     }
+  }
+
+  /** What all processes together spend while nobody is there: milliseconds of processor time a second. */
+  async idleCpuMsPerS(): Promise<number> {
+    const processes = this.deployment.processes;
+    const cpuMs = (): number => processes.reduce((sum, one) => sum + cpuMsOf(one.pid, one), 0);
+    const [beforeMs, startedMs] = [cpuMs(), performance.now()];
+    await wait(this.#growth.isSmoke ? IDLE_MS.smoke : IDLE_MS.full);
+    return ((cpuMs() - beforeMs) * 1_000) / (performance.now() - startedMs);
   }
 
   async #sendOnce(count: number, pace: Pace): Promise<{ readonly figures: Figures; readonly problem: string | null }> {
