@@ -45,6 +45,13 @@ describe("a simulated fleet", () => {
     expect(redisBusy).toBeGreaterThan(0.99);
   });
 
+  test("waits for answers when the network is far: 2 batches of 10 every 2 ms are 10,000 a second", () => {
+    const far = { ...COSTS, nodeUs: 1, redisCallUs: 0, redisUnitUs: 0, networkUs: 1_000 };
+    const { burstPerS, meanBatch } = simulateFleet(far, { ...FORM, buyersPerNode: 100, batchMax: 10 });
+    expect(meanBatch).toBe(10);
+    expect(burstPerS).toBeCloseTo(10_000, -2.5);
+  });
+
   test("goes on only as fast as orders are written: 2 cores at 50 µs are 40,000 a second", () => {
     const costs = { ...COSTS, postgresUs: 50 };
     const form = { ...FORM, nodes: 40, buyersPerNode: 200, batchMax: 8, postgresCores: 2 };
