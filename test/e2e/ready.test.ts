@@ -64,6 +64,7 @@ test("who may not buy is told while there is time, and a tier's buyers count dow
   const tiers = [{ name: "everybody", opensAt: opensAt - 1_800_000, levelMin: 0 }];
   const tiered = await bed.deployment.sale({ opensAt, closesAt: opensAt + 3_600_000, eligibility: { tiers } });
   await page.goto(`${bed.deployment.buyerUrl}/sales/${tiered.saleId}`);
+  await page.getByText(/^Opens earlier for everybody \(.*\d\d:\d\d\)/).waitFor();
   const timer = page.getByRole("timer").first();
   expect(await timer.textContent()).toMatch(/^(59|1:00|01:00)/);
   await page.getByRole("button", { name: "Get ready" }).click();

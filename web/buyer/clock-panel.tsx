@@ -10,6 +10,7 @@ import { saleStateNow } from "./buy-button.ts";
 import type { SaleModel } from "./sale-model.ts";
 
 const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });
+const DAY_AND_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const TIME_OF_DAY = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 
 export function ClockPanel({ model, sale }: { model: SaleModel; sale: SaleDocument }) {
@@ -32,11 +33,20 @@ export function ClockPanel({ model, sale }: { model: SaleModel; sale: SaleDocume
           </p>
         </>
       )}
-      {state === "scheduled" && opensAt < sale.opensAt && <p class="small">Earlier for you than for others.</p>}
+      {state === "scheduled" && <EarlierOpenings sale={sale} isInOne={opensAt < sale.opensAt} now={now} />}
       <p class="small soft">
         Server time {TIME_OF_DAY.format(now)}
         {errorMs === null ? " · comparing clocks…" : ` · ± ${Math.max(1, Math.ceil(errorMs))} ms`}
       </p>
     </section>
   );
+}
+
+/** Who may come before the others. Whose tier is whose, only the server's answer to "Get ready" tells. */
+function EarlierOpenings({ sale, isInOne, now }: { sale: SaleDocument; isInOne: boolean; now: number }) {
+  if (isInOne) return <p class="small">Earlier for you than for others.</p>;
+  const coming = (sale.tiers ?? []).filter((tier) => tier.opensAt > now);
+  if (coming.length === 0) return null;
+  const names = coming.map((tier) => `${tier.name} (${DAY_AND_TIME.format(tier.opensAt)})`).join(", ");
+  return <p class="small">Opens earlier for {names}. “Get ready” tells whether that is you.</p>;
 }

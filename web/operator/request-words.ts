@@ -64,6 +64,10 @@ const RULES: readonly Rule[] = [
     `${textOf(kind)} ${textOf(subject)}`,
   ]),
   rule("DELETE", /^\/bans\/([\w-]+)$/, ([ban]) => ["Lift", `ban ${ban}`]),
+  rule("POST", /^\/rehearsals$/, (_, { saleId, expectedBuyers }) => [
+    expectedBuyers === undefined ? "Rehearse" : `Rehearse a crowd of ${textOf(expectedBuyers)}`,
+    saleId === undefined ? "on this deployment" : `for sale ${textOf(saleId)}`,
+  ]),
   rule("POST", /^\/webhooks$/, (_, { url }) => ["Tell of reservations", textOf(url)]),
   rule("DELETE", /^\/webhooks\/([\w-]+)$/, ([id]) => ["Tell no more of reservations", `address ${id}`]),
   rule("POST", /^\/people$/, (_, { name, role }) => [`Let somebody in as ${textOf(role)}`, textOf(name)]),

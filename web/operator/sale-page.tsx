@@ -35,6 +35,7 @@ export function SalePage({ api, saleId }: { api: AdminApi; saleId: string }) {
       {watch.trouble.value !== "" && (
         <p class="notice bad" role="alert">
           {watch.trouble}
+          {watch.stats.value !== null && ` The figures are of ${formatMoment(watch.stats.value.at)}.`}
         </p>
       )}
       <LedgerNotice watch={watch} />
