@@ -51,6 +51,7 @@ export class Engine implements WireOwner<Errand> {
   readonly score: Scoreboard;
   readonly #options: EngineOptions;
   readonly #reader = new AnswerReader(this.names);
+  readonly #heard = new Heard(this.#reader);
   readonly #agenda = new Agenda<Errand>();
   /** Free wires of each target, the last used on top. */
   readonly #idle: readonly Wire<Errand>[][];
@@ -188,7 +189,8 @@ export class Engine implements WireOwner<Errand> {
   }
 
   #follow(errand: Errand, outcome: number, nowMs: number): void {
-    const reply: Reply = new Heard(this.#reader, this.names.nameOf(outcome));
+    const reply = this.#heard;
+    reply.outcome = this.names.nameOf(outcome);
     if (errand.kind === "attempt" && isAccepted(reply.outcome)) {
       const rid = ridIn(this.#reader.body);
       const next = rid === null ? null : nextOfHolder(errand, rid, nowMs);
@@ -296,16 +298,17 @@ export class Engine implements WireOwner<Errand> {
   }
 }
 
-/** The reader's answer, as behaviour asks for it. */
+/** The reader's answer, as behaviour asks for it; one for all, because it is asked before the next is read. */
 class Heard implements Reply {
-  readonly outcome: string;
-  readonly status: number;
+  outcome = "";
   readonly #reader: AnswerReader;
 
-  constructor(reader: AnswerReader, outcome: string) {
+  constructor(reader: AnswerReader) {
     this.#reader = reader;
-    this.outcome = outcome;
-    this.status = reader.status;
+  }
+
+  get status(): number {
+    return this.#reader.status;
   }
 
   retryAfterMs(): number | null {
