@@ -46,14 +46,16 @@ export class SessionCache {
   find(token: string, nowMs: number): KnownSession | "session_invalid" | "session_expired" {
     const known = this.#current.get(token) ?? this.#previous.get(token);
     if (known !== undefined) return nowMs >= known.session.expiresAt ? "session_expired" : known;
-    const session = verifySessionToken(this.#keys.session, token, nowMs);
+    // A part of a string keeps the whole alive: what is remembered must not be a part of the request's head.
+    const ownToken = Buffer.from(token, "latin1").toString("latin1");
+    const session = verifySessionToken(this.#keys.session, ownToken, nowMs);
     if (typeof session === "string") return session;
     const fresh = new KnownSession(session, this.#keys);
     if (this.#current.size >= this.#generationMax) {
       this.#previous = this.#current;
       this.#current = new Map();
     }
-    this.#current.set(token, fresh);
+    this.#current.set(ownToken, fresh);
     return fresh;
   }
 }
