@@ -4,9 +4,12 @@
 import { expect, test } from "bun:test";
 import type { Page } from "playwright-core";
 import { expectAccepted, expectRefusal } from "../support/answers.ts";
-import { waitForState } from "../support/operator-client.ts";
+import { saleSpec, waitForState } from "../support/operator-client.ts";
 import { waitUntil } from "../support/waiting.ts";
 import { expectNoSidewaysScroll, useTestBed } from "./browser.ts";
+
+/** More than the console reads at once. */
+const ENTRIES = 300;
 
 const bed = useTestBed();
 
@@ -130,6 +133,32 @@ test("tells an operator what is wrong with a sale, at its field, on a small scre
   await page.locator(`#${await buckets.getAttribute("aria-describedby")}`, { hasText: "from 1 to 64" }).waitFor();
   await expectNoSidewaysScroll(page);
   watched.expectNoComplaints();
+});
+
+test("reads the log back to its first entry in pieces, without a gap and nothing twice, and filters it", async () => {
+  const { operator } = bed.deployment;
+  const head = async (): Promise<number> => (await operator.must("GET", "/log?limit=1")).head.seq;
+  await operator.must("POST", "/sales", saleSpec());
+  while ((await head()) < ENTRIES) await operator.send("DELETE", "/bans/nobody");
+  const { page, expectNoComplaints } = await bed.signIn("#/log");
+  await page
+    .getByRole("status")
+    .getByText(/back to entry \d+/)
+    .waitFor();
+  await page.getByRole("button", { name: "Read earlier entries" }).click();
+  await page
+    .getByRole("status")
+    .getByText(/back to entry 1\./)
+    .waitFor();
+  expect(await page.getByText("Answer to no.").count()).toBe(0);
+  expect(await page.getByRole("button", { name: "Read earlier entries" }).count()).toBe(0);
+  const numbers = (await page.getByRole("rowheader").allInnerTexts()).map(Number);
+  expect(numbers).toEqual([...new Set(numbers)].sort((one, other) => other - one));
+  expect(numbers.at(-1)).toBe(1);
+  await page.getByLabel("Show").selectOption("refused or failed");
+  await page.getByRole("row").filter({ hasText: "refused (404)" }).first().waitFor();
+  expect(await page.getByRole("row").filter({ hasText: "done" }).count()).toBe(0);
+  expectNoComplaints();
 });
 
 test("shows a name that is markup as text", async () => {
