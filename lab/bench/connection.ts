@@ -17,6 +17,11 @@ export interface Answer {
 export interface Sender {
   answered(connection: Connection, answer: Answer, scheduledMs: number): void;
   failed(): void;
+  /**
+   * A connection that was used before ended without a byte of this answer: the server had closed it for being idle while the
+   * request was on its way. True when the request is sent again elsewhere, as every browser does (RFC 9112, 9.3.1).
+   */
+  resent?(scheduledMs: number): boolean;
   /** The server, or an error, ended the connection. */
   closed?(connection: Connection): void;
 }
@@ -33,6 +38,7 @@ export class Connection {
   #scheduledMs = 0;
   #isOpen = true;
   #isUnderWay = false;
+  #isReused = false;
 
   private constructor(socket: Socket, sender: Sender) {
     this.#socket = socket;
@@ -88,7 +94,8 @@ export class Connection {
   #lose(): void {
     if (!this.#isUnderWay) return;
     this.#isUnderWay = false;
-    this.#sender.failed();
+    const wasIdle = this.#isReused && this.#pending === null;
+    if (!wasIdle || this.#sender.resent?.(this.#scheduledMs) !== true) this.#sender.failed();
   }
 
   #read(chunk: Buffer): void {
@@ -101,6 +108,7 @@ export class Connection {
     }
     this.#pending = null;
     this.#isUnderWay = false;
+    this.#isReused = true;
     const outcome = outcomeOf(bytes, headerEnd);
     const body = outcome === "queued" ? bytes.subarray(headerEnd + HEADER_END.length) : NO_BYTES;
     this.#sender.answered(this, { outcome, request: this.#request, body }, this.#scheduledMs);

@@ -158,6 +158,12 @@ class OpenLoop implements Sender {
     this.#failures += 1;
   }
 
+  /** Still counts from the instant it was scheduled for; `closed` puts the request back. */
+  resent(scheduledMs: number): boolean {
+    this.#due.push(scheduledMs);
+    return true;
+  }
+
   closed(connection: Connection): void {
     this.#opened -= 1;
     if (this.#busy.delete(connection)) this.#book.push(connection.request);
