@@ -30,6 +30,8 @@ const USAGE = `npm run million -- [--mode redis|postgres] [--buyers N] [--stock 
 /** What a run has to show. */
 const DECIDED_MS_MAX: Readonly<Record<LedgerMode, number>> = { redis: 40_000, postgres: 60_000 };
 const PEAK_MS_P99_MAX = 250;
+/** Seconds with nearly as many arrivals as the busiest are the peak, too. */
+const PEAK_SHARE = 0.9;
 const AFTER_MS_P99_MAX = 50;
 
 /** Nodes that sell have run for days: nobody's first second of compiling is what is measured. */
@@ -47,7 +49,8 @@ function promisesOf(result: SwarmResult, mode: LedgerMode): readonly Kept[] {
   const { buyers, sale, requests, peak, afterSoldOut, audit } = result;
   const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
   const expected = Math.min(sale.stock, buyers.count);
-  const peakMs = peak?.latencyMs.p99 ?? Number.NaN;
+  const busiest = result.seconds.filter(({ arrivals }) => arrivals >= PEAK_SHARE * (peak?.arrivals ?? Number.NaN));
+  const peakMs = busiest.length === 0 ? Number.NaN : Math.max(...busiest.map(({ latencyMs }) => latencyMs.p99));
   const afterMs = afterSoldOut?.latencyMs.p99 ?? Number.NaN;
   return [
     {
@@ -62,8 +65,8 @@ function promisesOf(result: SwarmResult, mode: LedgerMode): readonly Kept[] {
     },
     { what: "no errors", shown: String(requests.errors), isKept: requests.errors === 0 },
     {
-      what: `p99 of decisions in the peak second at most ${PEAK_MS_P99_MAX} ms`,
-      shown: `${peakMs.toFixed(1)} ms of ${peak?.arrivals ?? 0} arrivals`,
+      what: `p99 of decisions at the peak at most ${PEAK_MS_P99_MAX} ms`,
+      shown: `${peakMs.toFixed(1)} ms, the worst of ${busiest.length} seconds near ${peak?.arrivals ?? 0} arrivals`,
       isKept: peakMs <= PEAK_MS_P99_MAX,
     },
     {
@@ -90,9 +93,9 @@ const { values } = parseArgs({
   },
 });
 
-function count(name: "buyers" | "stock" | "nodes" | "processes" | "connections" | "duration", byDefault = 0): number {
+function count(name: "buyers" | "stock" | "nodes" | "processes" | "connections" | "duration"): number {
   const text = values[name];
-  const value = text === undefined ? byDefault : Number(text);
+  const value = Number(text);
   if (Number.isInteger(value) && value > 0) return value;
   process.stderr.write(`--${name} ${text}: accepted is a whole number above 0.\n${USAGE}`);
   return process.exit(2);
@@ -107,14 +110,22 @@ if (values.mode !== "redis" && values.mode !== "postgres") {
   process.exit(2);
 }
 const mode: LedgerMode = values.mode;
+const size = {
+  buyers: count("buyers"),
+  stock: count("stock"),
+  nodes: count("nodes"),
+  processes: count("processes"),
+  connections: values.connections === undefined ? null : count("connections"),
+  durationMs: values.duration === undefined ? null : count("duration"),
+};
 const { scenario, recorded } = loadScenario("million");
 const [buyers] = Object.values(scenario.populations);
 if (buyers === undefined) throw new Error("the scenario has no buyers");
-const arrivals = { ...buyers.arrivals, ...(values.duration === undefined ? {} : { durationMs: count("duration") }) };
+const arrivals = { ...buyers.arrivals, ...(size.durationMs === null ? {} : { durationMs: size.durationMs }) };
 const clock = createSystemClock();
 const view = new LiveView(process.stderr, clock.monotonicMs);
 const recording = values["json-lines"] === undefined ? null : new Recording(values["json-lines"]);
-const stack = await MillionStack.start({ mode, apiNodes: count("nodes"), clock });
+const stack = await MillionStack.start({ mode, apiNodes: size.nodes, clock });
 let isKept = false;
 try {
   const common = {
@@ -123,10 +134,10 @@ try {
     operator: new OperatorClient({ address: stack.adminAddress, token: stack.adminToken }),
     secret: stack.secret,
     mode,
-    processes: count("processes"),
+    processes: size.processes,
     clock,
   };
-  const connections = { ...scenario.connections, max: count("connections", scenario.connections.max) };
+  const connections = { ...scenario.connections, max: size.connections ?? scenario.connections.max };
   process.stderr.write(`Practice: ${PRACTICE_REQUESTS} buyers, so that every process has run the whole way.\n`);
   await runSwarm({
     ...common,
@@ -141,10 +152,10 @@ try {
     ...common,
     scenario: {
       ...{ ...scenario, connections },
-      sale: { ...scenario.sale, stock: count("stock") },
+      sale: { ...scenario.sale, stock: size.stock },
       populations: { buyers: { ...buyers, arrivals } as typeof buyers },
     },
-    requests: count("buyers"),
+    requests: size.buyers,
     watched: stack.watched,
     onProgress: (progress) => {
       view.show(progress);
