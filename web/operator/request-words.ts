@@ -79,9 +79,6 @@ const RULES: readonly Rule[] = [
     return [changes.join(", "), `person ${person}`];
   }),
   rule("POST", /^\/people\/([\w-]+)\/invitation$/, ([person]) => ["Invite anew", `person ${person}`]),
-  rule("POST", /^\/rehearsals(?:\/([\w-]+)\/(\w+))?$/, ([id, verb]) =>
-    id === undefined ? ["Rehearse a rush", "on this deployment"] : [`Rehearsal: ${verb}`, id],
-  ),
   rule("POST", /^\/approvals\/([\w-]+)\/(approve|reject|withdraw)$/, ([id, verb = ""]) => [
     `${verb.charAt(0).toUpperCase()}${verb.slice(1)}`,
     `request ${id}`,
