@@ -21,6 +21,8 @@ export interface BlastTask {
   readonly book: BookOptions | null;
   /** False: stop when every request was sent once. */
   readonly repeat: boolean;
+  /** Closed loop: who hears "busy" waits so long before he comes again, as he was told to; absent = comes at once. */
+  readonly busyPauseMs?: number;
   /** Open loop: every connection in its turn, instead of the one that was used last. */
   readonly isSpread?: boolean;
   /** Asks about every n-th reservation that was answered as queued until it is held; absent = about none. */
@@ -142,8 +144,17 @@ class Blaster {
       if (outcome === "queued") this.#follow(answer);
     }
     if (this.#task.ratePerS !== null) this.#idle.push(connection);
-    else if (nowMs < this.#endMs && this.#hasMore()) this.#sendOn(connection, nowMs);
+    else if (outcome === "busy" && this.#task.busyPauseMs !== undefined) {
+      setTimeout(() => this.#goOn(connection), this.#task.busyPauseMs);
+    } else this.#goOn(connection);
     this.#finishIfOver(nowMs);
+  }
+
+  /** Closed loop: the next request, as long as there is time. */
+  #goOn(connection: Connection): void {
+    const nowMs = performance.now();
+    if (nowMs < this.#endMs && this.#hasMore()) this.#sendOn(connection, nowMs);
+    else this.#finishIfOver(nowMs);
   }
 
   #follow(answer: Answer): void {

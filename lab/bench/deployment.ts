@@ -37,6 +37,8 @@ export interface DeploymentLoad {
   readonly durationMs: number;
   readonly repeat: boolean;
   readonly isSpread?: boolean;
+  /** Closed loop: who hears "busy" waits so long. */
+  readonly busyPauseMs?: number;
   /** Elsewhere than the nodes' own ports, as through a proxy. */
   readonly ports?: readonly number[];
   /** Processes that are no part of the deployment, but of the figure. */
@@ -154,9 +156,9 @@ export class Deployment {
   }
 
   async load(load: DeploymentLoad): Promise<Measurement> {
-    const { book, ports, isSpread, more = [], ...rest } = load;
+    const { book, ports, more = [], ...rest } = load;
     const task = { ...rest, ports: ports ?? this.ports, book: { ...book, secret: this.secret } };
-    return measure({ ...task, ...(isSpread === undefined ? {} : { isSpread }) }, [...this.processes, ...more]);
+    return measure(task, [...this.processes, ...more]);
   }
 
   /** Until PostgreSQL has everything that was accepted: nothing of one measurement shall burden the next. */

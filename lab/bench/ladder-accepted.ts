@@ -14,6 +14,8 @@ import type { Measurement } from "./measure.ts";
 import { acceptedPath } from "./paths.ts";
 
 const CONNECTIONS_PER_PROCESS = 256;
+/** As long as a few batches take. */
+export const BUSY_PAUSE_MS = 20;
 const STEADY_SHARE = 0.7;
 /** Before anything counts, the whole way was run so often that its code is compiled. */
 const PRACTICE_SHARE = 0.25;
@@ -42,7 +44,7 @@ export async function accept(
   const run = randomBytes(4).toString("hex");
   const book = { saleId: path.sale.id, sku: "seat", count, shape: path.shape, run };
   const connections = CONNECTIONS_PER_PROCESS * deployment.ports.length;
-  const measurement = await deployment.load({ ...times, book, repeat: false, connections });
+  const measurement = await deployment.load({ ...times, book, repeat: false, connections, busyPauseMs: BUSY_PAUSE_MS });
   await deployment.untilCommitted(path.sale.id);
   return measurement;
 }

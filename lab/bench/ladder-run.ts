@@ -7,7 +7,7 @@ import type { Figures, LadderRow } from "./ladder-row.ts";
 import type { Measurement } from "./measure.ts";
 import { OTHER_ANSWERS_FRACTION_MAX } from "./paths.ts";
 
-const BUSY_SHARE_MAX = 0.1;
+const BUSY_SHARE_MAX = 0.25;
 
 export interface LadderOptions extends LoadTimes {
   readonly runtimes: readonly Runtime[];
@@ -27,7 +27,7 @@ export const LADDER_TIMES: Readonly<Record<"full" | "gate" | "smoke", LoadTimes 
 
 /**
  * The same measurement with reservations alone: what was answered "busy" is no reservation, and what it cost is theirs.
- * A node that shares its cores with others sheds some of a closed loop; with more than a tenth it was not measured at all.
+ * A node that shares its cores with others sheds some of a closed loop; with more than a quarter it was not measured at all.
  */
 export function goodputOf(measurement: Measurement): { readonly figures: Figures; readonly problem: string | null } {
   const { outcomes } = measurement;

@@ -8,6 +8,7 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import { figuresOf } from "../bench/bare-limit.ts";
 import { type Deployment, targetsOf } from "../bench/deployment.ts";
+import { BUSY_PAUSE_MS } from "../bench/ladder-accepted.ts";
 import type { Figures } from "../bench/ladder-row.ts";
 import { goodputOf, problemOf } from "../bench/ladder-run.ts";
 import { cpuMsOf } from "../bench/processor-time.ts";
@@ -131,5 +132,5 @@ function stockOf(kind: Kind): { readonly stock: number; readonly isTaken: boolea
 /** Everything in the book once. */
 function allOf({ connections = CONNECTIONS, ratePerS }: Pace) {
   const rate = ratePerS === undefined ? { ratePerS: null } : { ratePerS, isSpread: true };
-  return { connections, ...rate, warmUpMs: 0, durationMs: HOUR_MS, repeat: false };
+  return { connections, ...rate, busyPauseMs: BUSY_PAUSE_MS, warmUpMs: 0, durationMs: HOUR_MS, repeat: false };
 }
