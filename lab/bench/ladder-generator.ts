@@ -4,11 +4,9 @@
  * Closed loop, as many connections, the same request each time: the bare server, and a node's first refusal. The ratio of a row is
  * what ours sees over what wrk sees, the mean of wrk before and after; a generator that sees less was the bottleneck.
  */
-import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import type { Runtime } from "../../test/support/node-process.ts";
 import { BareLimit, figuresOf, type LoadTimes } from "./bare-limit.ts";
 import { withDeployment } from "./deployment.ts";
@@ -20,6 +18,7 @@ import { REFUSED_PATHS } from "./paths.ts";
 import { cpuMsOf } from "./processor-time.ts";
 import { buildRequests } from "./request-book.ts";
 import { withSwarm } from "./swarm-load.ts";
+import { runTool } from "./tool.ts";
 
 const CONNECTIONS = 64;
 const MS_BY_UNIT: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1_000 };
@@ -99,7 +98,7 @@ async function runWrk(task: LoadTimes & { port: number; pid: number; request: st
       // Whole seconds are all that wrk knows.
       const seconds = Math.max(1, Math.round(durationMs / 1_000));
       const args = ["-t1", `-c${CONNECTIONS}`, `-d${seconds}s`, "-s", script, "--latency", where];
-      return (await promisify(execFile)("wrk", args)).stdout;
+      return runTool("wrk", args);
     };
     await load(task.warmUpMs);
     const beforeMs = cpuMsOf(task.pid, { children: false });

@@ -4,8 +4,6 @@
  * One durable server (`appendfsync always`), the caller in this process. `redis-benchmark` writes one field at a time, 64 in
  * a pipeline: what the server makes durable when nobody thinks. Script time is what Redis itself counts for the call.
  */
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import type { Attempt } from "../../src/ports/ledger.ts";
 import { RedisServer } from "../../test/support/redis-server.ts";
 import { BucketLoad, makeAttempts, openStore } from "./bucket-load.ts";
@@ -13,6 +11,7 @@ import { type Figures, type LadderRow, meanFigures } from "./ladder-row.ts";
 import type { LadderOptions } from "./ladder-run.ts";
 import { MinimalBucket } from "./minimal-bucket.ts";
 import { cpuMsOf } from "./processor-time.ts";
+import { runTool } from "./tool.ts";
 
 const BATCHES = [1, 64, 256];
 const PIPELINE = 64;
@@ -118,7 +117,7 @@ async function runBenchmark(server: RedisServer, writes: number): Promise<Figure
   const how = ["-c", String(BENCHMARK_CLIENTS), "-P", String(PIPELINE), "-n", String(writes), "-r", "1000000", "--csv"];
   const beforeMs = cpuMsOf(pid, { children: false });
   const command = ["HSET", "benchmark", "__rand_int__", "1"];
-  const { stdout } = await promisify(execFile)("redis-benchmark", [...where, ...how, ...command]);
+  const stdout = await runTool("redis-benchmark", [...where, ...how, ...command]);
   const cpuUs = ((cpuMsOf(pid, { children: false }) - beforeMs) * 1_000) / writes;
   await server.call("UNLINK", "benchmark");
   const [perS = "0", , , latencyMsP50 = "0", , latencyMsP99 = "0"] = fieldsOf(stdout.trim().split("\n").at(-1) ?? "");
