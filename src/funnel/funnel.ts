@@ -191,7 +191,7 @@ class SevenStages implements Funnel {
     // 3 identity
     const pass = readPass(this.#parts.keys.pass, request, nowMs);
     if (pass !== null && isRefusal(pass)) return this.#refuse(pending ?? pass, sale.id, arrivedAtMs);
-    const demands = { signature: sale.signature, replay: "harmless" } as const;
+    const demands = { signature: sale.signature, replay: "later" } as const;
     const session = pass === null ? authenticator.authenticate(request, demands) : pass.session;
     if (isRefusal(session)) return this.#refuse(pending ?? session, sale.id, arrivedAtMs);
 
@@ -212,6 +212,10 @@ class SevenStages implements Funnel {
     const asked = this.#admission.check({ entry, session, request, nowMs, hasPass: pass !== null, fullness });
     const demand = asked !== null && isDemand(asked) ? asked : null;
     if (asked !== null && !isDemand(asked)) return this.#refuseKnown(session, pending ?? asked, sale.id, arrivedAtMs);
+
+    // 3 again, for the few who come this far: a nonce is good for one request
+    const replayed = pass === null ? authenticator.noteUse(request, session) : null;
+    if (replayed !== null) return this.#refuseKnown(session, pending ?? replayed, sale.id, arrivedAtMs);
 
     // 7 reserve, one attempt of a buyer at a time
     const key = request.header("idempotency-key") ?? "";

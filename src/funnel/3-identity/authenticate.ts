@@ -34,13 +34,17 @@ export interface AuthenticationDemands {
   /**
    * "harmless": the call is idempotent, so the identical signed request may come again and gets its answer again.
    * "refused": any second use of a nonce is `signature_replayed`.
+   * "later": as "harmless", but the nonce is looked at by {@link Authenticator.noteUse}: where nearly all requests end in
+   * a refusal that changes nothing, remembering theirs would only cost memory.
    */
-  readonly replay: "harmless" | "refused";
+  readonly replay: "harmless" | "refused" | "later";
 }
 
 export interface Authenticator {
   /** The session, or the refusal of stage identity. Never throws, never waits. */
   authenticate(request: AuthenticatedRequest, demands: AuthenticationDemands): Session | Refusal;
+  /** After `authenticate` with "later", once the request is about to have an effect: null, or `signature_replayed`. */
+  noteUse(request: AuthenticatedRequest, session: Session): Refusal | null;
   /**
    * For calls that a replay would repeat, after `authenticate` with "refused" and after the throttle: null, or
    * `signature_replayed` when the nonce was used on another node. Waits for the edge as long as that may take, a fraction
@@ -93,11 +97,20 @@ export function createAuthenticator(parts: AuthenticatorParts): Authenticator {
       }
       const checked = checkSignature({ rawSigningKey: known.rawSigningKey, request, signature, nowMs });
       if (checked.kind === "refused") return plainRefusal(checked.reason);
+      if (demands.replay === "later") return session;
       const use = window.remember({ sessionId: session.sessionId, nonce: checked.nonce, signature, nowMs });
       if (use === "reused" || (use === "repeated" && demands.replay === "refused")) {
         return plainRefusal("signature_replayed");
       }
       return session;
+    },
+
+    noteUse(request, session) {
+      const signature = request.header("x-signature");
+      const nonce = request.header("x-nonce");
+      if (signature === null || nonce === null) return null;
+      const use = window.remember({ sessionId: session.sessionId, nonce, signature, nowMs: clock.nowMs() });
+      return use === "reused" ? plainRefusal("signature_replayed") : null;
     },
 
     async claimNonce(request, session) {
