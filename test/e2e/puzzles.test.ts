@@ -80,6 +80,7 @@ describe("a sliding puzzle", () => {
     await correct(page, place);
     await page.getByRole("button", { name: "It fits" }).click();
     await page.locator("canvas.drawing").waitFor({ state: "detached" });
+    await clearanceIn(page, visited.saleId);
     await buy(page);
     expect(challenges.map(({ kind }) => kind)).toEqual(["slide"]);
     visited.expectNoComplaints();
@@ -122,6 +123,7 @@ describe("a sliding puzzle", () => {
     await page.getByLabel("Its result").fill(String(sign === "plus" ? left + right : left - right));
     await page.keyboard.press("Enter");
     await page.getByRole("img", { name: /A small sum/ }).waitFor({ state: "detached" });
+    await clearanceIn(page, visited.saleId);
     await buy(page);
     expect(challenges.at(-1)?.kind).toBe("arithmetic");
     visited.expectNoComplaints();
