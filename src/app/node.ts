@@ -60,6 +60,7 @@ class Node implements RunningNode {
   #buyerListener: Listener | null = null;
   #operatorListener: Listener | null = null;
   #buyers: BuyerSide | null = null;
+  #rehearsals: OperatorSide["rehearsals"] = null;
   #isDraining = false;
   #stopped: Promise<void> | null = null;
 
@@ -149,7 +150,10 @@ class Node implements RunningNode {
       isDraining: () => this.#isDraining,
       hasOperatorApi: this.#has("admin"),
       webhooks: this.#webhooks.forOperators,
+      ports: () => ({ buyers: this.buyerPort, operators: this.adminPort }),
+      version: readVersion(),
     });
+    this.#rehearsals = operators.rehearsals;
     this.#operatorListener = await listenOn({
       hostname: config.adminHost,
       port: config.adminPort,
@@ -193,6 +197,7 @@ class Node implements RunningNode {
   async #goDown(): Promise<void> {
     const { drainMs, drainNoticeMs, portShared } = this.#parts.config;
     this.#isDraining = true;
+    await this.#rehearsals?.stop();
     this.#buyers?.funnel.announceDrain();
     if (this.#buyerListener !== null && drainNoticeMs > 0) await this.#pause(drainNoticeMs);
     // Whoever connects from now on reaches the process that shares the port; who is connected gets his answer here.

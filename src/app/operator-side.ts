@@ -25,6 +25,7 @@ import type { IdentityProvider } from "../ports/identity-provider.ts";
 import type { Ledger } from "../ports/ledger.ts";
 import type { BuyerSide } from "./buyer-side.ts";
 import type { ProcessParts } from "./process-parts.ts";
+import { createRehearsals, type NodeRehearsals, type OwnPorts } from "./rehearsals.ts";
 import { missingSchema } from "./storage.ts";
 import type { Webhooks } from "./webhooks.ts";
 
@@ -39,6 +40,8 @@ const NO_BUCKETS: Pick<BucketStore, "audit"> = {
 export interface OperatorSide {
   readonly app: FetchApp;
   readonly monitor: AuditMonitor;
+  /** Null without the operator API. */
+  readonly rehearsals: NodeRehearsals | null;
 }
 
 /** Builds the operators' side. `buyers` is null on a node without the `api` role. */
@@ -50,6 +53,8 @@ export function createOperatorSide(
     isDraining: () => boolean;
     hasOperatorApi: boolean;
     webhooks: Webhooks["forOperators"];
+    ports: () => OwnPorts;
+    version: string;
   },
 ): OperatorSide {
   const { config, clock, random, log, stores } = parts;
@@ -63,7 +68,11 @@ export function createOperatorSide(
   const ledgerView = new LedgerView({ books, redis: reach, database: parts.database.promise });
   const shownStock = createShownStock({ ledger: parts.ledger, stored: stores.postgres });
   const ops = createOps(parts, { ...outside, monitor, ledgerView, shownStock });
-  if (!outside.hasOperatorApi) return { app: ops, monitor };
+  if (!outside.hasOperatorApi) return { app: ops, monitor, rehearsals: null };
+  const rehearsals = createRehearsals(parts, {
+    readStock: (itemIds) => shownStock.readStock(itemIds),
+    ...{ ports: outside.ports, version: outside.version },
+  });
   const app = createOperatorApp({
     adminToken: config.adminToken,
     operators: operatorsOf(parts),
@@ -91,8 +100,9 @@ export function createOperatorSide(
     pages: outside.pages,
     exchange: parts.edge?.exchange ?? null,
     webhooks: outside.webhooks,
+    rehearsals,
   });
-  return { app, monitor };
+  return { app, monitor, rehearsals };
 }
 
 /** Null where none is configured; the configuration's check has seen to it that it is all there or nothing. */

@@ -12,6 +12,7 @@ import { addKeys } from "./keys.ts";
 import { addMigrate } from "./migrate.ts";
 import { addOperator } from "./operator.ts";
 import { addRecover } from "./recover.ts";
+import { addRehearse } from "./rehearse.ts";
 import { addDemo } from "./run-demo.ts";
 import { addSale } from "./sale.ts";
 import { addServe } from "./serve.ts";
@@ -46,6 +47,7 @@ function createProgram(surroundings: Surroundings): Command {
   addRecover(program, surroundings);
   addOperator(program, surroundings);
   addSwarm(program, surroundings);
+  addRehearse(program, surroundings);
   addMigrate(program, surroundings);
   addConfig(program, surroundings);
   addKeys(program, surroundings);

@@ -4,6 +4,7 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import type { Money } from "../domain/money.ts";
+import { type KnownRehearsals, rehearsedLine } from "../domain/rehearsed-line.ts";
 import type { Sale, SaleState } from "../domain/sale.ts";
 import { CommandFailure } from "./failure.ts";
 import { connectOperator, type OperatorClient, type Target } from "./operator-client.ts";
@@ -54,6 +55,10 @@ export function addSale(program: Command, surroundings: Surroundings): void {
   command("show <id>", "show one sale").action(async (id: string, options: SaleOptions) => {
     const operator = connectOperator(options, surroundings.env);
     print(await operator.request<ShownSale>("GET", salePath(id)), options, surroundings);
+    if (options.json) return;
+    const known = await operator.request<KnownRehearsals>("GET", "/v1/admin/rehearsals");
+    const line = rehearsedLine(known, { saleId: id, showInstant: instant });
+    if (line !== null) surroundings.out(`\n${line}\n`);
   });
   for (const [name, text] of Object.entries(COMMANDS)) {
     command(`${name} <id>`, text).action(async (id: string, options: SaleOptions) => {

@@ -17,7 +17,6 @@ export const ROUTE_PROBLEMS = {
   not_found: { status: 404, title: "There is nothing here." },
   method_not_allowed: { status: 405, title: "That cannot be done here." },
   conflict: { status: 409, title: "The change would break a promise already made." },
-  not_available: { status: 501, title: "This is not available yet." },
   not_ready: { status: 503, title: "This server is not ready for buyers." },
 } as const;
 

@@ -9,6 +9,7 @@ import type { Sale } from "../../src/domain/sale.ts";
 import { DEFAULT_RISK_MODEL } from "../../src/funnel/6-admission/risk/risk-model.ts";
 import { createOperatorApp } from "../../src/http/operator/app.ts";
 import type { OperatorDependencies } from "../../src/http/operator/dependencies.ts";
+import type { Rehearsals } from "../../src/http/operator/rehearsals.ts";
 import { createOpsApp } from "../../src/http/ops/app.ts";
 import type { LedgerStanding } from "../../src/ledger/ledger-view.ts";
 import type { Stock } from "../../src/ports/ledger.ts";
@@ -44,6 +45,8 @@ export interface Staged {
   /** How often statistics were read. */
   statsReads: number;
   readonly logged: unknown[];
+  /** None runs, and none may begin. */
+  rehearsals: Rehearsals;
   request(method: string, path: string, options?: RequestOptions): Promise<Response>;
 }
 
@@ -83,6 +86,12 @@ export function stageOperatorApp(): Staged {
     warmUps: 0,
     statsReads: 0,
     logged: [],
+    rehearsals: {
+      settings: "settings-of-the-tests",
+      start: async () => ({ kind: "refused", why: "This is a test." }),
+      find: async () => null,
+      list: async () => [],
+    },
   };
   const state = staged as Staged;
   const app = createOperatorApp(dependenciesOf(state));
@@ -139,6 +148,12 @@ function dependenciesOf(state: Staged): OperatorDependencies {
       recover: async (sale) => guard(state, { saleId: sale.id, epoch: 7, found: 3, known: 1, recovered: 2, voided: 0 }),
     },
     webhooks: WEBHOOKS,
+    rehearsals: {
+      settings: state.rehearsals.settings,
+      start: async (request) => state.rehearsals.start(request),
+      find: async (id) => state.rehearsals.find(id),
+      list: async (request) => state.rehearsals.list(request),
+    },
     warmUp: async () => {
       state.warmUps += 1;
     },

@@ -31,7 +31,7 @@ test("every import points in the direction of the architecture", () => {
     for (const target of importsOf(path)) {
       const [targetTop = "", targetArea = ""] = target.split("/");
       const isInside = targetTop === "src" && (targetArea === area || MAY_IMPORT[area]?.includes(targetArea));
-      const isDemo = /^src\/cli\/(demo|swarm)/.test(path) && targetTop === "lab";
+      const isDemo = /^src\/cli\/(demo|swarm|rehears)/.test(path) && targetTop === "lab";
       const isAllowed = top === "src" ? isInside || isDemo : OUTSIDE[top]?.test(target);
       if (!isAllowed) wrong.push(`${path} → ${target}`);
     }

@@ -53,6 +53,7 @@ describe("keys", () => {
       keys.pass.sign("x"),
       keys.challenge.sign("x"),
       keys.clearance.sign("x"),
+      keys.certificate.sign("x"),
     ];
     expect(new Set(codes).size).toBe(codes.length);
   });

@@ -9,6 +9,7 @@
  * signature has to be checked with the key its session was given.
  */
 import { createHmac } from "node:crypto";
+import { CERTIFICATE_FORMAT } from "../../domain/certificate.ts";
 import type { SessionId } from "../../domain/ids.ts";
 import type { Random } from "../../ports/random.ts";
 import { HmacKey } from "./hmac.ts";
@@ -42,6 +43,8 @@ export interface Keys {
   readonly signatureRoot: HmacKey;
   /** Signs the receipts of accepted attempts. */
   readonly receipt: HmacKey;
+  /** Signs capacity certificates. */
+  readonly certificate: HmacKey;
   /** Signs the one-minute tickets of the event stream. */
   readonly eventTicket: HmacKey;
   /** 32 bytes: encrypts the cursors that buyers carry as `Last-Event-ID`. */
@@ -80,6 +83,7 @@ export function deriveKeys(secret: string, previousSecret: string | null = null)
     device: new HmacKey(expand(root, "doorbuster/device/v1")),
     signatureRoot: new HmacKey(root),
     receipt: signer("doorbuster/receipt/v1", previous?.receipt),
+    certificate: signer(CERTIFICATE_FORMAT, previous?.certificate),
     eventTicket: signer("doorbuster/event-ticket/v1", previous?.eventTicket),
     eventCursor: expand(root, "doorbuster/event-cursor/v1"),
     pageCursor: signer("doorbuster/page-cursor/v1", previous?.pageCursor),

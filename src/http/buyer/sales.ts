@@ -5,6 +5,7 @@
  * a countdown costs the database nothing. Changing a sale is the operator API's.
  */
 import { createHash } from "node:crypto";
+import { isRehearsalSale } from "../../domain/rehearsal-rules.ts";
 import type { Sale } from "../../domain/sale.ts";
 import type { BuyerAppDependencies } from "./dependencies.ts";
 import { type PublicSale, toPublicSale } from "./public-sale.ts";
@@ -60,10 +61,10 @@ function createBoard({ ledger, clock, random, log, keys, edge = null }: BuyerApp
   return new StockBoard({ ledger, clock, random, shared });
 }
 
-/** Sales that are coming, on, or not long over; those that open first come first. */
+/** Sales that are coming, on, or not long over, and are meant for buyers; those that open first come first. */
 function toList(sales: readonly Sale[], nowMs: number): readonly Sale[] {
   return sales
-    .filter((sale) => nowMs < (sale.closedAt ?? sale.closesAt) + LISTED_AFTER_CLOSE_MS)
+    .filter((sale) => !isRehearsalSale(sale) && nowMs < (sale.closedAt ?? sale.closesAt) + LISTED_AFTER_CLOSE_MS)
     .sort((left, right) => left.opensAt - right.opensAt || left.id.localeCompare(right.id))
     .slice(0, SALES_LISTED_MAX);
 }

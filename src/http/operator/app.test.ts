@@ -286,11 +286,6 @@ test("a sale whose units are all taken is empty, and sold out only when all are 
   expect(await stateOf()).toBe("sold_out");
 });
 
-test("rehearsals honestly say that they are not there yet", async () => {
-  const problem = await expectProblem(await staged.request("POST", "/v1/admin/rehearsals"), "not_available", 501);
-  expect(problem["detail"]).toContain("not available yet");
-});
-
 test("a database that is away is told as unavailable, a bug as an id that finds its log line", async () => {
   staged.fault = new Fault("DATABASE_UNAVAILABLE", { internal: "postgres://user:hunter2@db" });
   const away = await staged.request("GET", "/v1/admin/sales");

@@ -17,6 +17,7 @@ import { OperatorRecord } from "./operator-record.ts";
 import { createOrderRoutes } from "./order-routes.ts";
 import { createPeopleRoutes } from "./people-routes.ts";
 import { problemOfFault, problemResponse } from "./problem.ts";
+import { createRehearsalRoutes } from "./rehearsal-routes.ts";
 import { createRiskRoutes } from "./risk-routes.ts";
 import { createSaleRoutes } from "./sale-routes.ts";
 import { SignIn } from "./sign-in.ts";
@@ -81,12 +82,7 @@ function createAdminApi(
   api.route("/", createAccessRoutes(deps));
   api.route("/", createRiskRoutes(deps.risk));
   api.route("/", createWebhookRoutes(deps));
-  api.post("/rehearsals", () =>
-    problemResponse({
-      reason: "not_available",
-      detail: "Rehearsals against the running deployment are not available yet; use `doorbuster demo` or `swarm`.",
-    }),
-  );
+  api.route("/", createRehearsalRoutes(deps));
   assertRoutesHaveRows(api.routes);
   return api;
 }

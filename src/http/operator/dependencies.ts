@@ -27,6 +27,7 @@ import type { ConnectionContext } from "../listen/listener.ts";
 import type { OpsApp } from "../ops/app.ts";
 import type { Pages } from "../pages.ts";
 import type { Actor, PersonActor } from "./actor.ts";
+import type { Rehearsals } from "./rehearsals.ts";
 import type { SealKeys } from "./seal.ts";
 
 /** People who sign in, and what they are held to. */
@@ -70,6 +71,8 @@ export interface OperatorDependencies {
     /** What the shop checks an address's messages with. */
     secretOf(endpointId: string): string;
   };
+  /** Of this deployment's capacity. */
+  readonly rehearsals: Rehearsals;
   /** Makes this node ready for the sale's rush: catalogue loaded, holders read, connections open. */
   warmUp(): Promise<void>;
   /** Health, readiness and metrics (http/ops/app.ts), mounted at the root without the token. */

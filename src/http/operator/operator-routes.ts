@@ -75,6 +75,8 @@ export const OPERATOR_ROUTES: Readonly<Record<string, OperatorRoute>> = {
   "DELETE /bans/:banId": RUN,
   "GET /risk": READ,
   "POST /rehearsals": RUN,
+  "GET /rehearsals": READ,
+  "GET /rehearsals/:id": READ,
   "GET /webhooks": { role: "operator" },
   "POST /webhooks": { role: "owner", changes: "json" },
   "DELETE /webhooks/:id": { role: "owner", changes: "json" },

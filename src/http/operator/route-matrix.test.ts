@@ -55,6 +55,8 @@ const MATRIX: Readonly<Record<string, readonly Asker[]>> = {
   "DELETE /bans/:banId": OPERATORS,
   "GET /risk": SIGNED_IN,
   "POST /rehearsals": OPERATORS,
+  "GET /rehearsals": SIGNED_IN,
+  "GET /rehearsals/:id": SIGNED_IN,
   "GET /webhooks": OPERATORS,
   "POST /webhooks": OWNERS,
   "DELETE /webhooks/:id": OWNERS,

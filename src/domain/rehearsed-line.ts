@@ -1,0 +1,36 @@
+/**
+ * Whether a sale was rehearsed, in one line for the last look before it opens: "rehearsed: 4000/s, 2.1 x headroom, when".
+ *
+ * A certificate that was made for the sale comes first; one of the deployment alone says what it can do and nothing of this crowd.
+ * A rehearsal under other settings was one of another deployment, and is said to be.
+ */
+import type { CapacityCertificate } from "./certificate.ts";
+import { REHEARSAL_SALE_PREFIX } from "./rehearsal-rules.ts";
+
+/** What is known of rehearsals; only what is looked at here is named. The newest first. */
+export interface KnownRehearsals {
+  /** Stands for the settings as they are now. */
+  readonly settings: string;
+  readonly rehearsals: readonly {
+    readonly saleId: string | null;
+    readonly signed: { readonly certificate: CapacityCertificate } | null;
+  }[];
+}
+
+/** The line; null for a sale that is a rehearsal itself. `showInstant`: how a moment is written. */
+export function rehearsedLine(
+  { settings, rehearsals }: KnownRehearsals,
+  { saleId, showInstant }: { readonly saleId: string; readonly showInstant: (ms: number) => string },
+): string | null {
+  if (saleId.startsWith(REHEARSAL_SALE_PREFIX)) return null;
+  const certified = rehearsals.filter(({ signed }) => signed !== null);
+  const chosen = certified.find((one) => one.saleId === saleId) ?? certified[0];
+  if (chosen === undefined || chosen.signed === null) return "not rehearsed";
+  const { acceptsPerS, crowd, issuedAt, settings: settingsThen } = chosen.signed.certificate;
+  const isOwn = chosen.saleId === saleId && crowd !== null;
+  const headroom = isOwn
+    ? `${crowd.headroom} x headroom for ${crowd.buyers} buyers`
+    : "no crowd of this sale was given";
+  const stale = settingsThen === settings ? "" : "; the settings have changed since";
+  return `rehearsed: ${acceptsPerS}/s, ${headroom}, ${showInstant(issuedAt)}${stale}`;
+}
