@@ -37,7 +37,7 @@ const STATE = {
                                  CASE g.state WHEN 'open' THEN 'new' ELSE g.state END) ORDER BY g.number), '[]')
                 FROM grant_log g WHERE g.sale_id = s.id),
     'notes', (SELECT coalesce(json_agg(json_build_array(n.item_id, n.epoch, n.kind, n.rid, n.buyer_id, n.quantity)
-                              ORDER BY n.note_id), '[]') FROM bucket_note n WHERE n.sale_id = s.id)
+                              ORDER BY n.rid COLLATE "C", n.note_id), '[]') FROM bucket_note n WHERE n.sale_id = s.id)
   ) AS state FROM sale s WHERE s.id = $1`,
 };
 
@@ -74,7 +74,8 @@ async function modelState(model: BooksModel, saleId: SaleId): Promise<State> {
     grants: [...data.grants.values()].map((row) => {
       return [row.grantId, row.itemId, row.bucket, row.epoch, row.units, row.moved, row.state];
     }),
-    notes: [...data.notes.values()].map((row) => {
+    // A statement notes many orders in no order of its own; the notes of one order stay in theirs.
+    notes: [...data.notes.values()].sort(byText((row) => row.rid)).map((row) => {
       return [row.itemId, row.epoch, row.kind, row.rid, row.buyerId, row.quantity];
     }),
   };
