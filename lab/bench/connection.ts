@@ -18,7 +18,7 @@ export interface Sender {
   answered(connection: Connection, answer: Answer, scheduledMs: number): void;
   failed(): void;
   /**
-   * A connection that was used before ended without a byte of this answer: the server had closed it for being idle while the
+   * A connection that had been idle ended without a byte of this answer: the server had closed it for being idle while the
    * request was on its way. True when the request is sent again elsewhere, as every browser does (RFC 9112, 9.3.1).
    */
   resent?(scheduledMs: number): boolean;
@@ -26,6 +26,8 @@ export interface Sender {
   closed?(connection: Connection): void;
 }
 
+/** Who waits for longer with his first request may meet a server that has given him up. */
+const IDLE_MS_MIN = 1_000;
 const NO_BYTES = Buffer.alloc(0);
 const HEADER_END = Buffer.from("\r\n\r\n");
 
@@ -38,7 +40,8 @@ export class Connection {
   #scheduledMs = 0;
   #isOpen = true;
   #isUnderWay = false;
-  #isReused = false;
+  readonly #openedMs = performance.now();
+  #wasIdle = false;
 
   private constructor(socket: Socket, sender: Sender) {
     this.#socket = socket;
@@ -85,6 +88,7 @@ export class Connection {
     this.#request = request;
     this.#scheduledMs = scheduledMs;
     this.#isUnderWay = true;
+    this.#wasIdle ||= performance.now() - this.#openedMs > IDLE_MS_MIN;
     // A server may have closed it while it was idle: nothing would ever be heard of this request.
     if (this.#isOpen) this.#socket.write(request);
     else queueMicrotask(() => this.#lose());
@@ -94,8 +98,8 @@ export class Connection {
   #lose(): void {
     if (!this.#isUnderWay) return;
     this.#isUnderWay = false;
-    const wasIdle = this.#isReused && this.#pending === null;
-    if (!wasIdle || this.#sender.resent?.(this.#scheduledMs) !== true) this.#sender.failed();
+    const mayResend = this.#wasIdle && this.#pending === null;
+    if (!mayResend || this.#sender.resent?.(this.#scheduledMs) !== true) this.#sender.failed();
   }
 
   #read(chunk: Buffer): void {
@@ -108,7 +112,7 @@ export class Connection {
     }
     this.#pending = null;
     this.#isUnderWay = false;
-    this.#isReused = true;
+    this.#wasIdle = true;
     const outcome = outcomeOf(bytes, headerEnd);
     const body = outcome === "queued" ? bytes.subarray(headerEnd + HEADER_END.length) : NO_BYTES;
     this.#sender.answered(this, { outcome, request: this.#request, body }, this.#scheduledMs);

@@ -8,6 +8,9 @@
 /** Why a body could not be had. "stalled" = its sender went away, or took too long. */
 export type BodyFailure = "too_large" | "stalled";
 
+/** A body, or why there is none. */
+export type ReadBody = Uint8Array | BodyFailure;
+
 /** One attempt as it arrived. Ids are unvalidated; what is not in the catalogue does not exist. */
 export interface HotRequest {
   /** "POST": the only method that the listener hands over. The signature covers it. */
@@ -21,10 +24,11 @@ export interface HotRequest {
   /** The value of a header by its lower-case name, null when absent. Repeated headers are joined with a comma. */
   header(name: string): string | null;
   /**
-   * Reads the body, at most once, and never more than `bytesMax` of it. Whoever calls it gives up waiting in time; the
+   * Reads the body, at most once, and never more than `bytesMax` of it. What came with the headers, as nearly every body
+   * does, is there at once. Whoever calls it gives up waiting in time; the
    * listener closes a connection whose body never ends.
    */
-  readBody(bytesMax: number): Promise<Uint8Array | BodyFailure>;
+  readBody(bytesMax: number): ReadBody | Promise<ReadBody>;
 }
 
 /** A complete answer. `headers` are shared and frozen; the listener adds the length, nothing else. */

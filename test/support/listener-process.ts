@@ -60,7 +60,7 @@ const funnel: HotRoute = {
     const { method, saleId, sku, pathAndQuery, remoteAddress } = request;
     const seen = { method, saleId, sku, pathAndQuery, remoteAddress, key: request.header("idempotency-key") };
     if (sku === "refuse") return answer(seen, 409);
-    return request.readBody(10).then((body) => {
+    return Promise.resolve(request.readBody(10)).then((body) => {
       const text = typeof body === "string" ? null : new TextDecoder().decode(body);
       return answer({ ...seen, failure: typeof body === "string" ? body : null, text }, 201);
     });

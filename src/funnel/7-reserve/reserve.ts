@@ -21,7 +21,7 @@ import type { Session } from "../3-identity/session-token.ts";
 import type { Lane } from "../5-sold-out/lane.ts";
 import type { ChallengeDemand, ChallengeGate } from "../6-admission/challenge-gate.ts";
 import { fewerLeftRefusal, ledgerRefusal, malformed, plainRefusal, prepareClosingRefusal } from "../refusal-answers.ts";
-import type { BodyFailure, HotAnswer, HotRequest } from "../request.ts";
+import type { HotAnswer, HotRequest, ReadBody } from "../request.ts";
 import { type AttemptBody, parseAttemptBody } from "./attempt-body.ts";
 import { signReceipt } from "./receipt.ts";
 
@@ -71,12 +71,14 @@ export interface ReserveServices {
 }
 
 /** The body, or why there is none; a sender that drips is given up. */
-async function readBodyInTime(request: HotRequest, services: ReserveServices): Promise<Uint8Array | BodyFailure> {
+async function readBodyInTime(request: HotRequest, services: ReserveServices): Promise<ReadBody> {
+  const body = request.readBody(HOT_BODY_BYTES_MAX);
+  if (!(body instanceof Promise)) return body;
   services.shed.beginRead();
   try {
     return await new Promise((resolve, reject) => {
       const cancel = services.clock.setTimer(HOT_BODY_DEADLINE_MS, () => resolve("stalled"));
-      request.readBody(HOT_BODY_BYTES_MAX).then(resolve, reject).finally(cancel);
+      body.then(resolve, reject).finally(cancel);
     });
   } finally {
     services.shed.endRead();

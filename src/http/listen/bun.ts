@@ -48,7 +48,7 @@ class BunLine implements Line {
       this.#rest.shift();
     }
     this.connection?.drained();
-    if (this.#isEnding) this.#socket.shutdown(true);
+    if (this.#isEnding) this.#socket.shutdown();
   }
 
   pause(): void {
@@ -59,9 +59,10 @@ class BunLine implements Line {
     this.#socket.resume();
   }
 
+  /** Ends the sending half. With an argument Bun would end the receiving one. */
   end(): void {
     this.#isEnding = true;
-    if (this.#rest.length === 0) this.#socket.shutdown(true);
+    if (this.#rest.length === 0) this.#socket.shutdown();
   }
 
   close(): void {

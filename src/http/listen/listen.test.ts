@@ -162,6 +162,21 @@ for (const runtime of ["bun", "node"] as const satisfies Runtime[]) {
       }
     });
 
+    test("is heard to the end by somebody who is still sending what nobody wants, and who reads late", async () => {
+      for (let round = 0; round < 20; round += 1) {
+        const connection = await RawConnection.open(port);
+        connection.stopReading();
+        connection.write(requestHead("POST", "/echo", { "Content-Length": "1000000000" }));
+        for (let piece = 0; piece < 5; piece += 1) {
+          connection.write("x".repeat(1_000));
+          await new Promise((resolve) => setTimeout(resolve, 2));
+        }
+        connection.socket.resume();
+        expect((await connection.answer()).json).toMatchObject({ reason: "payload_too_large", status: 413 });
+        connection.close();
+      }
+    });
+
     test("refuses more headers than fit, and requests that could be read two ways", async () => {
       const heads = [
         requestHead("POST", HOT, { "X-Long": "x".repeat(20_000) }),

@@ -4,13 +4,13 @@
  * One object serves all attempts of a connection, since there is one at a time: what it says is true until its answer is
  * given.
  */
-import type { BodyFailure, HotRequest } from "../../../funnel/request.ts";
+import type { HotRequest, ReadBody } from "../../../funnel/request.ts";
 import type { RequestHead } from "./request-head.ts";
 
 /** What an attempt needs of its connection. */
 export interface HotSource {
   readonly head: RequestHead;
-  readonly body: { collect(bytesMax: number): Promise<Uint8Array | BodyFailure> };
+  readonly body: { collect(bytesMax: number): ReadBody | Promise<ReadBody> };
   readonly remoteAddress: string;
 }
 
@@ -40,7 +40,7 @@ export class HotWireRequest implements HotRequest {
     return this.#source.head.header(name);
   }
 
-  readBody(bytesMax: number): Promise<Uint8Array | BodyFailure> {
+  readBody(bytesMax: number): ReadBody | Promise<ReadBody> {
     return this.#source.body.collect(bytesMax);
   }
 }

@@ -4,7 +4,7 @@
  * Four uses, one after the other at most: unclaimed (it waits in the connection's input), collected whole for the hot
  * route, streamed to the app no faster than it reads, or dropped. Where it ends is body-frame.ts's subject.
  */
-import type { BodyFailure } from "../../../funnel/request.ts";
+import type { ReadBody } from "../../../funnel/request.ts";
 import { BodyFrame } from "./body-frame.ts";
 
 type Use = "unclaimed" | "collected" | "streamed" | "dropped";
@@ -25,7 +25,7 @@ export class IncomingBody {
   #pieces: Uint8Array[] = [];
   #collectedBytes = 0;
   #collectedBytesMax = 0;
-  #settle: ((body: Uint8Array | BodyFailure) => void) | null = null;
+  #settle: ((body: ReadBody) => void) | null = null;
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   #isAwaited = false;
 
@@ -53,18 +53,23 @@ export class IncomingBody {
     this.#use = "dropped";
   }
 
-  /** The whole body, or why it cannot be had. */
-  collect(bytesMax: number): Promise<Uint8Array | BodyFailure> {
-    if (this.#use !== "unclaimed") return Promise.resolve("stalled");
-    if (this.frame.owedBytes > bytesMax) return Promise.resolve("too_large");
-    if (this.frame.isDone) return Promise.resolve(NOTHING);
+  /** The whole body, or why it cannot be had; a promise when not all of it is there. */
+  collect(bytesMax: number): ReadBody | Promise<ReadBody> {
+    if (this.#use !== "unclaimed") return "stalled";
+    if (this.frame.owedBytes > bytesMax) return "too_large";
+    if (this.frame.isDone) return NOTHING;
     this.#use = "collected";
     this.#pieces = [];
     this.#collectedBytes = 0;
     this.#collectedBytesMax = bytesMax;
+    let settled: ReadBody | null = null;
+    this.#settle = (body) => {
+      settled = body;
+    };
+    this.#source.wanted();
+    if (settled !== null) return settled;
     return new Promise((resolve) => {
       this.#settle = resolve;
-      this.#source.wanted();
     });
   }
 
@@ -130,7 +135,7 @@ export class IncomingBody {
     this.#use = "dropped";
   }
 
-  #settleWith(body: Uint8Array | BodyFailure): void {
+  #settleWith(body: ReadBody): void {
     this.#settle?.(body);
     this.#settle = null;
     this.#pieces = [];
