@@ -4,7 +4,7 @@
  * The first sale has units for everybody: how many acceptances a second. The second has one: how many refusals, which is what
  * nearly everybody gets on the day. Each trial is a swarm with a schedule of its own in processes of its own. The time is
  * bounded: a trial that would not end in it is not begun. Both sales are closed whatever happens, and close by themselves
- * should this process die; their holds end by themselves within {@link HOLD_MS_AFTER} of the end.
+ * should this process die; the holds end by themselves, the last of them the rehearsal's time and a minute after it.
  */
 import { availableParallelism } from "node:os";
 import type { MeasuredRate } from "../../src/domain/certificate.ts";
@@ -21,8 +21,8 @@ import { kneeOf, nextRate, type Trial } from "./knee.ts";
 import { findListener } from "./listening-process.ts";
 import { BUYER_POPULATION, limitOf, readTrial, type TrialReading, type Wanted } from "./reading.ts";
 
-/** How long after its end a rehearsal's holds are gone. */
-export const HOLD_MS_AFTER = 60_000;
+/** How much longer than the whole rehearsal a hold lasts, and its sales at the most. */
+const HOLD_MS_AFTER = 60_000;
 
 const SKU = "ticket";
 const START_PER_S = 250;
@@ -61,7 +61,7 @@ export async function rehearse(options: RehearsalOptions): Promise<RehearsalMeas
 }
 
 /** How long one trial sends. */
-export function trialMsOf(durationMs: number): number {
+function trialMsOf(durationMs: number): number {
   if (durationMs >= 60_000) return 3_000;
   return durationMs >= 30_000 ? 1_500 : 1_000;
 }
@@ -176,6 +176,7 @@ class Rehearsal {
     const id = `${task.id}-${name}`;
     const call = {
       ...{ id, name: `Rehearsal (${name})`, holdMs: this.#holdMs(), perBuyerMax: 1, challenge: "none" },
+      buckets: task.buckets,
       opensAt: nowMs - 1_000,
       closesAt: nowMs + task.durationMs + HOLD_MS_AFTER,
       items: [{ sku: SKU, name: "Nothing for sale", price: { amount: 100, currency: "EUR" }, stock, perBuyerMax: 1 }],
@@ -205,12 +206,13 @@ class Rehearsal {
 
   /** The ledger that decides about the sale: the one that should, given a while to take over. */
   async #ledgerOf(saleId: string): Promise<"redis" | "postgres"> {
-    const { task, clock } = this.#options;
+    const { task, clock, signal } = this.#options;
     const deadlineMs = clock.monotonicMs() + READY_WITHIN_MS;
     for (;;) {
       const { mode } = await this.#operator.readSale(saleId);
       if (mode === task.ledger) return task.ledger;
       if (clock.monotonicMs() >= deadlineMs) return "postgres";
+      signal.throwIfAborted();
       await wait(clock, LOOK_EVERY_MS);
     }
   }

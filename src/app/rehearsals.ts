@@ -121,7 +121,11 @@ export class DeploymentRehearsals implements NodeRehearsals {
       };
     }
     const controller = new AbortController();
-    const ended = this.#run(this.#taskOf(id, request, targets.urls), { request, sale, signal: controller.signal });
+    const ended = this.#run(this.#taskOf(id, { request, sale, urls: targets.urls }), {
+      request,
+      sale,
+      signal: controller.signal,
+    });
     this.#running = { id, progress: null, controller, ended };
     return { kind: "started", id };
   }
@@ -203,14 +207,18 @@ export class DeploymentRehearsals implements NodeRehearsals {
     return stock.reduce((units, { total }) => units + total, 0);
   }
 
-  #taskOf(id: string, request: RehearsalRequest, urls: readonly string[]): RehearsalTask {
+  #taskOf(
+    id: string,
+    { request, sale, urls }: { request: RehearsalRequest; sale: Sale | null; urls: readonly string[] },
+  ): RehearsalTask {
     const { config, ports } = this.#parts;
     const { durationMs, latencyMsMax } = request;
     const { publicUrl } = config;
     const isPublic = publicUrl !== null && urls.includes(new URL(publicUrl).origin);
     return {
       ...{ id, targets: urls, durationMs, latencyMsMax, adminToken: config.adminToken, secret: config.secret },
-      ownHost: isPublic ? new URL(publicUrl).hostname : hostInUrl(config.host),
+      ownHost: isPublic ? new URL(publicUrl).hostname : config.host,
+      buckets: sale?.buckets ?? 1,
       adminUrl: originOf(config.adminHost, ports().operators) ?? "",
       ledger: config.redisUrl === null ? "postgres" : "redis",
       servers: serversOf(config, urls, ports()),

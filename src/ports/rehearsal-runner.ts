@@ -26,6 +26,8 @@ export interface RehearsalTask {
   readonly secret: string;
   /** The ledger that decides with all servers well. */
   readonly ledger: "redis" | "postgres";
+  /** Parts of the stock in Redis: those of the sale that is rehearsed. */
+  readonly buckets: number;
   readonly durationMs: number;
   readonly latencyMsMax: number;
   readonly servers: readonly ServerOnThisMachine[];

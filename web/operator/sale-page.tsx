@@ -12,6 +12,7 @@ import { FunnelPanel } from "./funnel-panel.tsx";
 import { LedgerNotice, LedgerPanel } from "./ledger-panel.tsx";
 import { LivePanel } from "./live-panel.tsx";
 import { OrdersPanel } from "./orders-panel.tsx";
+import { RehearsalLine } from "./rehearsal-line.tsx";
 import { SaleWatch } from "./sale-watch.ts";
 import { StockPanel } from "./stock-panel.tsx";
 import { CHALLENGE_WORDS, formatDuration, formatMoment, STATES } from "./words.ts";
@@ -42,6 +43,7 @@ export function SalePage({ api, saleId }: { api: AdminApi; saleId: string }) {
       {sale !== null && (
         <>
           <Facts sale={sale} />
+          <RehearsalLine watch={watch} />
           {maySteer.value && <CommandBar watch={watch} sale={sale} />}
           <LivePanel watch={watch} />
           <div class="panels">

@@ -1,0 +1,115 @@
+/**
+ * What `doorbuster rehearse` refuses before it asks a node, and certificates that are checked without one.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type CapacityCertificate, CERTIFICATE_FORMAT, signCertificate } from "../domain/certificate.ts";
+import { deriveKeys } from "../funnel/3-identity/keys.ts";
+import { runCommandLine } from "./program.ts";
+
+const SECRET = "a secret of the test, long enough to be one";
+const RATE = {
+  ratePerS: 800,
+  latencyMsP99: 12,
+  missedPerS: null,
+  limitedBy: "time",
+  because: "no more time",
+  cpuUsPerDecision: { api: 900 },
+} as const;
+const CERTIFICATE: CapacityCertificate = {
+  format: CERTIFICATE_FORMAT,
+  ...{
+    id: "rehearsal-one",
+    deployment: "x",
+    version: "1",
+    issuedAt: 1_800_000_000_000,
+    mode: "postgres",
+    nodes: 1,
+    settings: "s",
+  },
+  ...{
+    latencyMsMax: 250,
+    decidesPerS: 800,
+    acceptsPerS: 800,
+    p99Ms: 12,
+    limitedBy: "time",
+    accepts: RATE,
+    refuses: null,
+    crowd: null,
+  },
+};
+let folder = "";
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "doorbuster-rehearse-cli-"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function run(...args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
+  const heard = { out: "", err: "" };
+  const refuse = (): never => {
+    throw new Error("not expected here");
+  };
+  const code = await runCommandLine(["rehearse", ...args], {
+    env: { ADMIN_TOKEN: "token", SECRET },
+    isTerminal: false,
+    composition: { startNode: refuse, migrateDatabase: refuse, adoptDeploymentSecret: refuse },
+    out: (text) => {
+      heard.out += text;
+    },
+    err: (text) => {
+      heard.err += text;
+    },
+    readInput: async () => "",
+    untilToldToStop: () => new Promise(() => undefined),
+  });
+  return { code, ...heard };
+}
+
+test.each([
+  [["--expected-buyers", "0"], "Accepted: a whole number from 1 to 100000000"],
+  [["--seconds", "9"], "Accepted: a whole number from 10 to 300"],
+  [["--seconds", "1e3"], "Accepted: a whole number from 10 to 300"],
+  [["--latency", "9"], "Accepted: a whole number from 10 to 5000"],
+  [["--busiest-second", "1.5"], "Accepted: a number from 0.001 to 1"],
+  [["--busiest-second", "0"], "Accepted: a number from 0.001 to 1"],
+  [["verify"], "missing required argument"],
+  [["verify", "/nowhere/certificate.json"], "Cannot read /nowhere/certificate.json"],
+] as const)("%p exit 2: %s", async (args, words) => {
+  const { code, err, out } = await run(...args);
+  expect([code, out, err]).toEqual([2, "", expect.stringContaining(words)]);
+});
+
+test("a file that cannot be written stops it before anything is asked of the node", async () => {
+  const { code, err } = await run("--json", join(folder, "no", "such", "folder"), "--url", "http://127.0.0.1:1");
+  expect([code, err]).toEqual([1, expect.stringContaining("ENOENT")]);
+});
+
+describe("verify", () => {
+  const write = (text: string): string => {
+    const file = join(folder, "certificate.json");
+    writeFileSync(file, text);
+    return file;
+  };
+  const signed = signCertificate(deriveKeys(SECRET).certificate, CERTIFICATE);
+
+  test("shows what the deployment signed", async () => {
+    const { code, out } = await run("verify", write(JSON.stringify(signed)));
+    expect(code).toBe(0);
+    expect(out).toContain("decides 800/s and accepts 800/s at p99 12 ms (bound 250 ms)");
+    expect(out).toContain("refusing   not measured: the time was over");
+    expect(out).toContain("The signature is this deployment's");
+  });
+
+  test.each([
+    ["a better one", JSON.stringify(signed).replace(/800/g, "8000")],
+    ["one of another deployment", JSON.stringify(signCertificate(deriveKeys("another").certificate, CERTIFICATE))],
+    ["no JSON", "certificate"],
+    ["another document", "{}"],
+  ])("refuses %s", async (_, text) => {
+    const { code, out, err } = await run("verify", write(text));
+    expect([code, out, err]).toEqual([1, "", expect.stringContaining("is not a certificate of this deployment")]);
+  });
+});
