@@ -100,7 +100,10 @@ export class Checks implements ChecksFace {
     if (sale.epoch < this.#epoch && !hasRestored) this.#fail("E1", `epoch ${sale.epoch} after ${this.#epoch}`);
     const hasEnded = sale.epoch > this.#epoch && this.#mode === "redis" && sale.mode !== "closed";
     if (hasEnded && !hasRestored) this.#fail("E3", `epoch ${this.#epoch} ended while it was selling`);
-    if (sale.epoch > this.#epoch && this.#mode === "draining") this.#checkDrained(this.#epoch);
+    if (sale.epoch > this.#epoch && this.#mode === "draining") {
+      this.#checkDrained(this.#epoch);
+      if (this.#isAnyWorkerCutOff()) this.#world.redis.hasUnread = true;
+    }
     this.#epoch = sale.epoch;
     this.#mode = sale.mode;
     const { modeReason } = tables.saleRow(SALE_ID);
@@ -114,6 +117,12 @@ export class Checks implements ChecksFace {
     this.#checkOrders(stock, this.#sums, sale.mode === "postgres" || sale.mode === "closed");
     this.#checkBetween();
     if (stock.sold === stock.total) this.#soldOutAtMs = this.#world.timeline.nowMs;
+  }
+
+  /** From Redis, now or a moment ago: if it was the conductor, the epoch ended without a drain. */
+  #isAnyWorkerCutOff(): boolean {
+    const sinceMs = this.#world.timeline.nowMs - DRAIN_LAG_MS;
+    return [...this.#world.workers.values()].some(({ process }) => process.cutUntilMs.redis > sinceMs);
   }
 
   /** What an epoch has accepted is committed before it ends, if nothing was in the way. */

@@ -33,6 +33,8 @@ export class RedisSide {
   hasLost = false;
   /** Somebody deleted entries of a stream by hand. */
   hasLostEntries = false;
+  /** An epoch was ended by somebody who could not read what it had accepted. */
+  hasUnread = false;
 
   constructor(timeline: Timeline, rules: Partial<BucketRules>) {
     this.#timeline = timeline;
