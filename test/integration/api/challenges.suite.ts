@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { type Answer, call, expectAccepted, expectRefusal } from "../../support/answers.ts";
 import { type Buyer, freshKey } from "../../support/buyer-client.ts";
 import type { GetDeployment } from "../../support/deployment.ts";
-import { seat } from "../../support/operator-client.ts";
+import { seat, waitForState } from "../../support/operator-client.ts";
 import { mapBounded, range } from "../../support/waiting.ts";
 
 interface Challenge {
@@ -85,6 +85,7 @@ export function describeChallenges(deployment: GetDeployment): void {
       const headers = { "X-Clearance": await clear(buyer, sale.saleId) };
       expectRefusal(await buyer.reserve(sale, { headers }), "not_open", { retryAfter: true });
       await deployment().operator.command(sale.saleId, "open");
+      await waitForState(deployment().buyerUrl, sale.saleId, "open");
       const answers = await mapBounded(range(3), 1, async () => await buyer.reserve(sale, { headers }));
       for (const answer of answers) expectAccepted(answer);
     });
