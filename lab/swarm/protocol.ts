@@ -67,3 +67,25 @@ export class LineReader {
     return lines.filter((line) => line !== "");
   }
 }
+
+/**
+ * Obeys the commands on standard input, one JSON object a line, until it ends. A command that fails is told to `fail`, and
+ * ends the process once that is written.
+ */
+export function obeyStandardInput<Told>(parts: {
+  readonly obey: (command: Told) => Promise<void>;
+  readonly fail: (message: string) => void;
+}): void {
+  const lines = new LineReader();
+  process.stdin.setEncoding("utf8");
+  process.stdin.on("data", (text: string) => {
+    for (const line of lines.push(text)) {
+      parts.obey(JSON.parse(line) as Told).catch((error: unknown) => {
+        parts.fail(error instanceof Error ? (error.stack ?? error.message) : String(error));
+        process.exitCode = 1;
+        process.stdout.write("", () => process.exit());
+      });
+    }
+  });
+  process.stdin.on("end", () => process.exit());
+}

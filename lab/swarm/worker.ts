@@ -6,7 +6,7 @@
  */
 import { Crowd } from "./crowd.ts";
 import type { Observation } from "./observation.ts";
-import { type Command, LineReader, OBSERVATIONS_PER_MESSAGE_MAX, type Report } from "./protocol.ts";
+import { type Command, OBSERVATIONS_PER_MESSAGE_MAX, obeyStandardInput, type Report } from "./protocol.ts";
 import { createSystemClock } from "./system-clock.ts";
 
 const PROGRESS_INTERVAL_MS = 500;
@@ -61,15 +61,4 @@ async function obey(command: Command): Promise<void> {
   report({ type: "finished", tally: crowd.tally.snapshot(), lagMsMax: crowd.lagMsMax });
 }
 
-const lines = new LineReader();
-process.stdin.setEncoding("utf8");
-process.stdin.on("data", (text: string) => {
-  for (const line of lines.push(text)) {
-    obey(JSON.parse(line) as Command).catch((error: unknown) => {
-      report({ type: "failed", message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
-      process.exitCode = 1;
-      process.stdout.write("", () => process.exit());
-    });
-  }
-});
-process.stdin.on("end", () => process.exit());
+obeyStandardInput<Command>({ obey, fail: (message) => report({ type: "failed", message }) });

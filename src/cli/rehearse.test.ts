@@ -5,9 +5,9 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type CommandEnd, runCommand } from "../../test/support/command-line.ts";
 import { type CapacityCertificate, CERTIFICATE_FORMAT, signCertificate } from "../domain/certificate.ts";
 import { deriveKeys } from "../funnel/3-identity/keys.ts";
-import { runCommandLine } from "./program.ts";
 
 const SECRET = "a secret of the test, long enough to be one";
 const RATE = {
@@ -47,25 +47,8 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function run(...args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
-  const heard = { out: "", err: "" };
-  const refuse = (): never => {
-    throw new Error("not expected here");
-  };
-  const code = await runCommandLine(["rehearse", ...args], {
-    env: { ADMIN_TOKEN: "token", SECRET },
-    isTerminal: false,
-    composition: { startNode: refuse, migrateDatabase: refuse, adoptDeploymentSecret: refuse },
-    out: (text) => {
-      heard.out += text;
-    },
-    err: (text) => {
-      heard.err += text;
-    },
-    readInput: async () => "",
-    untilToldToStop: () => new Promise(() => undefined),
-  });
-  return { code, ...heard };
+function run(...args: readonly string[]): Promise<CommandEnd> {
+  return runCommand(["rehearse", ...args], { ADMIN_TOKEN: "token", SECRET });
 }
 
 test.each([

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runCommandLine } from "./program.ts";
+import { type CommandEnd, runCommand } from "../../test/support/command-line.ts";
 
 let folder = "";
 
@@ -14,28 +14,9 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function run(
-  args: readonly string[],
-  env: Record<string, string> = {},
-): Promise<{ code: number; out: string; err: string }> {
-  const heard = { out: "", err: "" };
-  const refuse = (): never => {
-    throw new Error("not expected here");
-  };
-  const code = await runCommandLine(["swarm", ...args], {
-    env: { ADMIN_TOKEN: "token", SECRET: "a secret of the test, long enough to be one", ...env },
-    isTerminal: false,
-    composition: { startNode: refuse, migrateDatabase: refuse, adoptDeploymentSecret: refuse },
-    out: (text) => {
-      heard.out += text;
-    },
-    err: (text) => {
-      heard.err += text;
-    },
-    readInput: async () => "",
-    untilToldToStop: () => new Promise(() => undefined),
-  });
-  return { code, ...heard };
+function run(args: readonly string[], env: Record<string, string> = {}): Promise<CommandEnd> {
+  const usual = { ADMIN_TOKEN: "token", SECRET: "a secret of the test, long enough to be one" };
+  return runCommand(["swarm", ...args], { ...usual, ...env });
 }
 
 describe("wrong flags", () => {

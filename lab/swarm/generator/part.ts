@@ -4,7 +4,7 @@
  * Ends when its last errand has ended, when anything goes wrong (after saying so), or when stdin closes, so that no load
  * outlives its coordinator. The first line of stdin is the task.
  */
-import { LineReader } from "../protocol.ts";
+import { obeyStandardInput } from "../protocol.ts";
 import { Engine } from "./engine.ts";
 import { SessionMaker } from "./identities.ts";
 import type { Command, PrepareCommand, Report, SignCommand } from "./messages.ts";
@@ -113,15 +113,4 @@ async function obey(command: Command): Promise<void> {
   await play(prepared, command.opensAtMs);
 }
 
-const lines = new LineReader();
-process.stdin.setEncoding("utf8");
-process.stdin.on("data", (text: string) => {
-  for (const line of lines.push(text)) {
-    obey(JSON.parse(line) as Command).catch((error: unknown) => {
-      report({ type: "failed", message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
-      process.exitCode = 1;
-      process.stdout.write("", () => process.exit());
-    });
-  }
-});
-process.stdin.on("end", () => process.exit());
+obeyStandardInput<Command>({ obey, fail: (message) => report({ type: "failed", message }) });
