@@ -12,13 +12,10 @@ import { type LedgerFixture, openSale } from "./ledger-fixture.ts";
 /** Histories stay short so that stock runs out, comes back and runs out again many times. */
 const STEPS_PER_HISTORY = 250;
 const RUNS_BY_DAY = 100;
-/** The SQL is the same on both runtimes: by day the second one takes a part of it. */
-const SHARE_BY_DAY = process.versions["bun"] === undefined ? 0.2 : 1;
 const TABLES = "sale, item, stock, orders, buyer_hold, outbox, stock_adjustment, grant_log, bucket_note";
 
 export function describeBooksHistories(name: string, stepsByDefault: number, open: () => Promise<LedgerFixture>): void {
-  const runs = process.env["RUNS"];
-  const scale = runs === undefined ? SHARE_BY_DAY : Math.max(1, Number(runs) / RUNS_BY_DAY);
+  const scale = Math.max(1, Number(process.env["RUNS"] ?? RUNS_BY_DAY) / RUNS_BY_DAY);
   const steps = Number(process.env["STEPS"] ?? Math.ceil(stepsByDefault * scale));
   const seed = Number(process.env["SEED"] ?? Date.now() % 1_000_000);
   describe(`histories of the books: ${name}`, () => {
@@ -30,7 +27,7 @@ export function describeBooksHistories(name: string, stepsByDefault: number, ope
     after(() => fixture.close());
 
     test(`${steps} random steps agree with the model after each (SEED=${seed})`, {
-      timeout: 100_000 * Math.max(1, scale),
+      timeout: 100_000 * scale,
     }, async () => {
       const histories = Math.ceil(steps / STEPS_PER_HISTORY);
       for (let index = 0; index < histories; index++) await runHistory(fixture, seed + index);
