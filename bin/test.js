@@ -17,9 +17,10 @@ const CONFORMANCE = /^test\/conformance\//;
 /** What depends on the runtime most: drivers, connections, threads. The rest of conformance runs on Node every night. */
 const CONFORMANCE_OF_DRIVERS =
   /^test\/conformance\/(books-delivery|buckets-single|captcha|drawings|edge|leadership|pglite|postgres|redis|redis-connection|webhook-sender)\./;
+const API = /^test\/(integration\/api-|security\/)/;
 /** Each database and each runtime once; the other two combinations every night. */
-const API = /^test\/integration\/api-(postgres-bun|pglite-node)\./;
-/** Crowds want the machine for themselves. */
+const API_BY_DAY = /^test\/(integration\/api-(postgres-bun|pglite-node)\.|security\/)/;
+/** Crowds want the machine nearly for themselves: beside one of them, one that mostly waits for a recovery. */
 const CROWDS = /^test\/integration\/(chaos|demo-redis|floods|ratios|stack|faults\/(crowd|kill))\./;
 /** Uses all cores by itself. */
 const SIMULATION = /^lab\/simulation\/simulation\.test\.ts$/;
@@ -43,10 +44,9 @@ const RINGS = [
     runtime: "node",
     flags: ["--test-concurrency=3"],
   },
-  { name: "API", files: /^test\/integration\/api-/, byDay: API, minutesMax: 6, flags: ["--parallel=2"] },
-  { name: "security", files: /^test\/security\//, minutesMax: 6, flags: ["--parallel=2"] },
-  { name: "crowds", files: CROWDS, minutesMax: 8 },
-  { name: "processes and faults", files: PROCESSES, minutesMax: 8, flags: ["--parallel=3"] },
+  { name: "API and security", files: API, byDay: API_BY_DAY, minutesMax: 6, flags: ["--parallel=3"] },
+  { name: "crowds", files: CROWDS, minutesMax: 8, flags: ["--parallel=2"] },
+  { name: "processes and faults", files: PROCESSES, minutesMax: 8, flags: ["--parallel=4"] },
   { name: "browser", files: /^test\/e2e\//, minutesMax: 4, flags: ["--parallel=2"] },
 ];
 const FOLDERS = ["src", "client", "web", "lab", "scripts", "test"];
