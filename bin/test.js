@@ -46,7 +46,7 @@ const RINGS = [
   },
   { name: "API and security", files: API, byDay: API_BY_DAY, minutesMax: 6, flags: ["--parallel=3"] },
   { name: "crowds", files: CROWDS, minutesMax: 8, flags: ["--parallel=2"] },
-  { name: "processes and faults", files: PROCESSES, minutesMax: 8, flags: ["--parallel=4"] },
+  { name: "processes and faults", files: PROCESSES, minutesMax: 8, flags: ["--parallel=3"] },
   { name: "browser", files: /^test\/e2e\//, minutesMax: 4, flags: ["--parallel=2"] },
 ];
 const FOLDERS = ["src", "client", "web", "lab", "scripts", "test"];

@@ -67,6 +67,7 @@ try {
       honestPerS: Number(values.honest),
       quietMs: QUIET_MS,
       returnWithinMs: RETURN_WITHIN_MS,
+      tell: (text) => process.stderr.write(`${text}\n`),
     });
     for (const row of rows) {
       lines.push(renderRow(runtime, row));

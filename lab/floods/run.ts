@@ -30,6 +30,8 @@ export interface FloodRunOptions {
   readonly quietMs: number;
   /** How long the node may take to give memory back. */
   readonly returnWithinMs: number;
+  /** Hears what is being done; a flood takes minutes. */
+  readonly tell?: (text: string) => void;
 }
 
 /** What a node can be attacked with here. */
@@ -98,6 +100,7 @@ async function runFlood(
   scene: { node: NodeProcess; item: { saleId: string; sku: string }; kind: AttackKind },
 ): Promise<FloodRow> {
   const { node, item, kind } = scene;
+  const tell = (text: string) => options.tell?.(`${options.runtime} ${kind}: ${text}`);
   const target = { ...item, port: node.buyerPort, secret: node.secret };
   const honest = { ...target, ratePerS: options.honestPerS, clock };
   const attack = (asked: number): Promise<FloodResult> => {
@@ -111,10 +114,13 @@ async function runFlood(
       clock,
     });
   };
+  tell("warming up");
   await attack(options.warmUpCount);
+  tell("quiet");
   const quietEndsMs = clock.monotonicMs() + options.quietMs;
   const quiet = await sendHonestBuyers(honest, () => clock.monotonicMs() >= quietEndsMs);
 
+  tell("the flood");
   const startBytes = residentBytesOf(node.pid);
   let peakBytes = startBytes;
   let isOver = false;
@@ -130,6 +136,7 @@ async function runFlood(
   const flooded = await sendHonestBuyers(honest, () => isOver);
   const flood = await sending;
   await watch;
+  tell("over, waiting for the memory");
   const endBytes = await settledBytes(node.pid, startBytes, options.returnWithinMs);
   return { kind, flood, quiet, flooded, startBytes, peakBytes, endBytes };
 }

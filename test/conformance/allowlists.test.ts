@@ -4,7 +4,6 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { openPgliteDatabase } from "../../src/adapters/pglite/pglite-database.ts";
 import { migrate, readMigrations } from "../../src/adapters/postgres/migrate.ts";
 import { PostgresAllowlistStore } from "../../src/adapters/postgres/postgres-allowlist-store.ts";
 import { PostgresSaleStore } from "../../src/adapters/postgres/postgres-sale-store.ts";
@@ -12,6 +11,7 @@ import { isFault } from "../../src/domain/faults.ts";
 import type { BuyerId, Rid, SaleId, Sku } from "../../src/domain/ids.ts";
 import type { Eligibility, Sale } from "../../src/domain/sale.ts";
 import type { AllowlistEntry } from "../../src/ports/allowlist-store.ts";
+import { openEmbeddedDatabase } from "../support/embedded-database.ts";
 import { type LedgerFixture, openPgliteFixture, openPostgresFixture, silentLog } from "./ledger-fixture.ts";
 
 const HOUR_MS = 3_600_000;
@@ -157,7 +157,7 @@ function describeAllowlists(name: string, open: () => Promise<LedgerFixture>): v
 }
 
 test("lists from before lists had parts are in force after the upgrade", async () => {
-  const database = await openPgliteDatabase({ directory: null, answerTimeoutMs: 20_000, log: silentLog });
+  const database = await openEmbeddedDatabase({ log: silentLog });
   try {
     const migrations = await readMigrations();
     await migrate(

@@ -3,7 +3,7 @@
  *
  * Runs under `bun test` and under `node --test`: the suites use node:test and node:assert only.
  */
-import { openPgliteDatabase } from "../../src/adapters/pglite/pglite-database.ts";
+
 import { createPostgresDatabase } from "../../src/adapters/postgres/database.ts";
 import { migrate, readMigrations } from "../../src/adapters/postgres/migrate.ts";
 import { PostgresEventLog } from "../../src/adapters/postgres/postgres-event-log.ts";
@@ -25,6 +25,7 @@ import type { Ledger } from "../../src/ports/ledger.ts";
 import type { OrderStore } from "../../src/ports/order-store.ts";
 import type { SaleStore } from "../../src/ports/sale-store.ts";
 import type { Log } from "../../src/ports/telemetry.ts";
+import { openEmbeddedDatabase } from "../support/embedded-database.ts";
 import { PostgresCluster } from "../support/postgres-cluster.ts";
 
 const ANSWER_TIMEOUT_MS = 20_000;
@@ -90,7 +91,7 @@ async function overDatabase(database: Database, close: () => Promise<void>): Pro
 
 /** The embedded database, in memory. */
 export async function openPgliteFixture(): Promise<LedgerFixture> {
-  const database = await openPgliteDatabase({ directory: null, answerTimeoutMs: ANSWER_TIMEOUT_MS, log: silentLog });
+  const database = await openEmbeddedDatabase({ answerTimeoutMs: ANSWER_TIMEOUT_MS, log: silentLog });
   return overDatabase(database, () => database.close());
 }
 

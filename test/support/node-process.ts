@@ -9,6 +9,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { placeEmptyCluster } from "./embedded-database.ts";
 import { takeFreePort } from "./ports.ts";
 
 export type Runtime = "bun" | "node";
@@ -22,7 +23,7 @@ export interface NodeOptions {
   readonly runtime: Runtime;
   /** Null = solo mode, with the embedded database in `dataFolder`. */
   readonly databaseUrl: string | null;
-  /** Made and deleted by us when absent. */
+  /** When absent it is made and deleted by us, with an empty database already in it. */
   readonly dataFolder?: string;
   /** Shared by nodes of one deployment; when absent, one is made for each database. */
   readonly secret?: string;
@@ -187,6 +188,7 @@ export class NodeProcess {
     const isSolo = options.databaseUrl === null;
     const ownsDataFolder = isSolo && options.dataFolder === undefined;
     const dataFolder = ownsDataFolder ? mkdtempSync(join(tmpdir(), "doorbuster-data-")) : (options.dataFolder ?? null);
+    if (ownsDataFolder && dataFolder !== null) await placeEmptyCluster(dataFolder);
     const env: Record<string, string> = {
       HOST: "127.0.0.1",
       PORT: String(buyerPort),

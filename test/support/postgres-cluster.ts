@@ -6,21 +6,17 @@
  * As root it runs as the `postgres` user, because PostgreSQL refuses to run as root. Everything is ended by pid.
  */
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statfsSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import pg from "pg";
 import { takeFreePort } from "./ports.ts";
+import { isInMemory, quickFolder } from "./quick-folder.ts";
 import { waitUntil } from "./waiting.ts";
 
 const VERSION_MIN = 15;
 const VERSIONS_FOLDER = "/usr/lib/postgresql";
-
-/** Where Linux keeps files in memory: an fsync costs nothing there. */
-const MEMORY_FOLDER = "/dev/shm";
-/** A cluster takes a tenth of it; containers often have 64 MB in all. */
-const MEMORY_FREE_BYTES_MIN = 2 * 1024 ** 3;
 
 export interface ClusterOptions {
   /** On the disk, as in production and for measurements. */
@@ -28,12 +24,6 @@ export interface ClusterOptions {
   readonly parentFolder?: string;
   /** Settings of the server, over the command line. */
   readonly settings?: Readonly<Record<string, string>>;
-}
-
-function quickFolder(): string {
-  if (!existsSync(MEMORY_FOLDER)) return tmpdir();
-  const { bavail, bsize } = statfsSync(MEMORY_FOLDER);
-  return bavail * bsize >= MEMORY_FREE_BYTES_MIN ? MEMORY_FOLDER : tmpdir();
 }
 
 /** The folder of the newest installed PostgreSQL's programs; throws with what to install when there is none. */
@@ -182,7 +172,7 @@ export class PostgresCluster {
     this.#server = server;
     const endWithUs = (): void => {
       server.kill("SIGKILL");
-      if (this.#folder.startsWith(MEMORY_FOLDER)) rmSync(this.#folder, { recursive: true, force: true });
+      if (isInMemory(this.#folder)) rmSync(this.#folder, { recursive: true, force: true });
     };
     process.once("exit", endWithUs);
     server.once("exit", () => process.off("exit", endWithUs));

@@ -5,6 +5,7 @@ import { afterEach, expect } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { placeEmptyCluster } from "./embedded-database.ts";
 import { type EndedProcess, NodeProcess, type Runtime, runToEnd } from "./node-process.ts";
 import { OPEN_LIMITS } from "./open-limits.ts";
 
@@ -27,13 +28,14 @@ export function freshFolder(): string {
   return folder;
 }
 
-/** A node with its embedded database in the folder, without limits for buyers. Killed after the test. */
+/** A node with its embedded database in the folder, an empty one at first, without limits for buyers. Killed after the test. */
 export async function startSolo(
   runtime: Runtime,
   dataFolder: string,
   secrets: { secret?: string; adminToken?: string } = {},
 ): Promise<NodeProcess> {
   const env = OPEN_LIMITS;
+  await placeEmptyCluster(dataFolder);
   const node = await NodeProcess.start({ runtime, databaseUrl: null, dataFolder, env, ...secrets });
   afterThisTest(async () => await node.kill());
   return node;

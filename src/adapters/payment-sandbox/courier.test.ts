@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
-import { openMemoryDatabase } from "../../../test/support/memory-database.ts";
+import { openEmbeddedDatabase } from "../../../test/support/embedded-database.ts";
 import { RecordingLog } from "../../../test/support/recording-log.ts";
 import { waitUntil } from "../../../test/support/waiting.ts";
 import { WebhookReceiver } from "../../../test/support/webhook-receiver.ts";
@@ -24,7 +24,7 @@ let sandbox: PaymentSandbox;
 let made = 0;
 
 beforeAll(async () => {
-  database = await openMemoryDatabase();
+  database = await openEmbeddedDatabase();
   await prepareSandbox(database);
 }, STARTING_MS_MAX);
 afterAll(() => database.close());

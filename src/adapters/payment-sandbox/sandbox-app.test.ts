@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { openMemoryDatabase } from "../../../test/support/memory-database.ts";
+import { openEmbeddedDatabase } from "../../../test/support/embedded-database.ts";
 import { RecordingLog } from "../../../test/support/recording-log.ts";
 import { Fault } from "../../domain/faults.ts";
 import type { Database } from "../../ports/database.ts";
@@ -21,7 +21,7 @@ const clock = createSystemClock();
 let made = 0;
 
 beforeAll(async () => {
-  database = await openMemoryDatabase();
+  database = await openEmbeddedDatabase();
   await prepareSandbox(database);
   const options = { database, clock, random: createSystemRandom(), log: new RecordingLog() };
   sandbox = createPaymentSandbox({ ...options, secret: "a secret", controlToken: CONTROL_TOKEN });

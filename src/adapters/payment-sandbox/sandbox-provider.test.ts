@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import fc from "fast-check";
+import { openEmbeddedDatabase } from "../../../test/support/embedded-database.ts";
 import { ManualClock } from "../../../test/support/manual-clock.ts";
-import { openMemoryDatabase } from "../../../test/support/memory-database.ts";
 import { isFault } from "../../domain/faults.ts";
 import type { Database } from "../../ports/database.ts";
 import { createSystemRandom } from "../local/system-random.ts";
@@ -23,7 +23,7 @@ let provider: ReturnType<typeof createSandboxProvider>;
 let made = 0;
 
 beforeAll(async () => {
-  database = await openMemoryDatabase();
+  database = await openEmbeddedDatabase();
   await Promise.all([prepareSandbox(database), prepareSandbox(database)]);
 }, STARTING_MS_MAX);
 afterAll(() => database.close());

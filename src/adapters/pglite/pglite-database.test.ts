@@ -2,9 +2,9 @@
  * The one session of the embedded server must outlive every client that is given up, and remember nothing of it.
  */
 import { afterEach, expect, test } from "bun:test";
+import { openEmbeddedDatabase } from "../../../test/support/embedded-database.ts";
 import type { Database } from "../../ports/database.ts";
 import type { Log } from "../../ports/telemetry.ts";
-import { openPgliteDatabase } from "./pglite-database.ts";
 
 const ANSWER_TIMEOUT_MS = 400;
 const TRIES_MAX = 60;
@@ -18,7 +18,7 @@ let database: Database | undefined;
 afterEach(async () => await database?.close());
 
 async function open(): Promise<Database> {
-  database = await openPgliteDatabase({ directory: null, answerTimeoutMs: ANSWER_TIMEOUT_MS, log: silent });
+  database = await openEmbeddedDatabase({ answerTimeoutMs: ANSWER_TIMEOUT_MS, log: silent });
   return database;
 }
 

@@ -24,16 +24,16 @@ interface WorkerReport {
   readonly text?: string;
 }
 
-/** Starts the embedded server on `directory` (null = in memory, for tests) and takes its lock. */
+/** Starts the embedded server in `directory`, where a database is made if there is none, and takes its lock. */
 export async function openPgliteDatabase(options: {
-  directory: string | null;
+  directory: string;
   answerTimeoutMs: number;
   log: Log;
 }): Promise<EmbeddedDatabase> {
   const { directory, log } = options;
-  const release = directory === null ? () => undefined : lockDirectory(directory);
+  const release = lockDirectory(directory);
   try {
-    const worker = await startServer(directory === null ? null : join(directory, "postgres"));
+    const worker = await startServer(join(directory, "postgres"));
     return new PgliteDatabase({ worker, release, log, answerTimeoutMs: options.answerTimeoutMs });
   } catch (error) {
     release();
@@ -117,8 +117,8 @@ class PgliteDatabase implements EmbeddedDatabase {
  * made it is ended, and a fresh one (a quarter of that) serves. It is made beside its place and moved there complete, so a
  * process killed meanwhile leaves nothing that looks like a database.
  */
-async function startServer(directory: string | null): Promise<Worker> {
-  if (directory !== null && !existsSync(directory)) {
+async function startServer(directory: string): Promise<Worker> {
+  if (!existsSync(directory)) {
     const unfinished = `${directory}.new`;
     rmSync(unfinished, { recursive: true, force: true });
     await closeWorker(await startWorker(unfinished));
@@ -127,12 +127,12 @@ async function startServer(directory: string | null): Promise<Worker> {
   return startWorker(directory);
 }
 
-async function startWorker(directory: string | null): Promise<Worker> {
+async function startWorker(directory: string): Promise<Worker> {
   const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: { directory } });
   const report = await nextReport(worker, START_TIMEOUT_MS);
   if (report.kind === "ready") return worker;
   await worker.terminate();
-  throw new Fault("DATA_DIRECTORY_UNUSABLE", { internal: `${directory ?? "memory"}: ${report.text ?? report.kind}` });
+  throw new Fault("DATA_DIRECTORY_UNUSABLE", { internal: `${directory}: ${report.text ?? report.kind}` });
 }
 
 async function closeWorker(worker: Worker): Promise<void> {

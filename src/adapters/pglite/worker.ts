@@ -11,7 +11,7 @@ import type { WireMessage } from "./wire-stream.ts";
 
 const port = parentPort;
 if (port === null) throw new Error("this file runs as a worker thread of adapters/pglite/pglite-database.ts");
-const { directory } = workerData as { directory: string | null };
+const { directory } = workerData as { directory: string };
 
 /** What a client that was given up may have left in the session. LISTENs stay: they belong to the whole process. */
 const RESET = "ROLLBACK; DEALLOCATE ALL";
@@ -20,7 +20,7 @@ let queue: Promise<void> = Promise.resolve();
 let lastStream: number | null = null;
 
 try {
-  const server = directory === null ? await PGlite.create() : await PGlite.create(directory);
+  const server = await PGlite.create(directory);
   port.on("message", (message: WireMessage | "close") => {
     queue = queue.then(() => handle(server, message)).catch(report);
   });
