@@ -16,7 +16,7 @@ import { ensureServers } from "./servers.js";
 const CONFORMANCE = /^test\/conformance\//;
 /** What depends on the runtime most: drivers, connections, threads. The rest of conformance runs on Node every night. */
 const CONFORMANCE_OF_DRIVERS =
-  /^test\/conformance\/(books-delivery|buckets-single|captcha|drawings|edge|leadership|pglite|postgres|redis|redis-connection|webhook-sender)\./;
+  /^test\/conformance\/(captcha|drawings|leadership|pglite|postgres|redis|redis-connection|webhook-sender)\./;
 const API = /^test\/(integration\/api-|security\/)/;
 /** Each database and each runtime once; the other two combinations every night. */
 const API_BY_DAY = /^test\/(integration\/api-(postgres-bun|pglite-node)\.|security\/)/;
