@@ -19,6 +19,8 @@ export interface LoadPhase {
 export interface OpenLoopTask {
   readonly port: number;
   readonly connectionsMax: number;
+  /** Open before the first request is due, as those of buyers are who look at the page; all of them are used in turn. */
+  readonly connectionsReady: number;
   readonly phases: readonly LoadPhase[];
   readonly book: BookOptions;
 }
@@ -104,7 +106,8 @@ class OpenLoop implements Sender {
   readonly #task: OpenLoopTask;
   readonly #phases: readonly PhaseBook[];
   readonly #intervals: Interval[] = [];
-  readonly #idle: Connection[] = [];
+  /** The one that was used longest ago comes first, so that none is idle for long. */
+  readonly #idle = new Line<Connection>();
   readonly #busy = new Set<Connection>();
   /** Requests whose turn has come and that found no connection. */
   readonly #due = new Line<number>();
@@ -127,6 +130,10 @@ class OpenLoop implements Sender {
   }
 
   async run(): Promise<OpenLoopResult> {
+    while (this.#opened < this.#task.connectionsReady) {
+      const count = Math.min(OPENING_MAX, this.#task.connectionsReady - this.#opened);
+      await Promise.all(Array.from({ length: count }, () => this.#open()));
+    }
     this.#startMs = performance.now();
     let phaseStartMs = this.#startMs;
     for (const book of this.#phases) {
@@ -192,7 +199,7 @@ class OpenLoop implements Sender {
 
   #sendDue(): void {
     while (this.#due.length > 0) {
-      const connection = this.#idle.pop();
+      const connection = this.#idle.take();
       if (connection === undefined) {
         this.#openMore();
         return;
@@ -207,23 +214,24 @@ class OpenLoop implements Sender {
   }
 
   #openMore(): void {
-    const { port, connectionsMax } = this.#task;
+    const { connectionsMax } = this.#task;
     while (this.#opening < Math.min(OPENING_MAX, this.#due.length) && this.#opened < connectionsMax) {
-      this.#opening += 1;
-      this.#opened += 1;
-      const address = `127.1.0.${1 + (this.#opened % ADDRESSES)}`;
-      Connection.open(port, this, address).then(
-        (connection) => {
-          this.#opening -= 1;
-          this.#idle.push(connection);
-          this.#sendDue();
-        },
-        () => {
-          this.#opening -= 1;
-          this.#opened -= 1;
-          this.#failures += 1;
-        },
-      );
+      void this.#open().then(() => this.#sendDue());
+    }
+  }
+
+  /** One more connection, idle or failed when this resolves. */
+  async #open(): Promise<void> {
+    this.#opening += 1;
+    this.#opened += 1;
+    const address = `127.1.0.${1 + (this.#opened % ADDRESSES)}`;
+    try {
+      this.#idle.push(await Connection.open(this.#task.port, this, address));
+    } catch {
+      this.#opened -= 1;
+      this.#failures += 1;
+    } finally {
+      this.#opening -= 1;
     }
   }
 
