@@ -157,7 +157,13 @@ for (const [index, runtime] of RUNTIMES.entries()) {
       expect(problem.detail).toContain("(and 1000 more)");
       const mint = new SessionMint(node().secret);
       const first = new Buyer(node().buyerUrl, mint.mint({ buyerId: buyerIdOf(1) }));
-      expectRefusal(await first.reserve(sale), "not_eligible");
+      let refused = await first.reserve(sale);
+      // A million lines were read a moment ago, on a machine that did other things too.
+      await waitUntil("the node to have time again", async () => {
+        if (refused.json?.reason === "busy") refused = await first.reserve(sale);
+        return refused.json?.reason !== "busy";
+      });
+      expectRefusal(refused, "not_eligible");
     });
   });
 }
