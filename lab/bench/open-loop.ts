@@ -130,8 +130,9 @@ class OpenLoop implements Sender {
   }
 
   async run(): Promise<OpenLoopResult> {
-    while (this.#opened < this.#task.connectionsReady) {
-      const count = Math.min(OPENING_MAX, this.#task.connectionsReady - this.#opened);
+    // Counted by those that were begun: with a server that is not there it ends, too.
+    for (let begun = 0; begun < this.#task.connectionsReady; begun += OPENING_MAX) {
+      const count = Math.min(OPENING_MAX, this.#task.connectionsReady - begun);
       await Promise.all(Array.from({ length: count }, () => this.#open()));
     }
     this.#startMs = performance.now();
@@ -216,11 +217,11 @@ class OpenLoop implements Sender {
   #openMore(): void {
     const { connectionsMax } = this.#task;
     while (this.#opening < Math.min(OPENING_MAX, this.#due.length) && this.#opened < connectionsMax) {
-      void this.#open().then(() => this.#sendDue());
+      void this.#open();
     }
   }
 
-  /** One more connection, idle or failed when this resolves. */
+  /** One more connection, in use or failed when this resolves. */
   async #open(): Promise<void> {
     this.#opening += 1;
     this.#opened += 1;
@@ -230,9 +231,11 @@ class OpenLoop implements Sender {
     } catch {
       this.#opened -= 1;
       this.#failures += 1;
+      return;
     } finally {
       this.#opening -= 1;
     }
+    this.#sendDue();
   }
 
   async #untilAnswered(): Promise<void> {

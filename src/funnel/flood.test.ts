@@ -19,8 +19,8 @@ const LIMITS = {
   networkPerS: 1_000,
   totalPerS: 1_000_000,
 };
-/** What may be left in the heap of all of them: a few bytes each, so nothing of its own of any. */
-const LEFT_BYTES_MAX = 1_000_000;
+/** What may be left in the heap of all of them: far less than a byte each. */
+const LEFT_BYTES_MAX = COUNT;
 /** Genuine sessions that come again are remembered, two generations of them (session-cache.ts). */
 const SESSIONS = 100_000;
 const SESSIONS_BYTES_MAX = 64_000_000;

@@ -3,7 +3,6 @@
  *
  * Runs under `bun test` and under `node --test`: the suites use node:test and node:assert only.
  */
-
 import { createPostgresDatabase } from "../../src/adapters/postgres/database.ts";
 import { migrate, readMigrations } from "../../src/adapters/postgres/migrate.ts";
 import { PostgresEventLog } from "../../src/adapters/postgres/postgres-event-log.ts";
@@ -89,7 +88,7 @@ async function overDatabase(database: Database, close: () => Promise<void>): Pro
   };
 }
 
-/** The embedded database, in memory. */
+/** The embedded database, in a folder of its own. */
 export async function openPgliteFixture(): Promise<LedgerFixture> {
   const database = await openEmbeddedDatabase({ answerTimeoutMs: ANSWER_TIMEOUT_MS, log: silentLog });
   return overDatabase(database, () => database.close());
