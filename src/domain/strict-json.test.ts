@@ -5,6 +5,31 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { JSON_DEPTH_MAX, parseStrictJson } from "./strict-json.ts";
 
+const BODY_BYTES_MAX = 65_536;
+
+/** As much work as the largest body can ask for. */
+const HEAVY_TEXTS: Readonly<Record<string, string>> = {
+  numbers: fill("[", "0,", "0]"),
+  "empty objects": fill("[", "{},", "{}]"),
+  spaces: fill("[", " ", "]"),
+  "spaces between numbers": fill("[", "0 , ", "0]"),
+  digits: fill("", "9", ""),
+  "digits behind the point": fill("0.", "9", ""),
+  exponents: fill("1e", "9", ""),
+  escapes: fill('"', "\\u0041", '"'),
+  backslashes: fill('"', "\\\\", '"'),
+  "a string without an end": fill('"', "x", ""),
+  "an escape without an end": fill('"', "\\\\", "\\"),
+  "open arrays": fill("", "[", ""),
+  keys: `{${Array.from({ length: 7_000 }, (_, index) => `"${index.toString(36)}":0`).join(",")}}`,
+  "keys that are numbers": `{${Array.from({ length: 7_000 }, (_, index) => `"${index * 37}":0`).join(",")}}`,
+  words: fill("[", "null,", "null]"),
+};
+
+function fill(head: string, part: string, tail: string): string {
+  return head + part.repeat((BODY_BYTES_MAX - head.length - tail.length) / part.length) + tail;
+}
+
 function isBad(text: string): boolean {
   return parseStrictJson(text).kind === "bad";
 }
@@ -72,5 +97,15 @@ describe("strict JSON", () => {
   test("accepts exactly the documented depth", () => {
     expect(isBad("[".repeat(JSON_DEPTH_MAX) + "]".repeat(JSON_DEPTH_MAX))).toBe(false);
     expect(isBad("[".repeat(JSON_DEPTH_MAX + 1) + "]".repeat(JSON_DEPTH_MAX + 1))).toBe(true);
+  });
+
+  test.each(Object.entries(HEAVY_TEXTS))("T16: 64 KB of %s hold the event loop for less than 10 ms", (_name, text) => {
+    // The best of several: a busy machine makes a look slow, a slow parser makes all of them slow.
+    const looks = Array.from({ length: 7 }, () => {
+      const beginMs = performance.now();
+      parseStrictJson(text);
+      return performance.now() - beginMs;
+    });
+    expect(Math.min(...looks)).toBeLessThan(10);
   });
 });

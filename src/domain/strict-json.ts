@@ -30,7 +30,7 @@ function refuse(scan: Scan, what: string): never {
   throw new NotStrict(`${what} at character ${scan.position}`);
 }
 
-const SPACE = /[ \t\n\r]*/y;
+const SPACES = " \t\n\r";
 // biome-ignore lint/suspicious/noControlCharactersInRegex: JSON forbids exactly these inside a string (RFC 8259, 7).
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*"/y;
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
@@ -44,6 +44,10 @@ function take(scan: Scan, pattern: RegExp): string | null {
   return found[0];
 }
 
+function skipSpace(scan: Scan): void {
+  while (scan.position < scan.text.length && SPACES.includes(scan.text.charAt(scan.position))) scan.position += 1;
+}
+
 function takeString(scan: Scan): string {
   const raw = take(scan, STRING) ?? refuse(scan, "not a string");
   const value = JSON.parse(raw) as string;
@@ -54,28 +58,29 @@ function takeString(scan: Scan): string {
 
 function takeScalar(scan: Scan): unknown {
   if (scan.text[scan.position] === '"') return takeString(scan);
-  const raw = take(scan, NUMBER) ?? take(scan, WORD) ?? refuse(scan, "not a JSON value");
-  const value: unknown = JSON.parse(raw);
-  if (typeof value === "number" && !Number.isFinite(value)) refuse(scan, "a number out of range");
-  return value;
+  const digits = take(scan, NUMBER);
+  if (digits === null) return JSON.parse(take(scan, WORD) ?? refuse(scan, "not a JSON value"));
+  const number = Number(digits);
+  if (!Number.isFinite(number)) refuse(scan, "a number out of range");
+  return number;
 }
 
 /** Reads members separated by commas until the closing bracket. */
 function takeMembers(scan: Scan, close: "]" | "}", takeMember: () => void): void {
   scan.position += 1;
-  take(scan, SPACE);
+  skipSpace(scan);
   if (scan.text[scan.position] === close) {
     scan.position += 1;
     return;
   }
   for (;;) {
     takeMember();
-    take(scan, SPACE);
+    skipSpace(scan);
     const next = scan.text[scan.position];
     scan.position += 1;
     if (next === close) return;
     if (next !== ",") refuse(scan, `neither a comma nor ${close}`);
-    take(scan, SPACE);
+    skipSpace(scan);
   }
 }
 
@@ -85,7 +90,7 @@ function takeObject(scan: Scan, depth: number): Record<string, unknown> {
     const key = takeString(scan);
     if (FORBIDDEN_KEYS.has(key)) refuse(scan, `the forbidden key ${key}`);
     if (Object.hasOwn(object, key)) refuse(scan, "a key that is there twice");
-    take(scan, SPACE);
+    skipSpace(scan);
     if (scan.text[scan.position] !== ":") refuse(scan, "no colon after a key");
     scan.position += 1;
     object[key] = takeValue(scan, depth);
@@ -100,7 +105,7 @@ function takeArray(scan: Scan, depth: number): unknown[] {
 }
 
 function takeValue(scan: Scan, depth: number): unknown {
-  take(scan, SPACE);
+  skipSpace(scan);
   const first = scan.text[scan.position];
   if (first !== "{" && first !== "[") return takeScalar(scan);
   if (depth >= scan.depthMax) refuse(scan, `nested deeper than ${scan.depthMax}`);
@@ -112,7 +117,7 @@ export function parseStrictJson(text: string, depthMax: number = JSON_DEPTH_MAX)
   const scan: Scan = { text, depthMax, position: 0 };
   try {
     const value = takeValue(scan, 0);
-    take(scan, SPACE);
+    skipSpace(scan);
     if (scan.position !== text.length) refuse(scan, "something after the value");
     return { kind: "value", value };
   } catch (error) {

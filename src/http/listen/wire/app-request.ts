@@ -15,7 +15,10 @@ export function mayHaveBody(head: RequestHead): boolean {
   return !WITHOUT_BODY.has(head.method) && (head.isChunked || head.contentLength > 0);
 }
 
-/** The request, or null when it is none that the web's own Request can be. */
+/**
+ * The request, or null when it is none that the web's own Request can be. Only what reads is told by its signal that nobody
+ * waits any more: a signal that follows another is the dearest part of a Request on Node and the last to be collected.
+ */
 export function toRequest(
   head: RequestHead,
   body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null,
@@ -32,8 +35,8 @@ export function toRequest(
     const options: RequestInit & { duplex: "half" } = {
       method: head.method,
       headers: head.pairs(),
-      signal,
       duplex: "half",
+      ...(WITHOUT_BODY.has(head.method) ? { signal } : {}),
     };
     return new Request(`http://${host}${path}`, body === null ? options : { ...options, body });
   } catch (error) {
