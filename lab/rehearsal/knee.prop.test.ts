@@ -3,7 +3,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { kneeOf, nextRate, type Search, type Trial, type Verdict } from "./knee.ts";
+import { kneeOf, lowestMissOf, nextRate, type Search, type Trial, type Verdict } from "./knee.ts";
 
 const SEARCH: Search = { startPerS: 250, maxPerS: 200_000, precision: 1.2 };
 const TRIALS_MAX = 60;
@@ -84,6 +84,28 @@ describe("a service with noise", () => {
           return trial === badMoment ? "missed" : "kept";
         });
         expect(kneeOf(disturbed)).toEqual(kneeOf(quiet));
+      }),
+    );
+  });
+
+  test("whenever the time ends, there is a miss above the kept rate unless every rate was kept, and none below it counts", () => {
+    fc.assert(
+      fc.property(noisy, fc.integer({ min: 1, max: 30 }), ({ capacity, width, coins }, triesMax) => {
+        const all = searchWith((ratePerS) => {
+          if (ratePerS <= capacity * (1 - width)) return "kept";
+          return ratePerS > capacity * (1 + width) ? "missed" : (coins.next().value ?? "missed");
+        });
+        const trials = all.slice(0, triesMax);
+        const { keptPerS, missedPerS } = kneeOf(trials);
+        const miss = lowestMissOf(trials);
+        const isEachKept = trials.every((one) =>
+          trials.some(({ ratePerS, verdict }) => ratePerS === one.ratePerS && verdict === "kept"),
+        );
+        expect(miss === null).toBe(isEachKept);
+        if (miss === null) return;
+        expect(miss.ratePerS).toBeGreaterThan(keptPerS ?? 0);
+        expect(miss.ratePerS).toBeLessThanOrEqual(missedPerS ?? Number.POSITIVE_INFINITY);
+        expect(miss.isCertain).toBe(miss.ratePerS === missedPerS);
       }),
     );
   });

@@ -30,6 +30,13 @@ export interface Knee {
   readonly missedPerS: number | null;
 }
 
+/** What stood in the way of more. */
+export interface Miss {
+  readonly ratePerS: number;
+  /** False when the rate was missed once, by a little, and never tried again. */
+  readonly isCertain: boolean;
+}
+
 const GROWTH = 2;
 /** A rate that is missed from the start on is halved down to this many requests a second. */
 const RATE_PER_S_MIN = 10;
@@ -43,6 +50,13 @@ export function kneeOf(trials: readonly Trial[]): Knee {
     ({ ratePerS, verdict }) => verdict === "kept" && (missedPerS === null || ratePerS < missedPerS),
   );
   return { keptPerS: kept.length === 0 ? null : Math.max(...kept.map(({ ratePerS }) => ratePerS)), missedPerS };
+}
+
+/** The lowest rate above the kept one, be it missed but once; null when none was tried. What was kept up there has a miss below. */
+export function lowestMissOf(trials: readonly Trial[]): Miss | null {
+  const keptPerS = kneeOf(trials).keptPerS ?? 0;
+  const ratePerS = lowestOf(trials.filter((one) => one.ratePerS > keptPerS));
+  return ratePerS === null ? null : { ratePerS, isCertain: isGivenUp(trials, ratePerS) };
 }
 
 /** The rate to try next; null when the search is over. */

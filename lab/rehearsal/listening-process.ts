@@ -1,5 +1,5 @@
 /**
- * Which process of this machine listens on a port, from /proc: whose processor time a decision costs.
+ * Which processes of this machine listen on a port, from /proc: whose processor time a decision costs.
  *
  * Only what this user may look into is found; the rest stays unmeasured, and the certificate says so by leaving it out.
  */
@@ -9,17 +9,24 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 const LISTENING = "0A";
 const HEX = 16;
 
-/** The process that listens on the port; null when none can be found. Of several the oldest: others are its children. */
-export function findListener(port: number): number | null {
+/**
+ * The processes that listen on the port: several where each has a socket of its own (PORT_SHARED). Of those that have the same
+ * socket the oldest, because the others are its children. Empty when none can be found.
+ */
+export function findListeners(port: number): readonly number[] {
   const inodes = new Set([...inodesIn("/proc/net/tcp", port), ...inodesIn("/proc/net/tcp6", port)]);
-  if (inodes.size === 0) return null;
+  const found = new Set<number>();
   const pids = namesIn("/proc")
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
     .sort((left, right) => left - right);
-  return (
-    pids.find((pid) => namesIn(`/proc/${pid}/fd`).some((fd) => inodes.has(inodeAt(`/proc/${pid}/fd/${fd}`)))) ?? null
-  );
+  for (const pid of pids) {
+    if (inodes.size === 0) break;
+    for (const fd of namesIn(`/proc/${pid}/fd`)) {
+      if (inodes.delete(inodeAt(`/proc/${pid}/fd/${fd}`))) found.add(pid);
+    }
+  }
+  return [...found];
 }
 
 /** Lines are: number, local address:port in hex, remote, state, …, the inode as the tenth (proc(5)). */

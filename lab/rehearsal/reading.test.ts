@@ -55,6 +55,15 @@ describe("a trial", () => {
   });
 });
 
+test("a decision costs what all processes of a part spend on it", () => {
+  const result = resultOf({ outcomes: { held: 1_000 } });
+  const usPerAnswer = { "api 1": 300.3, "api 2": 300.3, postgres: 90, generator: 50 };
+  const reading = readTrial({ ...result, cpu: { ...result.cpu, usPerAnswer } } as SwarmResult, {
+    ...{ ratePerS: 500, wanted: "accepted", latencyMsMax: 250 },
+  });
+  expect(reading.cpuUsPerDecision).toEqual({ api: 601, postgres: 90 });
+});
+
 describe("what was in the way", () => {
   const MISSED: TrialReading = {
     ...{ ratePerS: 800, verdict: "missed", latencyMsP99: 300, decisions: 2_000, cpuUsPerDecision: null },
@@ -74,6 +83,20 @@ describe("what was in the way", () => {
       "all 4 processors",
     ],
     ["a disk or a network", { cores: { api: 0.3, postgres: 0.4 } }, "unknown", "a disk, a network"],
+    ["one node of several", { cores: { "api 1": 0.4, "api 2": 0.93 } }, "api processor", "api 2 used 0.93 cores"],
+    [
+      "nobody, where several nodes are half busy each",
+      { cores: { "api 1": 0.5, "api 2": 0.55 } },
+      "unknown",
+      "1.05 of 4",
+    ],
+    ["one Redis of several", { cores: { "redis 1": 0.1, "redis 2": 0.96 } }, "redis", "redis 2 used 0.96 cores"],
+    [
+      "the machine, several nodes together first",
+      { cores: { "api 1": 0.8, "api 2": 0.8, postgres: 1.2, generator: 0.85 } },
+      "api processor",
+      "api 1.60, postgres 1.20, generator 0.85",
+    ],
     ["nobody knows", {}, "unknown", "no process could be looked at"],
   ])("%s", (_, overrides, limitedBy, words) => {
     expect(limitOf({ ...MISSED, ...overrides }, machine)).toEqual({

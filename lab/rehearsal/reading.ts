@@ -17,8 +17,9 @@ export interface TrialReading {
   readonly verdict: Verdict;
   readonly latencyMsP99: number;
   readonly decisions: number;
-  /** Cores' worth of work by process in the busiest second; empty where it cannot be looked at. */
+  /** Cores' worth of work by process in the busiest second, "api 1" and "api 2" apart; empty where it cannot be looked at. */
   readonly cores: Readonly<Record<string, number>>;
+  /** By part: what several processes of one part spent is one sum here. */
   readonly cpuUsPerDecision: Readonly<Record<string, number>> | null;
   readonly generatorLatenessMs: number;
   readonly throttled: number;
@@ -57,7 +58,7 @@ export function readTrial(
   const isKept = errors === 0 && share === 1 && latencyMsP99 <= latencyMsMax;
   const isFarOff = errors > 0 || share < FAR_OFF_SHARE || latencyMsP99 > latencyMsMax * FAR_OFF_LATENCY;
   const missed = isFarOff ? "far off" : "missed";
-  const usPerAnswer = Object.entries(result.cpu?.usPerAnswer ?? {}).filter(([part]) => part !== GENERATOR);
+  const usPerAnswer = Object.entries(sumByPart(result.cpu?.usPerAnswer ?? {})).filter(([part]) => part !== GENERATOR);
   return {
     ratePerS,
     verdict: isKept ? "kept" : missed,
@@ -85,6 +86,23 @@ function coresOf(samples: readonly CpuSample[]): Record<string, number> {
   return cores;
 }
 
+/** A process of a part that has several: see watched-servers.ts. */
+export function nameOfProcess(part: string, index: number): string {
+  return `${part} ${index + 1}`;
+}
+
+/** "api 1" and "api 2" as the "api" that they are together. */
+function sumByPart(byProcess: Readonly<Record<string, number>>): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const [name, value] of Object.entries(byProcess)) sums[partOf(name)] = (sums[partOf(name)] ?? 0) + value;
+  return sums;
+}
+
+function partOf(name: string): string {
+  return name.replace(/ \d+$/, "");
+}
+
+/** One thread each: what counts is the busiest single process, never the sum of several. */
 const SINGLE_THREADED: readonly (readonly [part: string, limit: Limit])[] = [
   ["api", "api processor"],
   ["redis", "redis"],
@@ -122,10 +140,12 @@ export function limitOf(
     };
   }
   for (const [part, limitedBy] of SINGLE_THREADED) {
-    const used = cores[part] ?? 0;
-    if (used >= BUSY_CORES) return { limitedBy, because: `${at} it used ${used.toFixed(2)} cores` };
+    const [name, used] = busiestOf(cores, part);
+    const who = name === part ? "it" : name;
+    if (used >= BUSY_CORES) return { limitedBy, because: `${at} ${who} used ${used.toFixed(2)} cores` };
   }
-  const all = Object.entries(cores).sort(([, left], [, right]) => right - left);
+  // The machine's processors are everybody's: here several processes of a part count together.
+  const all = Object.entries(sumByPart(cores)).sort(([, left], [, right]) => right - left);
   const sum = all.reduce((total, [, used]) => total + used, 0);
   const [largest] = all;
   if (largest !== undefined && sum >= BUSY_MACHINE * machine.cores) {
@@ -140,4 +160,9 @@ export function limitOf(
       ? "no process could be looked at"
       : `no processor was busy (${sum.toFixed(2)} of ${machine.cores} cores)`;
   return { limitedBy: "unknown", because: `${at} ${seen}: the wait is for a disk, a network or another machine` };
+}
+
+function busiestOf(cores: Readonly<Record<string, number>>, part: string): readonly [name: string, used: number] {
+  const own = Object.entries(cores).filter(([name]) => partOf(name) === part);
+  return own.sort(([, left], [, right]) => right - left)[0] ?? [part, 0];
 }

@@ -1,8 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../test/support/manual-clock.ts";
+import { createSystemRandom } from "../adapters/local/system-random.ts";
 import { loadConfig } from "../config/load.ts";
 import { readCertificate } from "../domain/certificate.ts";
 import type { SaleId } from "../domain/ids.ts";
+import { isRehearsalSale, rehearsalSaleId } from "../domain/rehearsal-rules.ts";
 import type { Sale } from "../domain/sale.ts";
 import { deriveKeys } from "../funnel/3-identity/keys.ts";
 import type { RehearsalRequest } from "../http/operator/rehearsals.ts";
@@ -44,9 +46,11 @@ interface Staging {
   readonly ports?: OwnPorts;
   readonly isOtherRunning?: boolean;
   readonly run?: RehearsalRunner["run"];
+  readonly measured?: Partial<RehearsalMeasurement>;
+  readonly randomId?: () => string;
 }
 
-function stage({ env = {}, sales = [], ports, isOtherRunning = false, run }: Staging = {}): Stage {
+function stage({ env = {}, sales = [], ports, isOtherRunning = false, run, ...more }: Staging = {}): Stage {
   const clock = new ManualClock();
   const all = sales.map(
     (overrides) =>
@@ -84,7 +88,7 @@ function stage({ env = {}, sales = [], ports, isOtherRunning = false, run }: Sta
     }),
     ...{
       clock,
-      random: { id: () => "one", fraction: () => 0.5 },
+      random: { id: more.randomId ?? (() => "one"), fraction: () => 0.5 },
       log: { ...quiet, flush: async () => undefined },
       keys: deriveKeys(SECRET),
       store,
@@ -96,7 +100,7 @@ function stage({ env = {}, sales = [], ports, isOtherRunning = false, run }: Sta
     runner: {
       run: async (task, listeners) => {
         tasks.push(task);
-        return run === undefined ? MEASURED : run(task, listeners);
+        return run === undefined ? { ...MEASURED, ...more.measured } : run(task, listeners);
       },
     },
     readStock: async (itemIds) => itemIds.map((itemId) => ({ itemId, total: 250 }) as never),
@@ -165,6 +169,54 @@ describe("a rehearsal", () => {
         ],
       }),
     ]);
+  });
+
+  test.each<[string, Staging, readonly string[], readonly string[]]>([
+    ["its own port", {}, [], ["api 8080"]],
+    [
+      "every target on this machine, where there are several",
+      {},
+      ["http://localhost:8090", "http://127.0.0.1:8091", "http://127.0.0.1"],
+      ["api 8090", "api 8091", "api 80"],
+    ],
+    ["its own address", { env: { HOST: "10.0.0.7", TRUSTED_PROXIES: "10.0.0.7/32" } }, [], ["api 8080"]],
+    ["nothing of PUBLIC_URL", { env: { PUBLIC_URL: "http://shop.example:8080" } }, ["http://shop.example:8080"], []],
+    [
+      "nothing of PUBLIC_URL without the api role, but the worker",
+      { env: { PUBLIC_URL: "http://shop.example" }, ports: { buyers: null, operators: 8_081 } },
+      [],
+      ["worker 8081"],
+    ],
+    [
+      "no database of a name like this machine's",
+      { env: { DATABASE_URL: "postgres://127.evil.example/x" } },
+      [],
+      ["api 8080"],
+    ],
+  ])("watches by their ports the processes of this machine only: %s", async (_, staging, urls, watched) => {
+    const { rehearsals, tasks, finished } = stage(staging);
+    expect(await rehearsals.start({ ...REQUEST, urls })).toMatchObject({ kind: "started" });
+    await finished;
+    expect(tasks[0]?.servers.map(({ part, port }) => `${part} ${port}`)).toEqual([...watched]);
+  });
+
+  test.each([
+    ["as many as were measured, even when those are fewer than are accepted", { ...RATE, ratePerS: 500 }, 500],
+    ["as many as are accepted where there was no time to measure", null, 800],
+  ])("certifies that it decides %s", async (_, refuses, decidesPerS) => {
+    const { rehearsals, finished } = stage({ measured: { refuses } });
+    await rehearsals.start(REQUEST);
+    await finished;
+    const document = await rehearsals.find("rehearsal-one");
+    expect(document?.signed?.certificate).toMatchObject({ acceptsPerS: 800, decidesPerS, refuses });
+  });
+
+  test("makes sales that buyers' lists know by their ids", async () => {
+    const { rehearsals, tasks, finished } = stage({ randomId: () => createSystemRandom().id() });
+    await rehearsals.start(REQUEST);
+    await finished;
+    const id = rehearsalSaleId(tasks[0]?.id ?? "", "accept");
+    expect([id, isRehearsalSale({ id })]).toEqual([id, true]);
   });
 
   test("ends with a certificate of this deployment, with the headroom for the crowd and the stock of its sale", async () => {

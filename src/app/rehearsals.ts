@@ -18,7 +18,7 @@ import {
   signCertificate,
 } from "../domain/certificate.ts";
 import { readCrowd } from "../domain/headroom.ts";
-import { chooseTargets, findSaleInTheWay, REHEARSAL_SALE_PREFIX } from "../domain/rehearsal-rules.ts";
+import { chooseTargets, findSaleInTheWay, isLoopback, rehearsalId } from "../domain/rehearsal-rules.ts";
 import type { Sale } from "../domain/sale.ts";
 import { createClientAddress } from "../funnel/4-throttle/client-address.ts";
 import { ipKeyOf } from "../funnel/4-throttle/ip-address.ts";
@@ -40,6 +40,7 @@ const GRACE_MS = 60_000;
 const MAIN_PATH = join(import.meta.dirname, "../main.ts");
 const ELSEWHERE = "203.0.113.7";
 const LOOPBACKS: Readonly<Record<string, string>> = { localhost: "127.0.0.1", "[::1]": "::1" };
+const HTTP_PORT = 80;
 const POSTGRES_PORT = 5_432;
 const REDIS_PORT = 6_379;
 
@@ -113,7 +114,7 @@ export class DeploymentRehearsals implements NodeRehearsals {
       ...{ nowMs: clock.nowMs(), durationMs, isForced },
     });
     if (why !== null) return { kind: "refused", why };
-    const id = `${REHEARSAL_SALE_PREFIX}${random.id()}`;
+    const id = rehearsalId(random.id());
     if (!(await store.begin({ id, saleId, durationMs: durationMs + GRACE_MS }))) {
       return {
         kind: "refused",
@@ -184,7 +185,7 @@ export class DeploymentRehearsals implements NodeRehearsals {
     const { accepts, refuses, nodes, ledger } = measured;
     const rates = {
       acceptsPerS: accepts.ratePerS,
-      decidesPerS: Math.max(accepts.ratePerS, refuses?.ratePerS ?? 0),
+      decidesPerS: refuses?.ratePerS ?? accepts.ratePerS,
     };
     const { expectedBuyers: buyers, busiestSecondShare, saleId, latencyMsMax } = request;
     const crowd = buyers === null ? null : { saleId, buyers, stock: await this.#stockOf(sale), busiestSecondShare };
@@ -275,19 +276,28 @@ function whyUnbelieved(url: string): string {
   return `The nodes do not believe what ${hostname} says of buyers' addresses, so the limit of one address is all that would be measured. Start them with TRUSTED_PROXIES containing ${LOOPBACKS[hostname] ?? hostname}.`;
 }
 
-/** Whose processor time may be looked at, because it is spent on this machine. */
-function serversOf({ databaseUrl, redisUrl }: Config, urls: readonly string[], own: OwnPorts): ServerOnThisMachine[] {
-  const api = urls.map((url) => ({ part: "api", port: Number(new URL(url).port || 80) }));
+/** Whose processor time may be looked at, because it is spent on this machine. A port of another one says nothing here. */
+function serversOf(config: Config, urls: readonly string[], own: OwnPorts): ServerOnThisMachine[] {
+  const { host, databaseUrl, redisUrl } = config;
+  const ownUrl = originOf(host, own.buyers);
+  const here = urls
+    .map((url) => new URL(url))
+    .filter(({ hostname, origin }) => isLoopback(hostname) || isSame(origin, ownUrl));
+  const api = here.map(({ port }) => ({ part: "api", port: Number(port || HTTP_PORT) }));
   const worker = own.buyers === null ? [{ part: "worker", port: own.operators }] : [];
   const postgres = localPort(databaseUrl, POSTGRES_PORT).map((port) => ({ part: "postgres", port }));
   const redis = (redisUrl ?? []).flatMap((url) => localPort(url, REDIS_PORT)).map((port) => ({ part: "redis", port }));
   return [...api, ...worker, ...postgres, ...redis];
 }
 
+function isSame(origin: string, url: string | null): boolean {
+  return url !== null && new URL(url).origin === origin;
+}
+
 function localPort(url: string | null, byDefault: number): readonly number[] {
   if (url === null || !URL.canParse(url)) return [];
   const { hostname, port } = new URL(url);
-  return /^(localhost|127\..*|\[::1\])$/.test(hostname) ? [Number(port || byDefault)] : [];
+  return isLoopback(hostname) ? [Number(port || byDefault)] : [];
 }
 
 function originOf(host: string, port: number | null): string | null {

@@ -10,6 +10,7 @@ import { readSettings } from "../config/load.ts";
 import { CommandFailure } from "./failure.ts";
 
 const ANSWER_MS_MAX = 30_000;
+const URL_FLAG = "--url";
 export const UNSPECIFIED_HOSTS = ["0.0.0.0", "::"];
 
 const TOKEN_ADVICE =
@@ -19,6 +20,8 @@ const TOKEN_ADVICE =
 export interface Target {
   readonly url?: string | undefined;
   readonly token?: string | undefined;
+  /** What the command calls the flag of `url`, for advice (default: --url). */
+  readonly urlFlag?: string;
 }
 
 /** One deployment's operator API. */
@@ -26,11 +29,18 @@ export class OperatorClient {
   readonly url: string;
   readonly #token: string;
   readonly #tokenFrom: string;
+  readonly #urlFlag: string;
 
-  constructor(target: { readonly url: string; readonly token: string; readonly tokenFrom?: string }) {
+  constructor(target: {
+    readonly url: string;
+    readonly token: string;
+    readonly tokenFrom?: string;
+    readonly urlFlag?: string;
+  }) {
     this.url = target.url.replace(/\/+$/, "");
     this.#token = target.token;
     this.#tokenFrom = target.tokenFrom ?? "this node";
+    this.#urlFlag = target.urlFlag ?? URL_FLAG;
   }
 
   /** The body of a 2xx answer. Throws CommandFailure with the server's own words for anything else. */
@@ -64,7 +74,7 @@ export class OperatorClient {
     } catch (error) {
       const cause = (error as { cause?: Error }).cause ?? (error as Error);
       throw new CommandFailure(
-        `No answer from ${this.url} (${cause.message}). Is a node running there? Another one is named with --url.`,
+        `No answer from ${this.url} (${cause.message}). Is a node running there? Another one is named with ${this.#urlFlag}.`,
       );
     }
   }
@@ -75,15 +85,17 @@ export function connectOperator(target: Target, env: Readonly<Record<string, str
   // Only what tells where the node is: these commands also run on machines that have no other setting of it.
   const { PORT, ADMIN_PORT, ADMIN_HOST, DATA_DIR } = env;
   const settings = readSettings({ env: { PORT, ADMIN_PORT, ADMIN_HOST, DATA_DIR } });
+  const { urlFlag = URL_FLAG } = target;
   const url = target.url ?? `http://${hostInUrl(settings.adminHost)}:${settings.adminPort}`;
   if (!URL.canParse(url)) {
-    throw new CommandFailure(`--url is ${JSON.stringify(url)}; accepted: a URL such as http://127.0.0.1:8081`);
+    throw new CommandFailure(`${urlFlag} is ${JSON.stringify(url)}; accepted: a URL such as http://127.0.0.1:8081`);
   }
-  if (target.token !== undefined) return new OperatorClient({ url, token: target.token, tokenFrom: "--token" });
+  const where = { url, urlFlag };
+  if (target.token !== undefined) return new OperatorClient({ ...where, token: target.token, tokenFrom: "--token" });
   const fromEnvironment = env["ADMIN_TOKEN"];
-  if (fromEnvironment) return new OperatorClient({ url, token: fromEnvironment, tokenFrom: "ADMIN_TOKEN" });
+  if (fromEnvironment) return new OperatorClient({ ...where, token: fromEnvironment, tokenFrom: "ADMIN_TOKEN" });
   const file = resolve(settings.dataDir, "admin-token");
-  return new OperatorClient({ url, token: keptToken(file), tokenFrom: file });
+  return new OperatorClient({ ...where, token: keptToken(file), tokenFrom: file });
 }
 
 /** What a node in solo mode keeps. Throws CommandFailure with everywhere the token could have come from. */

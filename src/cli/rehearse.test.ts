@@ -2,7 +2,7 @@
  * What `doorbuster rehearse` refuses before it asks a node, and certificates that are checked without one.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type CommandEnd, runCommand } from "../../test/support/command-line.ts";
@@ -68,6 +68,16 @@ test.each([
 test("a file that cannot be written stops it before anything is asked of the node", async () => {
   const { code, err } = await run("--json", join(folder, "no", "such", "folder"), "--url", "http://127.0.0.1:1");
   expect([code, err]).toEqual([1, expect.stringContaining("ENOENT")]);
+});
+
+test("a refusal leaves the last certificate as it was, and no empty file where there was none", async () => {
+  const [kept, fresh] = [join(folder, "last.json"), join(folder, "new.json")];
+  writeFileSync(kept, "the last certificate");
+  for (const file of [kept, fresh]) {
+    const { code, err } = await run("--json", file, "--url", "http://127.0.0.1:1");
+    expect([code, err]).toEqual([1, expect.stringContaining("No answer from http://127.0.0.1:1")]);
+  }
+  expect([readFileSync(kept, "utf8"), existsSync(fresh)]).toEqual(["the last certificate", false]);
 });
 
 describe("verify", () => {

@@ -4,7 +4,7 @@
  * The node does the work and signs; this command asks, watches and judges: exit 0 only when there is a certificate and, where a
  * crowd was given, room for all of it. `verify` needs no node, only the deployment's secret.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { readSettings } from "../config/load.ts";
@@ -72,7 +72,7 @@ async function rehearse(flags: Flags, surroundings: Surroundings): Promise<void>
     if (code !== 0) throw new CommandFailure("The rehearsal failed.", code);
     return;
   }
-  if (flags.json !== undefined) writeFileSync(flags.json, "");
+  if (flags.json !== undefined) checkWritable(flags.json);
   const operator = connectOperator(flags, surroundings.env);
   const { id } = await operator.request<{ id: string }>("POST", "/v1/admin/rehearsals", {
     ...(flags.for === undefined ? {} : { saleId: flags.for }),
@@ -151,6 +151,13 @@ function certificateIn(text: string, key: Parameters<typeof readCertificate>[0])
     if (error instanceof SyntaxError) return null;
     throw error;
   }
+}
+
+/** Before the minutes that it takes: throws when the file could not be written. What is in it stays until there is a better one. */
+function checkWritable(file: string): void {
+  const isNew = !existsSync(file);
+  closeSync(openSync(file, "a"));
+  if (isNew) rmSync(file);
 }
 
 function readText(file: string): string {

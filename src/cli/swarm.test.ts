@@ -40,6 +40,13 @@ describe("wrong flags", () => {
     expect(err).toContain(words);
   });
 
+  test("an operators' address that is none is told by the name of its flag, and so is one where nobody answers", async () => {
+    const none = await run(["--admin-url", "nonsense"]);
+    expect([none.code, none.err]).toEqual([1, expect.stringContaining('--admin-url is "nonsense"; accepted: a URL')]);
+    const nobody = await run(["--admin-url", "http://127.0.0.1:1"]);
+    expect([nobody.code, nobody.err]).toEqual([1, expect.stringContaining("Another one is named with --admin-url.")]);
+  });
+
   test("a scenario that is wrong exits 2 and names the path", async () => {
     const file = join(folder, "wrong.yaml");
     writeFileSync(

@@ -126,7 +126,8 @@ async function readOptions(name: string, flags: Flags, surroundings: Surrounding
     const { scenario, recorded } = loadScenario(name);
     const owned = flags.iOwnThisTarget ?? null;
     const targets = parseTargets(flags.url ?? [`http://${hostInUrl(settings.host)}:${settings.port}`], owned);
-    const operator = connectOperator({ url: flags.adminUrl, token: flags.token }, surroundings.env);
+    const node = { url: flags.adminUrl, token: flags.token, urlFlag: "--admin-url" };
+    const operator = connectOperator(node, surroundings.env);
     checkOwner(new URL(operator.url).hostname, owned);
     const requests = flags.requests ?? null;
     planOf(scenario, recorded, requests);

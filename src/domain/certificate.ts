@@ -27,7 +27,7 @@ export type Limit =
 export interface MeasuredRate {
   readonly ratePerS: number;
   readonly latencyMsP99: number;
-  /** The lowest rate that was not kept; null = there was none. */
+  /** The lowest rate above it that was not kept, be it tried but once; null = there was none. */
   readonly missedPerS: number | null;
   readonly limitedBy: Limit;
   /** Why that is said, in a sentence. */
@@ -64,7 +64,7 @@ export interface CapacityCertificate {
   readonly settings: string;
   /** The bound that p99 of decisions had to keep. */
   readonly latencyMsMax: number;
-  /** Decisions when the stock has gone, and everybody is told so. */
+  /** Decisions when the stock has gone, and everybody is told so: as measured, also where that is below `acceptsPerS`. */
   readonly decidesPerS: number;
   /** Decisions while everybody is served. */
   readonly acceptsPerS: number;
@@ -72,7 +72,7 @@ export interface CapacityCertificate {
   readonly p99Ms: number;
   readonly limitedBy: Limit;
   readonly accepts: MeasuredRate;
-  /** Null where there was no time left for it: `decidesPerS` is then `acceptsPerS`. */
+  /** Null only where there was no time left to try any: `decidesPerS` is then `acceptsPerS`. */
   readonly refuses: MeasuredRate | null;
   readonly crowd: CrowdReading | null;
 }

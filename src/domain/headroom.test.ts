@@ -12,6 +12,7 @@ describe("headroom", () => {
     [{ buyers: 10_000, stock: 5_000 }, { acceptsPerS: 1_600, decidesPerS: 10_000 }, 2],
     // Nobody knows the stock: the dearer decision for all.
     [{ buyers: 10_000, stock: null }, { acceptsPerS: 1_600, decidesPerS: 10_000 }, 2],
+    [{ buyers: 10_000, stock: null }, { acceptsPerS: 1_600, decidesPerS: 800 }, 1],
     [{ buyers: 10_000, stock: 0 }, { acceptsPerS: 1_600, decidesPerS: 10_000 }, 12.5],
     [{ buyers: 1, stock: 1 }, { acceptsPerS: 500, decidesPerS: 500 }, 500],
   ] as const)("%p with %p is %p", (crowd, rates, headroom) => {
@@ -22,6 +23,14 @@ describe("headroom", () => {
     const { how } = readCrowd({ ...CROWD, buyers: 100_000, stock: 500 }, { acceptsPerS: 1_000, decidesPerS: 10_000 });
     expect(how).toBe(
       "8000 of 100000 buyers come in the busiest second (8 %): 500 served at 1000/s and 7500 refused at 10000/s take 1.250 s",
+    );
+    const unknown = (decidesPerS: number) =>
+      readCrowd({ ...CROWD, buyers: 100_000, stock: null }, { acceptsPerS: 1_000, decidesPerS }).how;
+    expect(unknown(10_000)).toContain(
+      "8000 served at 1000/s and 0 refused at 10000/s take 8.000 s; the stock is not known, so all count as served",
+    );
+    expect(unknown(500)).toContain(
+      "0 served at 1000/s and 8000 refused at 500/s take 16.000 s; the stock is not known, so all count as refused",
     );
   });
 

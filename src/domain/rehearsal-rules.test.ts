@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { SaleId } from "./ids.ts";
-import { chooseTargets, findSaleInTheWay, isRehearsalSale } from "./rehearsal-rules.ts";
+import { chooseTargets, findSaleInTheWay, isRehearsalSale, rehearsalId, rehearsalSaleId } from "./rehearsal-rules.ts";
 import type { Sale } from "./sale.ts";
 
 const NOW = 1_800_000_000_000;
@@ -64,7 +64,19 @@ describe("whom a rehearsal may load", () => {
   });
 });
 
-test("buyers' lists leave out what is a rehearsal's", () => {
-  expect(isRehearsalSale(saleOf({ id: "rehearsal-x-accept" as SaleId }))).toBe(true);
-  expect(isRehearsalSale(saleOf({ id: "the-rehearsal" as SaleId }))).toBe(false);
+describe("buyers' lists leave out what is a rehearsal's, and nothing else", () => {
+  const random = "A-b_".repeat(6).slice(0, 22);
+  test.each([
+    [rehearsalSaleId(rehearsalId(random), "accept"), true],
+    [rehearsalSaleId(rehearsalId(random), "refuse"), true],
+    ["rehearsal-open-doors", false],
+    ["rehearsal-x-accept", false],
+    [rehearsalId(random), false],
+    [`${rehearsalId(random)}-open`, false],
+    [`${rehearsalId(random)}-accept-2`, false],
+    [`the-${rehearsalId(random)}-accept`, false],
+    [`${rehearsalId(`${random}x`)}-accept`, false],
+  ])("%s: %p", (id, expected) => {
+    expect(isRehearsalSale({ id })).toBe(expected);
+  });
 });

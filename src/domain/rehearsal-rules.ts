@@ -8,7 +8,9 @@ import { firstOpensAt, saleStateAt } from "./sale.ts";
 
 /** Nobody may be waiting at the door of a sale. */
 export const CLEAR_BEFORE_OPENING_MS = 10 * 60_000;
-export const REHEARSAL_SALE_PREFIX = "rehearsal-";
+const PREFIX = "rehearsal-";
+/** Exactly what we make, and nothing that a person would call a sale: a random id of the Random port is 22 characters. */
+const REHEARSAL_SALE = /^rehearsal-[A-Za-z0-9_-]{22}-(accept|refuse)$/;
 
 const MINUTE_MS = 60_000;
 
@@ -39,9 +41,22 @@ export function findSaleInTheWay({ sales, nowMs, durationMs, isForced }: Rehears
   return null;
 }
 
-/** True for the sales that rehearsals make: not for buyers' lists. */
-export function isRehearsalSale({ id }: Pick<Sale, "id">): boolean {
-  return id.startsWith(REHEARSAL_SALE_PREFIX);
+/** The sales of a rehearsal: in the first everybody is served, in the second everybody but one is refused. */
+export type RehearsalSaleKind = "accept" | "refuse";
+
+/** The id of a rehearsal. `randomId`: 22 characters of the Random port. */
+export function rehearsalId(randomId: string): string {
+  return `${PREFIX}${randomId}`;
+}
+
+/** The id of a sale that the rehearsal makes. */
+export function rehearsalSaleId(rehearsal: string, kind: RehearsalSaleKind): string {
+  return `${rehearsal}-${kind}`;
+}
+
+/** True for the sales that rehearsals make: not for buyers' lists. A sale that merely has a name like theirs is none. */
+export function isRehearsalSale({ id }: { readonly id: string }): boolean {
+  return REHEARSAL_SALE.test(id);
 }
 
 /** Where a node can be reached, and from where a load would be seen to come. */
@@ -59,6 +74,11 @@ export type TargetAnswer =
 
 const LOOPBACK = /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|localhost|\[::1\])$/;
 
+/** True for the names of this machine, as a URL has them. */
+export function isLoopback(hostname: string): boolean {
+  return LOOPBACK.test(hostname);
+}
+
 /** Whom a rehearsal may load: this machine, this node's own address, and PUBLIC_URL; nobody else, whoever asks. */
 export function chooseTargets({ urls, ownUrl, publicUrl }: TargetQuestion): TargetAnswer {
   const own = [ownUrl, publicUrl].filter((url) => url !== null).map((url) => new URL(url).origin);
@@ -74,7 +94,7 @@ export function chooseTargets({ urls, ownUrl, publicUrl }: TargetQuestion): Targ
         `${JSON.stringify(text)} is no http:// address. A rehearsal goes to the nodes, behind what ends TLS.`,
       );
     }
-    if (!LOOPBACK.test(url.hostname) && !own.includes(url.origin)) {
+    if (!isLoopback(url.hostname) && !own.includes(url.origin)) {
       return refuse(`${url.origin} is neither this machine nor PUBLIC_URL. A rehearsal loads its own deployment only.`);
     }
     origins.push(url.origin);

@@ -43,5 +43,7 @@ test.each([
 });
 
 test("a rehearsal's own sale has no such line", () => {
-  expect(rehearsedLine({ settings: "now", rehearsals: [] }, { ...options, saleId: "rehearsal-x-accept" })).toBeNull();
+  const lineOf = (saleId: string) => rehearsedLine({ settings: "now", rehearsals: [] }, { ...options, saleId });
+  expect(lineOf(`rehearsal-${"x".repeat(22)}-accept`)).toBeNull();
+  expect(lineOf("rehearsal-open-doors")).toBe("not rehearsed");
 });

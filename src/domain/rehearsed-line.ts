@@ -5,7 +5,7 @@
  * A rehearsal under other settings was one of another deployment, and is said to be.
  */
 import type { CapacityCertificate } from "./certificate.ts";
-import { REHEARSAL_SALE_PREFIX } from "./rehearsal-rules.ts";
+import { isRehearsalSale } from "./rehearsal-rules.ts";
 
 /** What is known of rehearsals; only what is looked at here is named. The newest first. */
 export interface KnownRehearsals {
@@ -22,7 +22,7 @@ export function rehearsedLine(
   { settings, rehearsals }: KnownRehearsals,
   { saleId, showInstant }: { readonly saleId: string; readonly showInstant: (ms: number) => string },
 ): string | null {
-  if (saleId.startsWith(REHEARSAL_SALE_PREFIX)) return null;
+  if (isRehearsalSale({ id: saleId })) return null;
   const certified = rehearsals.filter(({ signed }) => signed !== null);
   const chosen = certified.find((one) => one.saleId === saleId) ?? certified[0];
   if (chosen === undefined || chosen.signed === null) return "not rehearsed";

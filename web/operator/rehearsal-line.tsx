@@ -4,23 +4,38 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { type KnownRehearsals, rehearsedLine } from "../../src/domain/rehearsed-line.ts";
-import { textOf } from "./admin-api.ts";
+import { type AdminApi, textOf } from "./admin-api.ts";
 import type { SaleWatch } from "./sale-watch.ts";
 import { formatMoment } from "./words.ts";
 
 export function RehearsalLine({ watch }: { watch: SaleWatch }) {
   const line = useSignal<string | null>("");
+  const problem = useSignal("");
   useEffect(() => {
-    const { saleId } = watch;
-    watch.api.call<KnownRehearsals>("GET", "/rehearsals").then(
+    const { api, saleId } = watch;
+    findRehearsals(api, saleId).then(
       (known) => {
         line.value = rehearsedLine(known, { saleId, showInstant: formatMoment });
+        problem.value = "";
       },
       (error: unknown) => {
-        line.value = `Rehearsals are not known: ${textOf(error)}`;
+        problem.value = `Whether it was rehearsed is not known. ${textOf(error)}`;
       },
     );
   }, [watch]);
-  if (line.value === null) return null;
-  return <p class="small soft">{line.value}</p>;
+  return (
+    <>
+      <p class="small bad" role="alert">
+        {problem}
+      </p>
+      {line.value !== null && problem.value === "" && <p class="small soft">{line.value}</p>}
+    </>
+  );
+}
+
+/** The sale's own first, however many others there were since; then the latest of the deployment. */
+async function findRehearsals(api: AdminApi, saleId: string): Promise<KnownRehearsals> {
+  const own = await api.call<KnownRehearsals>("GET", `/rehearsals?saleId=${encodeURIComponent(saleId)}`);
+  const latest = await api.call<KnownRehearsals>("GET", "/rehearsals");
+  return { ...latest, rehearsals: [...own.rehearsals, ...latest.rehearsals] };
 }

@@ -13,7 +13,10 @@ export type RehearsalLine =
   | ({ readonly type: "measured" } & RehearsalMeasurement)
   | { readonly type: "failed"; readonly message: string };
 
+const TYPES: readonly RehearsalLine["type"][] = ["progress", "measured", "failed"];
+const NOT_A_LINE = "The rehearsal's process said what it never should";
 const LINE_CHARACTERS_MAX = 65_536;
+const SHOWN_CHARACTERS_MAX = 200;
 /** Closing the sales and the last audit, on a slow machine. */
 const GRACE_MS = 50_000;
 const KILL_AFTER_MS = 8_000;
@@ -28,10 +31,14 @@ export function createRehearsalProcess({ mainPath }: { mainPath: string }): Rehe
           stdio: ["pipe", "pipe", "ignore"],
           env: {},
         });
-        const end = follow(child, (line) => {
-          if (line.type === "progress") onProgress(line);
-          else if (line.type === "measured") resolve(line);
-          else reject(new Error(line.message));
+        const end = follow(child, (text) => {
+          const line = readLine(text);
+          if (line?.type === "progress") onProgress(line);
+          else if (line?.type === "measured") resolve(line);
+          else {
+            reject(new Error(line === null ? `${NOT_A_LINE}: ${text.slice(0, SHOWN_CHARACTERS_MAX)}` : line.message));
+            if (line === null) stop(child);
+          }
         });
         const timer = setTimeout(() => stop(child), task.durationMs + GRACE_MS);
         const abort = (): void => stop(child);
@@ -49,14 +56,25 @@ export function createRehearsalProcess({ mainPath }: { mainPath: string }): Rehe
   };
 }
 
+/** Null for what the process should never say. It is another program's output: nothing in it may throw here. */
+function readLine(text: string): RehearsalLine | null {
+  try {
+    const line = JSON.parse(text) as RehearsalLine | null;
+    return TYPES.some((type) => type === line?.type) ? line : null;
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}
+
 /** Calls back for each line; resolves with why it ended. */
-function follow(child: ChildProcess, onLine: (line: RehearsalLine) => void): Promise<string> {
+function follow(child: ChildProcess, onLine: (text: string) => void): Promise<string> {
   let rest = "";
   child.stdout?.setEncoding("utf8").on("data", (text: string) => {
     const lines = (rest + text).split("\n");
     rest = lines.pop() ?? "";
     if (rest.length > LINE_CHARACTERS_MAX) stop(child);
-    for (const line of lines) onLine(JSON.parse(line) as RehearsalLine);
+    for (const line of lines) onLine(line);
   });
   return new Promise((resolve) => {
     child.once("error", (error) => resolve(`The rehearsal's process could not be started: ${error.message}`));
@@ -64,8 +82,9 @@ function follow(child: ChildProcess, onLine: (line: RehearsalLine) => void): Pro
   });
 }
 
-/** In order first: it has sales to close. */
+/** In order first: it has sales to close. Once is enough. */
 function stop(child: ChildProcess): void {
+  if (child.stdin?.writableEnded === true) return;
   child.stdin?.end();
   const timer = setTimeout(() => child.kill("SIGKILL"), KILL_AFTER_MS);
   child.once("close", () => clearTimeout(timer));
