@@ -8,6 +8,7 @@
 import { spawn } from "node:child_process";
 import { parseArgs } from "node:util";
 import { NodeProcess } from "../../test/support/node-process.ts";
+import { OPEN_LIMITS } from "../../test/support/open-limits.ts";
 import { addressText } from "./generator/identities.ts";
 import { parseScenario } from "./generator/scenario.ts";
 import { runSwarm } from "./generator/swarm.ts";
@@ -59,8 +60,8 @@ async function measureSwarm(node: NodeProcess, saleId: string): Promise<Measured
   });
   const whole = result.seconds.slice(WARM_UP_S, WARM_UP_S + seconds);
   const answers = whole.reduce((sum, { outcomes }) => sum + (outcomes["look: done"] ?? 0), 0);
-  const medians = whole.map(({ latencyMs }) => latencyMs.p50);
-  return { perS: answers / whole.length, latencyMsP50: medians.reduce((sum, one) => sum + one, 0) / medians.length };
+  const { p50 = Number.NaN } = result.latencyMs.byPopulation["scrapers"] ?? {};
+  return { perS: answers / whole.length, latencyMsP50: p50 };
 }
 
 async function measureWrk(node: NodeProcess, saleId: string, forS = seconds): Promise<Measured> {
@@ -93,7 +94,7 @@ function mean(all: readonly Measured[]): Measured {
   return { perS: of((one) => one.perS), latencyMsP50: of((one) => one.latencyMsP50) };
 }
 
-const env = { RATE_IP_PER_S: "0", RATE_NETWORK_PER_S: "0", TRUSTED_PROXIES: "127.0.0.1/32", LOG_LEVEL: "warn" };
+const env = { ...OPEN_LIMITS, TRUSTED_PROXIES: "127.0.0.1/32", LOG_LEVEL: "warn" };
 const node = await NodeProcess.start({ runtime: "bun", databaseUrl: null, env });
 let isAgreed = false;
 try {

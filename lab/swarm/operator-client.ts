@@ -11,6 +11,8 @@ const ORDERS_PER_PAGE = 1_000;
 const ORDER_PAGES_MAX = 10_000;
 
 export interface NewSale {
+  /** Absent = the shop names it. */
+  readonly id?: string;
   readonly name: string;
   readonly opensAt: number;
   readonly closesAt: number;
@@ -87,6 +89,14 @@ export class OperatorClient {
       takenUnits: sum((item) => item.held + item.sold),
       items: sale.items,
     };
+  }
+
+  /** Processes of the deployment that report, as the sale's statistics count them. */
+  async countNodes(saleId: string): Promise<number> {
+    const path = `/v1/admin/sales/${saleId}/stats`;
+    const stats = (await this.call("GET", path, null)) as { nodes?: unknown } | null;
+    if (typeof stats?.nodes !== "number") throw new Error(`GET ${path} was answered without a number of nodes`);
+    return stats.nodes;
   }
 
   async audit(saleId: string): Promise<Audit> {

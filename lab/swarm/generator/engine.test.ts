@@ -1,6 +1,7 @@
 /**
  * The open loop against servers that misbehave: a stall shows in full, nothing is lost without being counted, and a
- * connection for each request is one.
+ * connection for each request is one. What is due leaves at ticks, what finds no connection with an answer, and of either
+ * wait only the generator's part is called its own.
  */
 import { afterEach, describe, expect, test } from "bun:test";
 import type { AddressInfo } from "node:net";
@@ -11,7 +12,7 @@ import { planOf } from "./plan.ts";
 import { parseScenario, type Scenario } from "./scenario.ts";
 import { type ScoreSum, sumScores } from "./scoreboard.ts";
 import { Stream } from "./stream.ts";
-import { createWriter } from "./writers.ts";
+import { createWriter, type Writer } from "./writers.ts";
 
 const REFUSAL = '{"reason":"empty"}';
 const BUSY = '{"reason":"busy","retryAfterMs":40}';
@@ -60,6 +61,7 @@ async function play(
   port: number | readonly number[],
   scenario: Scenario,
   countsFrom: "schedule" | "sending" = "schedule",
+  around: (writer: Writer) => Writer = (writer) => writer,
 ): Promise<ScoreSum> {
   const plan = planOf(scenario, {});
   const maker = new SessionMaker({ secret: "a secret of the test, long enough", run: "run001", expiresAt: 2e12 });
@@ -70,7 +72,7 @@ async function play(
     targets: [port].flat().map((one) => ({ hostname: "127.0.0.1", port: one })),
     connections: scenario.connections,
     streams,
-    writers: new Map(streams.map((stream) => [stream, createWriter(stream, context)])),
+    writers: new Map(streams.map((stream) => [stream, around(createWriter(stream, context))])),
     opensAtMs: performance.timeOrigin + performance.now() + 20,
     serverOffsetMs: 0,
     startMs: plan.startMs,
@@ -198,4 +200,104 @@ test("several targets get equal parts, however few connections are in use", asyn
   const ports = shops.map((shop) => shop.port);
   await play(ports, steady({ connections: { max: 20, ahead: 20 } }, buyer));
   for (const { requests } of shops) expect(Math.abs(requests.length - 100)).toBeLessThanOrEqual(10);
+}, 20_000);
+
+describe("what leaves when", () => {
+  /** Notes at which instants requests leave, and when they were due. */
+  function noting(): {
+    sendings: Map<number, number[]>;
+    around: (writer: Writer) => Writer;
+    betweenTicks: () => number;
+  } {
+    const sendings = new Map<number, number[]>();
+    const around = (writer: Writer): Writer => ({
+      write: (errand, time) => {
+        sendings.set(time.nowMs, [...(sendings.get(time.nowMs) ?? []), errand.dueMs]);
+        return writer.write(errand, time);
+      },
+      letGo: () => writer.letGo(),
+    });
+    // Ticks are a millisecond apart or more; timers may be a little early.
+    const betweenTicks = (): number => {
+      const instants = [...sendings.keys()];
+      return instants.filter((atMs, index) => atMs - (instants[index - 1] ?? Number.NEGATIVE_INFINITY) < 0.75).length;
+    };
+    return { sendings, around, betweenTicks };
+  }
+
+  test("without a free connection each answer takes the next with it: no tick is waited for", async () => {
+    const shop = await startShop((_, answer) => answer(answerOf(409, REFUSAL)));
+    const { sendings, around, betweenTicks } = noting();
+    const [count, max] = [4_000, 4];
+    const buyer = { count, arrivals: { curve: "steady", durationMs: 1 } };
+    const { answered } = await play(shop.port, steady({ connections: { max } }, buyer), "schedule", around);
+    expect([answered, shop.connections]).toEqual([count, max]);
+    // With the ticks alone four would leave with each, in a thousand milliseconds at least; so most leave between two of them.
+    expect(betweenTicks()).toBeGreaterThan(count / 2);
+    expect(sendings.size - betweenTicks()).toBeLessThan(count / max / 2);
+  }, 20_000);
+
+  test("with free connections whatever falls due between two ticks leaves with the second, together", async () => {
+    const shop = await startShop((_, answer) => answer(answerOf(409, REFUSAL)));
+    const { sendings, around, betweenTicks } = noting();
+    const count = 200;
+    const buyer = { count, arrivals: { curve: "steady", startMs: 900, durationMs: 100 } };
+    // A connection for each: none is ever missing, however long this machine looks away.
+    const scenario = steady({ connections: { max: count, ahead: count } }, buyer);
+    const { answered } = await play(shop.port, scenario, "schedule", around);
+    expect(answered).toBe(count);
+    let beforeMs = Number.NEGATIVE_INFINITY;
+    for (const [atMs, due] of sendings) {
+      for (const dueMs of due) expect(dueMs > beforeMs && dueMs <= atMs).toBe(true);
+      beforeMs = atMs;
+    }
+    // Answers come between the ticks, and would have taken what is due by then with them.
+    expect(betweenTicks()).toBeLessThan(Math.max(1, sendings.size / 20));
+  }, 20_000);
+});
+
+describe("the generator's own lateness", () => {
+  const atOnce = { count: 200, arrivals: { curve: "steady", durationMs: 1 } };
+
+  test("is told of requests that wait for a connection as well, as far as its ticks were late", async () => {
+    const stallMs = 150;
+    let answers = 0;
+    // The shop lives in this process: while it does not look up, the generator does not either.
+    const shop = await startShop((_, answer) => {
+      answers += 1;
+      const untilMs = performance.now() + (answers === 100 ? stallMs : 0);
+      while (performance.now() < untilMs);
+      answer(answerOf(409, REFUSAL));
+    });
+    const { lateness } = await play(shop.port, steady({ connections: { max: 1 } }, atOnce));
+    expect(lateness.count).toBe(200);
+    expect(lateness.maxMs).toBeGreaterThan(stallMs * 0.9);
+    expect(lateness.percentileMs(0.5)).toBeLessThan(stallMs / 2);
+  }, 20_000);
+
+  test("is not what a server takes for its answers", async () => {
+    const shop = await startShop((_, answer) => void setTimeout(() => answer(answerOf(409, REFUSAL)), 60));
+    const { lateness, latency } = await play(shop.port, steady({ connections: { max: 10 } }, atOnce));
+    const waitedMs = latency["buyers"]?.percentileMs(0.5) ?? 0;
+    expect(waitedMs).toBeGreaterThan(500);
+    expect(lateness.count).toBe(200);
+    expect(lateness.percentileMs(0.5)).toBeLessThan(waitedMs / 5);
+  }, 20_000);
+});
+
+test("looks of scrapers, quick as they are, are in their own latencies and in no other", async () => {
+  const shop = await startShop((request, answer) => {
+    if (request.startsWith("GET ")) answer(answerOf(200, "{}"));
+    else setTimeout(() => answer(answerOf(409, REFUSAL)), 30);
+  });
+  const scrapers = { kind: "scraper", count: 90, arrivals: { curve: "steady", durationMs: 300 } };
+  const { buyers } = steady({}, { count: 10, arrivals: { curve: "steady", durationMs: 300 } }).populations;
+  const { latency, refused, seconds } = await play(
+    shop.port,
+    steady({ connections: { max: 20 }, populations: { buyers, scrapers } }),
+  );
+  expect([latency["buyers"]?.count, latency["scrapers"]?.count]).toEqual([10, 90]);
+  expect(refused.count).toBe(10);
+  expect(refused.percentileMs(0.1)).toBeGreaterThan(25);
+  expect(seconds.reduce((sum, one) => sum + one.latency.count, 0)).toBe(10);
 }, 20_000);

@@ -1,11 +1,15 @@
 /**
- * The open loop: sends what is due when it is due, whatever comes back, and counts every answer from its scheduled instant.
+ * The open loop: sends what is due at the next tick of a millisecond, which counts as latency, whatever comes back; every
+ * answer is counted from its scheduled instant.
  *
  * The schedule never waits for an answer. A request that finds no free connection stays due, and the time it waits is part of
  * its latency: a server that stalls cannot hide behind a generator that stalls with it (coordinated omission). What follows
  * from answers (coming again, paying) is put on the agenda with an instant of its own. Two ways to connect: keep-alive, where
  * connections are used again and opened as they are needed, and storms, where each request opens its own. Everything has a
  * bound: connections, errands by the schedule, and the whole by the patience after the last arrival.
+ *
+ * What the generator itself is late by is told of each request. While connections are free it is all that passed since it was
+ * due; while none is, a request waits for the server, and only as much of it is ours as the ticks come late.
  *
  *     waiting ──► due ──► on a wire ──► answered ──► agenda or done
  *                  └─ no wire free: stays due, its clock runs
@@ -64,6 +68,9 @@ export class Engine implements WireOwner<Errand> {
   #openTurn = 0;
   #sendTurn = 0;
   #reopenMs = Number.NEGATIVE_INFINITY;
+  /** When the last tick came, and how much later than it should have. */
+  #tickedMs = 0;
+  #tickLateMs = 0;
   /** Something was due and found no wire since the last time that all was sent. */
   #isStarved = false;
   #finish: (() => void) | null = null;
@@ -83,6 +90,7 @@ export class Engine implements WireOwner<Errand> {
     const finished = new Promise<void>((resolve) => {
       this.#finish = resolve;
     });
+    this.#tickedMs = this.#now() - TICK_MS;
     this.#tick();
     return finished;
   }
@@ -124,6 +132,8 @@ export class Engine implements WireOwner<Errand> {
 
   readonly #tick = (): void => {
     const nowMs = this.#now();
+    this.#tickLateMs = Math.max(0, nowMs - this.#tickedMs - TICK_MS);
+    this.#tickedMs = nowMs;
     if (nowMs < this.#options.startMs) this.#openAhead(nowMs);
     this.#pump(nowMs);
     // A timer, not a spin: the load shares the cores with what it measures.
@@ -153,9 +163,16 @@ export class Engine implements WireOwner<Errand> {
       const errand = isArrival ? stream.take() : this.#agenda.take();
       if (errand === undefined) return;
       if (isArrival) this.score.arrived(dueMs);
-      if (!this.#isStarved) this.score.lateness.record(nowMs - dueMs);
+      this.score.lateness.record(this.#latenessOf(dueMs, nowMs));
       this.#send(wire, errand, nowMs);
     }
+  }
+
+  /** What of a request's wait is the generator's own; the tick that is due by now may be the late one. */
+  #latenessOf(dueMs: number, nowMs: number): number {
+    const waitedMs = nowMs - dueMs;
+    if (!this.#isStarved) return waitedMs;
+    return Math.min(waitedMs, Math.max(this.#tickLateMs, nowMs - this.#tickedMs - TICK_MS));
   }
 
   /** The population whose next arrival comes first; null when all have come. */
@@ -184,9 +201,9 @@ export class Engine implements WireOwner<Errand> {
   #account(errand: Errand, outcome: number, nowMs: number): void {
     const { index } = errand.stream.plan;
     this.score.count(index, outcome, nowMs);
-    if (errand.kind !== "attempt" && errand.stream.plan.population.kind !== "scraper") return;
     const fromMs = this.#options.countsFrom === "schedule" ? errand.dueMs : errand.sentMs;
-    this.score.attempt(index, outcome, { dueMs: fromMs, nowMs });
+    if (errand.kind === "attempt") this.score.attempt(index, outcome, { dueMs: fromMs, nowMs });
+    else if (errand.stream.plan.population.kind === "scraper") this.score.look(index, nowMs - fromMs);
   }
 
   #follow(errand: Errand, outcome: number, nowMs: number): void {

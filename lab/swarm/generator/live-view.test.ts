@@ -30,6 +30,19 @@ test("a terminal: as many lines up as were drawn, and nothing left at the end", 
   expect(written().endsWith("\u001b[4A\r\u001b[0J")).toBe(true);
 });
 
+test("what is left to do by hand stays where the block was, and is not drawn over", () => {
+  for (const isTTY of [true, false]) {
+    const { view, written } = setUp(isTTY);
+    view.show(RUNNING);
+    view.show({ phase: "trouble", trouble: "Close it yourself." });
+    view.end();
+    expect(written().replace("\u001b[4A", "")).not.toContain("\u001b[4A");
+    expect(written().endsWith(isTTY ? "\r\u001b[0JClose it yourself.\n\r\u001b[0J" : "Close it yourself.\n")).toBe(
+      true,
+    );
+  }
+});
+
 test("no terminal: a line at once and then every two seconds, without escape codes", () => {
   const { view, written, clock } = setUp(false);
   for (clock.nowMs = 0; clock.nowMs <= 4_000; clock.nowMs += 250) view.show(RUNNING);

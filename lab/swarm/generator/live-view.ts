@@ -2,7 +2,7 @@
  * What goes on, for people: a block that is redrawn on a terminal, a line every two seconds anywhere else.
  */
 import type { ProgressOutput } from "../progress.ts";
-import type { SwarmProgress } from "./swarm.ts";
+import type { SwarmProgress, SwarmTrouble } from "./swarm.ts";
 
 const PLAIN_INTERVAL_MS = 2_000;
 const BAR_WIDTH = 40;
@@ -34,7 +34,13 @@ export class LiveView {
     this.#nowMs = nowMs;
   }
 
-  show(progress: SwarmProgress): void {
+  show(progress: SwarmProgress | SwarmTrouble): void {
+    if (progress.phase === "trouble") {
+      // It stays, where a block would be drawn over.
+      this.end();
+      this.#output.write(`${progress.trouble}\n`);
+      return;
+    }
     const nowMs = this.#nowMs();
     const perS = this.#rate(progress.answered, nowMs);
     this.#rates = [...this.#rates, perS].slice(-RATES_SHOWN_MAX);

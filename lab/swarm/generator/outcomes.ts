@@ -45,6 +45,17 @@ export function stageOf(outcome: string): string {
   return row === undefined || row.stage === "none" ? "other" : row.stage;
 }
 
+const FUNNEL_STAGES: ReadonlySet<string> = new Set(STAGES);
+
+/** What an outcome tells a buyer who attempted; "none" for errors, for silence and for whatever is no attempt. */
+export type Decision = "accepted" | "refused" | "none";
+
+/** The decision that an outcome is. The repetition of an acceptance is one. */
+export function decisionOf(outcome: string): Decision {
+  if (isAccepted(outcome) || isRepeat(outcome)) return "accepted";
+  return FUNNEL_STAGES.has(stageOf(outcome)) ? "refused" : "none";
+}
+
 /** Stages in the order of the funnel, then what is none. */
 export const STAGE_ORDER: readonly string[] = [...STAGES, "other", "no answer"];
 
@@ -60,9 +71,17 @@ export function isTransient(outcome: string): boolean {
   return TRANSIENT.has(outcome) || isNoAnswer(outcome);
 }
 
-/** Errors: no answer at all, a bug of the shop, an answer that no document explains. */
+/** A bug of the shop, or a refusal without a reason; "look: ", "checkout: " and such before it say what was asked for. */
+const ERROR = /^(?:[a-z ]+: )?(?:internal|status \d+)$/;
+
+/**
+ * Errors: no answer at all, a bug of the shop, an answer that no document explains.
+ *
+ * Whatever is asked for, by whomever: the shop gives a reason with each refusal, to the hostile as well, and its payment
+ * sandbox refuses without one only what no buyer of a swarm does, or because it could not do its work.
+ */
 export function isError(outcome: string): boolean {
-  return isNoAnswer(outcome) || outcome === "internal" || /^status \d+$/.test(outcome);
+  return isNoAnswer(outcome) || ERROR.test(outcome);
 }
 
 /** Gives each outcome a number, in the order in which they are met. */
@@ -70,6 +89,7 @@ export class OutcomeNames {
   readonly names: string[] = [];
   readonly #numbers = new Map<string, number>();
   readonly #errors: boolean[] = [];
+  readonly #decisions: Decision[] = [];
 
   numberOf(name: string): number {
     const known = this.#numbers.get(name);
@@ -78,12 +98,18 @@ export class OutcomeNames {
     const number = this.names.push(name) - 1;
     this.#numbers.set(name, number);
     this.#errors[number] = isError(name);
+    this.#decisions[number] = decisionOf(name);
     return number;
   }
 
   /** True for the number of an error; see {@link isError}. */
   isErrorNumber(number: number): boolean {
     return this.#errors[number] === true;
+  }
+
+  /** The decision behind a number; see {@link decisionOf}. */
+  decisionOfNumber(number: number): Decision {
+    return this.#decisions[number] ?? "none";
   }
 
   nameOf(number: number): string {

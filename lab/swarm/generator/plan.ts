@@ -48,12 +48,13 @@ export type RecordedCurves = Readonly<Record<string, readonly RecordedStretch[]>
 export function planOf(scenario: Scenario, recorded: RecordedCurves, requests: number | null = null): Plan {
   const wanted = Object.values(scenario.populations).map((population) => countOf(population, scenario));
   const all = wanted.reduce((sum, count) => sum + count, 0);
-  const factor = requests === null ? 1 : requests / all;
+  const factor = requests === null || all === 0 ? 1 : requests / all;
   let firstNumber = 0;
   const streams = Object.entries(scenario.populations).map(([name, population], index): StreamPlan => {
     const { arrivals } = population;
     const curve = arrivals.curve === "replay" ? (recorded[arrivals.file] ?? []) : [];
-    const count = Math.max(1, Math.round((wanted[index] ?? 0) * factor));
+    // A share of nothing is nobody; anything else, however small, is at least one.
+    const count = population.share === 0 ? 0 : Math.max(1, Math.round((wanted[index] ?? 0) * factor));
     const actors = actorsOf(population, count);
     const stream = {
       ...{ name, index, population, count, actors, firstNumber },
@@ -64,13 +65,14 @@ export function planOf(scenario: Scenario, recorded: RecordedCurves, requests: n
     firstNumber += actors;
     return stream;
   });
+  const coming = streams.filter(({ count }) => count > 0);
   const plan = {
     streams,
     requestCount: streams.reduce((sum, { count }) => sum + count, 0),
     identityCount: firstNumber,
     buyerCount: streams.reduce((sum, { population, count }) => sum + (population.kind === "buyer" ? count : 0), 0),
-    startMs: Math.min(...streams.map(({ startMs }) => startMs)),
-    endMs: Math.max(...streams.map(({ startMs, durationMs }) => startMs + durationMs)),
+    startMs: Math.min(...coming.map(({ startMs }) => startMs)),
+    endMs: Math.max(...coming.map(({ startMs, durationMs }) => startMs + durationMs)),
   };
   check(plan, scenario.name);
   return plan;
@@ -78,6 +80,7 @@ export function planOf(scenario: Scenario, recorded: RecordedCurves, requests: n
 
 /** The bounds that hold for all populations together. */
 function check({ requestCount, startMs, endMs }: Plan, name: string): void {
+  if (requestCount === 0) throw new ScenarioError(`${name} has no arrivals: the share of every population is 0.`);
   if (requestCount > REQUESTS_MAX) {
     throw new ScenarioError(`${name} has ${requestCount} arrivals; accepted: at most ${REQUESTS_MAX} in all.`);
   }

@@ -5,7 +5,7 @@
  */
 import { closeSync, openSync, writeSync } from "node:fs";
 import type { SwarmResult } from "./result.ts";
-import type { SwarmProgress } from "./swarm.ts";
+import type { SwarmProgress, SwarmTrouble } from "./swarm.ts";
 
 /** A file of JSON lines. Opening it throws when it cannot be written: before the run, not after. */
 export class Recording {
@@ -15,7 +15,7 @@ export class Recording {
     this.#file = openSync(path, "w");
   }
 
-  progress(progress: SwarmProgress): void {
+  progress(progress: SwarmProgress | SwarmTrouble): void {
     this.#line({ type: "progress", ...progress });
   }
 

@@ -103,11 +103,55 @@ describe("a result", () => {
   });
 });
 
+test("what is no decision stays out of the latencies of decisions", () => {
+  const quick = ["internal", "status 502", "internal"].map((outcome) => ({ outcome, dueMs: 3_500, tookMs: 0.1 }));
+  const [without, result] = [play(STORY), play([...STORY, ...quick])];
+  expect(result.requests.errors).toBe(3);
+  expect(result.latencyMs.refused).toEqual(without.latencyMs.refused);
+  expect(result.afterSoldOut).toEqual(without.afterSoldOut);
+  expect(result.seconds.map(({ latencyMs }) => latencyMs)).toEqual(without.seconds.map(({ latencyMs }) => latencyMs));
+  expect(result.latencyMs.byPopulation["pairs"]?.count).toBe(9);
+});
+
+describe("a warning is", () => {
+  /** A second of as many cores, in two processes, among seconds of none. */
+  const busy = (cores: number): SwarmResult =>
+    play(STORY, {
+      samples: [0, 0, cores, cores, cores].map((used, second) => ({
+        atMs: 1_000_000 + second * 1_000,
+        cpuMs: { generator: used * 1_000, api: 0 },
+      })),
+    });
+
+  test("a generator that had no more to give in its busiest second", () => {
+    const result = busy(1.8);
+    expect(result.generator).toMatchObject({ coresUsed: 0.45, coresUsedMax: 1.8 });
+    expect(result.warnings).toEqual([expect.stringContaining("used 1.80 cores in its busiest second")]);
+    expect(result.findings).toEqual([]);
+  });
+
+  test("not one that had, nor what a clock makes of two samples side by side", () => {
+    expect(busy(1.75).warnings).toEqual([]);
+    const [atMs, cpuMs] = [1_001_000, { generator: 0, api: 0 }];
+    const samples = [
+      { atMs, cpuMs },
+      { atMs: atMs + 100, cpuMs: { ...cpuMs, generator: 300 } },
+    ];
+    expect(play(STORY, { samples }).generator.coresUsedMax).toBe(0);
+    expect(play(STORY, { samples: null }).warnings).toEqual([]);
+  });
+});
+
 describe("a finding is", () => {
   const later = (outcome: string): Told => ({ outcome, dueMs: 3_000, tookMs: 1 });
 
   test.each([
     ["an error", play([...STORY, later("internal"), later("status 502")]), "2 errors: 1 status 502, 1 internal"],
+    [
+      "an error of what is no attempt",
+      play([...STORY, later("look: status 500"), later("checkout: internal"), later("press: status 502")]),
+      "3 errors: 1 checkout: internal, 1 look: status 500, 1 press: status 502",
+    ],
     ["books that do not balance", play(STORY, { audit: auditOf(4, false) }), "the audit does not balance"],
     ["more than the stock", play([...STORY, later("held")], { audit: auditOf(6, true) }), "6 units are taken of 4"],
     ["a unit nobody was told of", play(STORY.slice(1)), "4 units are taken, and 2 were answered as accepted"],

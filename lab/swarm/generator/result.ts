@@ -16,6 +16,10 @@ import type { SwarmSale } from "./swarm-sale.ts";
 const MS_PER_S = 1_000;
 /** The generator's own lateness beyond which its figures are about itself. */
 const LATENESS_MS_MAX = 50;
+/** A process of the generator that uses as much of a core has no more to give. */
+const BUSY_CORES = 0.9;
+/** Samples closer than this say more about the clock than about the processor. */
+const SAMPLE_MS_MIN = 400;
 
 export interface Percentiles {
   readonly count: number;
@@ -33,7 +37,7 @@ export interface SwarmSecond {
   readonly arrivals: number;
   /** Answers that came, by outcome. */
   readonly outcomes: Readonly<Record<string, number>>;
-  /** Of the attempts that were due in this second. */
+  /** Of the attempts that were due in this second and were decided. */
   readonly latencyMs: Percentiles;
 }
 
@@ -65,13 +69,15 @@ export interface SwarmResult {
   readonly matrix: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly stages: readonly { readonly stage: string; readonly requests: number }[];
   readonly latencyMs: {
+    /** Of the attempts that were answered, errors among them; of scrapers, of their looks. */
     readonly byPopulation: Readonly<Record<string, Percentiles>>;
     readonly accepted: Percentiles;
+    /** By a stage of the funnel. */
     readonly refused: Percentiles;
   };
   /** The second with the most arrivals. */
   readonly peak: SwarmSecond | null;
-  /** All attempts that were due a second or more after the last unit went; null when the stock did not go. */
+  /** All decided attempts that were due a second or more after the last unit went; null when the stock did not go. */
   readonly afterSoldOut: { readonly fromMs: number; readonly latencyMs: Percentiles } | null;
   readonly seconds: readonly SwarmSecond[];
   readonly generator: {
@@ -80,6 +86,8 @@ export interface SwarmResult {
     readonly residentBytes: number;
     /** Cores' worth of work while requests were due. */
     readonly coresUsed: number;
+    /** The same in the busiest second of it. */
+    readonly coresUsedMax: number;
   };
   /** Null where processor time cannot be read. Of the generator as well. */
   readonly cpu: {
@@ -149,7 +157,7 @@ export function resultOf(ended: Ended): SwarmResult {
       latenessMs: percentilesOf(score.lateness),
       connectionsOpened: score.connectionsOpened,
       residentBytes: ended.residentBytes,
-      coresUsed: coresUsedOf(ended),
+      ...coresOf(ended),
     },
     cpu,
     audit,
@@ -205,17 +213,22 @@ function cpuOf({ samples, score }: Ended): SwarmResult["cpu"] {
 }
 
 /** Between the first and the last arrival. */
-function coresUsedOf({ samples, plan, opensAt, generatorPart }: Ended): number {
+function coresOf({ samples, plan, opensAt, generatorPart }: Ended): { coresUsed: number; coresUsedMax: number } {
   const inside = (samples ?? []).filter(
     ({ atMs }) => atMs >= opensAt + plan.startMs && atMs <= opensAt + plan.endMs + MS_PER_S,
   );
-  const [first, last] = [inside[0], inside.at(-1)];
-  if (first === undefined || last === undefined || last.atMs <= first.atMs) return 0;
-  return ((last.cpuMs[generatorPart] ?? 0) - (first.cpuMs[generatorPart] ?? 0)) / (last.atMs - first.atMs);
+  const between = (first: CpuSample | undefined, last: CpuSample | undefined, msMin: number): number => {
+    if (first === undefined || last === undefined || last.atMs - first.atMs < msMin) return 0;
+    return ((last.cpuMs[generatorPart] ?? 0) - (first.cpuMs[generatorPart] ?? 0)) / (last.atMs - first.atMs);
+  };
+  return {
+    coresUsed: between(inside[0], inside.at(-1), 1),
+    coresUsedMax: Math.max(0, ...inside.map((sample, index) => between(inside[index - 1], sample, SAMPLE_MS_MIN))),
+  };
 }
 
 /** Units of the attempts that were accepted. */
-function unitsAcceptedOf({ plan, score }: Ended): number {
+export function unitsAcceptedOf({ plan, score }: Pick<Ended, "plan" | "score">): number {
   return plan.streams.reduce((sum, { name, population }) => {
     const quantity = population.kind === "buyer" ? population.quantity : 1;
     return sum + quantity * countWhere(score.matrix[name] ?? {}, isAccepted);
@@ -246,10 +259,19 @@ function findingsOf(
   return findings;
 }
 
-function warningsOf({ generator }: Pick<SwarmResult, "generator">): readonly string[] {
+function warningsOf({ generator, processes }: Pick<SwarmResult, "generator" | "processes">): readonly string[] {
+  const warnings: string[] = [];
   const lateMs = generator.latenessMs.p99;
-  if (lateMs <= LATENESS_MS_MAX) return [];
-  return [
-    `The generator itself was late by ${Math.round(lateMs)} ms (p99): it had too little processor, and latencies are partly its own.`,
-  ];
+  if (lateMs > LATENESS_MS_MAX) {
+    warnings.push(
+      `The generator itself was late by ${Math.round(lateMs)} ms (p99): it had too little processor, and latencies are partly its own.`,
+    );
+  }
+  // Who has no time to read answers finds no connection free: that wait looks like the server's.
+  if (generator.coresUsedMax >= BUSY_CORES * processes) {
+    warnings.push(
+      `The generator used ${generator.coresUsedMax.toFixed(2)} cores in its busiest second, with ${processes} process(es): it had no more to give, and latencies may be its own. Give it more with --processes.`,
+    );
+  }
+  return warnings;
 }

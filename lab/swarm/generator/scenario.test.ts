@@ -6,6 +6,7 @@ import { planOf } from "./plan.ts";
 import { parseRecordedCurve } from "./recorded-curve.ts";
 import { parseScenario, type Scenario, ScenarioError } from "./scenario.ts";
 import { loadScenario, shippedScenarios } from "./scenario-files.ts";
+import { Stream } from "./stream.ts";
 
 const RIGHT = {
   name: "right",
@@ -159,6 +160,38 @@ describe("a right one", () => {
   test("can be made larger or smaller as a whole, and not larger than a swarm may be", () => {
     expect(planOf(read(), {}, 100).streams.map(({ count }) => count)).toEqual([90, 10]);
     expect(() => planOf(read(), {}, 5_000_002)).toThrow("accepted: at most 5000000");
+  });
+
+  test("has nobody of a population whose share is 0, and is none when nobody is left", () => {
+    const nobody = { share: 0, arrivals: { curve: "steady", startMs: -9_000, durationMs: 60_000 } };
+    const populations = {
+      ...RIGHT.populations,
+      bots: { kind: "forger", ...nobody },
+      people: { kind: "buyer", ...nobody },
+    };
+    for (const requests of [null, 100]) {
+      const { streams, ...plan } = planOf(read({ populations }), {}, requests);
+      const { streams: _, ...without } = planOf(read(), {}, requests);
+      expect(streams.slice(2).map(({ name, count, actors }) => [name, count, actors])).toEqual([
+        ["bots", 0, 0],
+        ["people", 0, 0],
+      ]);
+      expect(plan).toEqual(without);
+      for (const one of streams.slice(2)) {
+        const stream = new Stream(one, { part: 0, partCount: 2 }, 1);
+        expect([stream.nextMs, stream.identities.block.count]).toEqual([Number.POSITIVE_INFINITY, 0]);
+      }
+      expect(() => planOf(read({ populations: { bots: populations.bots } }), {}, requests)).toThrow(
+        "has no arrivals: the share of every population is 0",
+      );
+    }
+  });
+
+  test("has at least one of a population whose share is merely small", () => {
+    const few = { kind: "forger", share: 0.000_1, arrivals: { curve: "steady", durationMs: 1_000 } };
+    for (const requests of [null, 100]) {
+      expect(planOf(read({ populations: { few } }), {}, requests).streams[0]?.count).toBe(1);
+    }
   });
 
   test.each(shippedScenarios().map((name) => [name] as const))("is shipped: %s", (name) => {

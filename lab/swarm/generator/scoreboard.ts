@@ -3,10 +3,11 @@
  *
  * Fixed arrays of counters, because they are touched for every answer. Latencies count from the scheduled instant and belong
  * to the second in which the request was due; answers belong to the second in which they came. Snapshots of several processes
- * add up, outcome by outcome, by name.
+ * add up, outcome by outcome, by name. What is no decision (looks, errors) stays out of the latencies of decisions: it is quick
+ * for reasons of its own, and would make them look better.
  */
 import { Histogram, type HistogramSnapshot } from "../histogram.ts";
-import { isAccepted, isRepeat, OUTCOMES_MAX, type OutcomeNames } from "./outcomes.ts";
+import { isAccepted, OUTCOMES_MAX, type OutcomeNames } from "./outcomes.ts";
 
 const MS_PER_S = 1_000;
 
@@ -15,7 +16,7 @@ export interface SecondSnapshot {
   readonly arrivals: number;
   /** Answers that came in this second, by outcome. */
   readonly outcomes: Readonly<Record<string, number>>;
-  /** Of the attempts that were due in this second. */
+  /** Of the attempts that were due in this second and were decided. */
   readonly latency: HistogramSnapshot;
 }
 
@@ -24,11 +25,11 @@ export interface ScoreSnapshot {
   /** Population → outcome → requests. */
   readonly matrix: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly seconds: readonly SecondSnapshot[];
-  /** Attempts by population, from the scheduled instant. */
+  /** Answered attempts by population, of scrapers their looks, from the scheduled instant. */
   readonly latency: Readonly<Record<string, HistogramSnapshot>>;
   readonly accepted: HistogramSnapshot;
   readonly refused: HistogramSnapshot;
-  /** How late requests left although a connection was free: the generator's own fault. */
+  /** How late requests left by the generator's own fault: see engine.ts. */
   readonly lateness: HistogramSnapshot;
   readonly sent: number;
   readonly answered: number;
@@ -89,6 +90,12 @@ export class Scoreboard {
   /** How long the answer to an attempt took, and which. Times after the opening. */
   attempt(population: number, outcome: number, { dueMs, nowMs }: { dueMs: number; nowMs: number }): void {
     const latencyMs = nowMs - dueMs;
+    this.#latency[population]?.record(latencyMs);
+    this.#recent.record(latencyMs);
+    if (isAccepted(this.#names.nameOf(outcome))) this.accepted += 1;
+    const decision = this.#names.decisionOfNumber(outcome);
+    if (decision === "none") return;
+    (decision === "accepted" ? this.#accepted : this.#refused).record(latencyMs);
     const second = this.#secondOf(dueMs);
     let ofSecond = this.#latencyBySecond[second];
     if (ofSecond === undefined) {
@@ -96,12 +103,11 @@ export class Scoreboard {
       this.#latencyBySecond[second] = ofSecond;
     }
     ofSecond.record(latencyMs);
+  }
+
+  /** How long the answer took to a look of a population that does nothing else. */
+  look(population: number, latencyMs: number): void {
     this.#latency[population]?.record(latencyMs);
-    this.#recent.record(latencyMs);
-    const name = this.#names.nameOf(outcome);
-    const isAccepting = isAccepted(name);
-    if (isAccepting) this.accepted += 1;
-    (isAccepting || isRepeat(name) ? this.#accepted : this.#refused).record(latencyMs);
   }
 
   /** Of the attempts that were answered since this was asked last. */

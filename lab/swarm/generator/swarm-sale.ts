@@ -16,6 +16,16 @@ const HOUR_MS = 3_600_000;
 const READY_WITHIN_MS = 30_000;
 const LOOK_EVERY_MS = 50;
 const SETTLED_WITHIN_MS = 30_000;
+/** An audit reads every order of the sale. */
+const AUDIT_EVERY_MS = 400;
+const CLOSES_MAX = 2;
+const CLOSE_AGAIN_AFTER_MS = 500;
+
+/** The shop's reason, in whatever words an {@link OperatorClient} puts it. */
+const NOT_THERE = /\bno_such_sale\b/;
+/** Nobody was there to make a sale, or the answer was a no; anything else may have been an answer that got lost. */
+const NEVER_MADE =
+  /\b(?:ECONNREFUSED|ConnectionRefused|ENOTFOUND)\b|\banswered (?:with )?4(?!08)\d\d\b|does not accept the operator token/;
 
 /** What stands in the way, in words for the operator. */
 export class SaleError extends Error {}
@@ -30,9 +40,14 @@ export interface SwarmSale {
 }
 
 /** Makes a sale that opens in an hour; the opening is moved when it is known. */
-export async function createSwarmSale(operator: OperatorClient, scenario: Scenario, nowMs: number): Promise<SwarmSale> {
+export async function createSwarmSale(
+  operator: OperatorClient,
+  scenario: Scenario,
+  { id, nowMs }: { id: string; nowMs: number },
+): Promise<SwarmSale> {
   const { stock, perBuyerMax, holdMs } = scenario.sale;
-  const { id } = await operator.createSale({
+  await operator.createSale({
+    id,
     name: `Swarm ${scenario.name}`,
     opensAt: nowMs + HOUR_MS,
     closesAt: nowMs + 3 * HOUR_MS,
@@ -41,6 +56,33 @@ export async function createSwarmSale(operator: OperatorClient, scenario: Scenar
     items: [{ sku: SKU, name: "Ticket", price: { amount: 4_900, currency: "EUR" }, stock, perBuyerMax }],
   });
   return { id, sku: SKU, isOwn: true, stock, takenBefore: 0 };
+}
+
+/** False when a failed {@link createSwarmSale} has certainly left no sale behind. */
+export function mayBeMade(failure: unknown): boolean {
+  const { message, code, cause } = failure as NodeJS.ErrnoException;
+  const { message: innerMessage, code: innerCode } = (cause ?? {}) as Partial<NodeJS.ErrnoException>;
+  return !NEVER_MADE.test([message, code, innerMessage, innerCode].join(" "));
+}
+
+/**
+ * Closes a sale that {@link createSwarmSale} made, or may have made before its answer got lost. Answers what is left to do by hand,
+ * or null; never rejects, because whatever ended the swarm is more important.
+ */
+export async function closeSwarmSale(operator: OperatorClient, id: string, clock: Clock): Promise<string | null> {
+  for (let tried = 1; ; tried += 1) {
+    try {
+      await operator.closeSale(id);
+      return null;
+    } catch (error) {
+      const { message } = error as Error;
+      if (NOT_THERE.test(message)) return null;
+      if (tried === CLOSES_MAX) {
+        return `The swarm's own sale ${id} could not be closed (${message}). Should it be there, end it with: doorbuster sale close ${id}`;
+      }
+      await wait(clock, CLOSE_AGAIN_AFTER_MS);
+    }
+  }
 }
 
 /** A sale that is there. `sku` null = its first item. Throws {@link SaleError} when it is not open. */
@@ -93,18 +135,25 @@ export async function untilHeard(
   }
 }
 
-/** The audit once everything that was accepted is written down, or after a while as it is. */
+/**
+ * The audit once everything that was accepted is written down, or after a while as it is. `takenMin`: units of the item.
+ *
+ * It is the audit that is asked again, not the sale: in redis mode the sale counts as held what the ledger has accepted, while
+ * the audit counts what is an order already, and that is what the answers are held against.
+ */
 export async function auditWhenSettled(
   operator: OperatorClient,
-  saleId: string,
+  sale: Pick<SwarmSale, "id" | "sku">,
   { takenMin, clock }: { takenMin: number; clock: Clock },
 ): Promise<Audit> {
-  await untilReading(operator, saleId, {
-    clock,
-    withinMs: SETTLED_WITHIN_MS,
-    isGood: (one) => one.takenUnits >= Math.min(takenMin, one.totalUnits),
-  });
-  return await operator.audit(saleId);
+  const deadlineMs = clock.monotonicMs() + SETTLED_WITHIN_MS;
+  for (;;) {
+    const audit = await operator.audit(sale.id);
+    const item = audit.items.find(({ sku }) => sku === sale.sku);
+    const isSettled = item === undefined || item.held + item.sold >= Math.min(takenMin, item.total);
+    if (isSettled || clock.monotonicMs() >= deadlineMs) return audit;
+    await wait(clock, AUDIT_EVERY_MS);
+  }
 }
 
 async function untilReading(

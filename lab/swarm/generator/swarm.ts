@@ -3,7 +3,7 @@
  *
  * Everything that could go wrong before the first request is checked before the first request. The load runs in processes of
  * its own, so that rendering and asking never make it late; this one starts them, moves the opening to when they are ready,
- * and adds up. Nothing is left running, and a sale that was made here is closed.
+ * and adds up. Nothing is left running, and a sale that was made here is closed, or it is said that it is not.
  */
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../../../src/ports/clock.ts";
@@ -13,13 +13,15 @@ import type { PartProgress } from "./messages.ts";
 import { PartProcess } from "./part-process.ts";
 import { type Plan, planOf, type RecordedCurves } from "./plan.ts";
 import { ProcessorWatch, type WatchedProcess } from "./processor-watch.ts";
-import { resultOf, type SwarmResult } from "./result.ts";
+import { resultOf, type SwarmResult, unitsAcceptedOf } from "./result.ts";
 import type { Scenario } from "./scenario.ts";
 import { type ScoreSum, sumScores } from "./scoreboard.ts";
 import {
   auditWhenSettled,
+  closeSwarmSale,
   createSwarmSale,
   findSwarmSale,
+  mayBeMade,
   type SwarmSale,
   untilHeard,
   untilInMode,
@@ -40,6 +42,7 @@ const TIME_WITHIN_MS = 5_000;
 const GRACE_MS = 30_000;
 const PROGRESS_INTERVAL_MS = 250;
 const GENERATOR = "generator";
+const SALE_CHARACTERS = 12;
 
 export interface SwarmOptions {
   readonly scenario: Scenario;
@@ -62,7 +65,8 @@ export interface SwarmOptions {
   /** Only for comparing with closed-loop tools. */
   readonly countsFrom?: "schedule" | "sending";
   readonly clock: Clock;
-  readonly onProgress?: (progress: SwarmProgress) => void;
+  /** Without it trouble goes to stderr. */
+  readonly onProgress?: (progress: SwarmProgress | SwarmTrouble) => void;
   /** Ends the run early, in order; what was sent until then is lost. */
   readonly signal?: AbortSignal;
 }
@@ -78,16 +82,45 @@ export interface SwarmProgress extends PartProgress {
   readonly atMs: number;
 }
 
+/** What is left to do by hand after a run that ends without a result; a result has it among its warnings. */
+export interface SwarmTrouble {
+  readonly phase: "trouble";
+  readonly trouble: string;
+}
+
 /** Runs a swarm. Rejects when it could not be carried out; what went badly during the run is in the result's findings. */
 export async function runSwarm(options: SwarmOptions): Promise<SwarmResult> {
   const plan = planOf(options.scenario, options.recorded ?? {}, options.requests ?? null);
-  const { operator, clock } = options;
+  const { operator, clock, saleId = null, sku = null } = options;
   const serverOffsetMs = await measureServerOffset(options);
-  const sale = options.saleId
-    ? await findSwarmSale(operator, options.saleId, options.sku ?? null)
-    : await createSwarmSale(operator, options.scenario, clock.nowMs() + serverOffsetMs);
+  if (saleId) return playOn(await findSwarmSale(operator, saleId, sku), { options, plan, serverOffsetMs });
+  // Named here, so that it can be closed even if the answer to its making is lost.
+  const id = `swarm-${randomText(SALE_CHARACTERS)}`;
+  let result: SwarmResult;
+  let isMade = false;
+  try {
+    const sale = await createSwarmSale(operator, options.scenario, { id, nowMs: clock.nowMs() + serverOffsetMs });
+    isMade = true;
+    result = await playOn(sale, { options, plan, serverOffsetMs });
+  } catch (error) {
+    const trouble = isMade || mayBeMade(error) ? await closeSwarmSale(operator, id, clock) : null;
+    if (trouble !== null) tellTrouble(trouble, options);
+    throw error;
+  }
+  const trouble = await closeSwarmSale(operator, id, clock);
+  return trouble === null ? result : { ...result, warnings: [...result.warnings, trouble] };
+}
+
+function tellTrouble(trouble: string, { onProgress }: SwarmOptions): void {
+  if (onProgress === undefined) process.stderr.write(`${trouble}\n`);
+  else onProgress({ phase: "trouble", trouble });
+}
+
+/** The run on a sale that is there; none of its processes outlives it. */
+async function playOn(sale: SwarmSale, more: Omit<RunParts, "sale" | "parts">): Promise<SwarmResult> {
+  const { options } = more;
   const parts = Array.from({ length: options.processes ?? 1 }, () => new PartProcess());
-  const run = new Run({ options, plan, sale, parts, serverOffsetMs });
+  const run = new Run({ ...more, sale, parts });
   const abort = (): void => run.stop();
   options.signal?.addEventListener("abort", abort);
   try {
@@ -96,8 +129,11 @@ export async function runSwarm(options: SwarmOptions): Promise<SwarmResult> {
   } finally {
     options.signal?.removeEventListener("abort", abort);
     run.stop();
-    if (sale.isOwn) await operator.closeSale(sale.id);
   }
+}
+
+function randomText(length: number): string {
+  return Array.from(randomBytes(length), (byte) => RUN_CHARACTERS[byte % RUN_CHARACTERS.length]).join("");
 }
 
 /** How far the server's clock is from ours. */
@@ -154,7 +190,7 @@ class Run {
     this.#phase = "auditing";
     watch.stop();
     const score = sumScores(this.#parts.flatMap((part) => part.score ?? []));
-    const audit = await auditWhenSettled(options.operator, this.#sale.id, {
+    const audit = await auditWhenSettled(options.operator, this.#sale, {
       takenMin: this.#takenAtLeast(score),
       clock: options.clock,
     });
@@ -178,7 +214,7 @@ class Run {
   async #prepare(): Promise<void> {
     const { scenario, recorded = {}, requests = null, targets, secret, countsFrom = "schedule", clock } = this.#options;
     const [first] = targets;
-    const run = Array.from(randomBytes(RUN_LENGTH), (byte) => RUN_CHARACTERS[byte % RUN_CHARACTERS.length]).join("");
+    const run = randomText(RUN_LENGTH);
     const common = { scenario, recorded, requests, targets, secret, countsFrom, run };
     this.#parts.forEach((process, part) => {
       process.send({
@@ -250,8 +286,7 @@ class Run {
   /** Units that must be taken once everything accepted is written down; fewer where some may have come back. */
   #takenAtLeast(score: ScoreSum): number {
     if (!this.#keepsUnits()) return 0;
-    const first = Object.values(score.matrix).reduce((sum, row) => sum + (row["held"] ?? 0) + (row["queued"] ?? 0), 0);
-    return this.#sale.takenBefore + first;
+    return this.#sale.takenBefore + unitsAcceptedOf({ plan: this.#plan, score });
   }
 
   /** True when no unit comes back while the swarm looks. */

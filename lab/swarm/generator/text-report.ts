@@ -61,7 +61,7 @@ function moments({ requests, buyers, peak, sale }: SwarmResult): string {
 
 function cost({ cpu, generator, processes }: SwarmResult): string {
   const memory = `${number(generator.residentBytes / BYTES_PER_MB)} MiB`;
-  const own = `Generator: ${processes} process${processes === 1 ? "" : "es"}, ${generator.coresUsed.toFixed(2)} cores, ${memory}, ${number(generator.connectionsOpened)} connections opened.`;
+  const own = `Generator: ${processes} process${processes === 1 ? "" : "es"}, ${generator.coresUsed.toFixed(2)} cores (${generator.coresUsedMax.toFixed(2)} in the busiest second), ${memory}, ${number(generator.connectionsOpened)} connections opened.`;
   if (cpu === null) return `${own}\nProcessor time was not measured: there is no /proc here.`;
   const lines = Object.entries(cpu.usPerAnswer).map(([part, us]) => [
     part,
