@@ -8,7 +8,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import type { Runtime } from "../../test/support/node-process.ts";
+import { oneOf, readFlags, severalOf, wholeNumberOf } from "./flags.ts";
 import { measureAccepted } from "./ladder-accepted.ts";
 import { measureCommit } from "./ladder-commit.ts";
 import { measureGenerator } from "./ladder-generator.ts";
@@ -18,9 +18,11 @@ import { describeMachine, type LadderRun, renderLadder, renderLadderPage, render
 import { GROUPS, type Group, type LadderRow } from "./ladder-row.ts";
 import { LADDER_TIMES, type LadderOptions } from "./ladder-run.ts";
 import { measureScripts } from "./ladder-scripts.ts";
-import { BOUNDS_FILE, boundsFrom, judgeRatios, readBounds } from "./ratio-gate.ts";
+import { BOUNDS_FILE, boundsFrom, boundsOf, judgeRatios, readBounds } from "./ratio-gate.ts";
 
 const TOLERANCE = 0.1;
+const RUNTIMES = ["bun", "node"] as const;
+const PROCESSES_MAX = 64;
 const MEASUREMENTS: Readonly<Record<Group, (options: LadderOptions) => Promise<readonly LadderRow[]>>> = {
   http: measureHttp,
   accepted: measureAccepted,
@@ -30,30 +32,37 @@ const MEASUREMENTS: Readonly<Record<Group, (options: LadderOptions) => Promise<r
   generator: measureGenerator,
 };
 
-const { values } = parseArgs({
-  options: {
-    only: { type: "string" },
-    runtime: { type: "string" },
-    processes: { type: "string", default: "1" },
-    json: { type: "string" },
-    html: { type: "string" },
-    write: { type: "string" },
-    bounds: { type: "string" },
-    check: { type: "boolean", default: false },
-    against: { type: "string", default: BOUNDS_FILE },
-    gate: { type: "boolean", default: false },
-    smoke: { type: "boolean", default: false },
-  },
+const { values, groups, runtimes, apiProcesses } = readFlags(() => {
+  const { values } = parseArgs({
+    options: {
+      only: { type: "string" },
+      runtime: { type: "string" },
+      processes: { type: "string", default: "1" },
+      json: { type: "string" },
+      html: { type: "string" },
+      write: { type: "string" },
+      bounds: { type: "string" },
+      check: { type: "boolean", default: false },
+      against: { type: "string", default: BOUNDS_FILE },
+      gate: { type: "boolean", default: false },
+      smoke: { type: "boolean", default: false },
+    },
+  });
+  const { only, runtime, processes } = values;
+  return {
+    values,
+    groups: only === undefined ? GROUPS : severalOf("--only", only, GROUPS),
+    runtimes: runtime === undefined ? RUNTIMES : [oneOf("--runtime", runtime, RUNTIMES)],
+    apiProcesses: wholeNumberOf("--processes", processes, { min: 1, max: PROCESSES_MAX }),
+  };
 });
 
 async function run(): Promise<LadderRun> {
-  const groups = values.only === undefined ? GROUPS : values.only.split(",").map(groupOf);
   const times = LADDER_TIMES[values.smoke ? "smoke" : values.gate ? "gate" : "full"];
-  const runtimes = (["bun", "node"] as const).filter((runtime: Runtime) => (values.runtime ?? runtime) === runtime);
   const options: LadderOptions = {
     ...times,
     runtimes,
-    apiProcesses: Number(values.processes),
+    apiProcesses,
     tell: (row) => process.stderr.write(`${renderLine(row)}\n`),
   };
   const rows: LadderRow[] = [];
@@ -61,18 +70,9 @@ async function run(): Promise<LadderRun> {
   return { day: new Date(Date.now()).toISOString().slice(0, 10), machine: describeMachine(), times, rows };
 }
 
-function groupOf(name: string): Group {
-  const group = GROUPS.find((one) => one === name);
-  if (group === undefined) throw new Error(`there is no group ${name}: ${GROUPS.join(", ")}`);
-  return group;
-}
-
-/** Whether every bound of the groups that were measured is met. */
+/** Whether every bound of the groups that were asked for is met; a group that measured nothing has met none. */
 function check(rows: readonly LadderRow[]): boolean {
-  const all = readBounds(values.against);
-  const groups = new Set(rows.map((row) => row.id.split("/")[1]));
-  const bounds = all.bounds.filter((bound) => groups.has(bound.row.split("/")[1]));
-  const verdicts = judgeRatios(rows, { ...all, bounds });
+  const verdicts = judgeRatios(rows, boundsOf(readBounds(values.against), groups));
   for (const { text } of verdicts.filter(({ isMet }) => !isMet)) process.stdout.write(`below its bound: ${text}\n`);
   process.stdout.write(`${verdicts.filter(({ isMet }) => isMet).length} of ${verdicts.length} bounds are met.\n`);
   return verdicts.every(({ isMet }) => isMet);

@@ -3,7 +3,8 @@
  *
  * Two ways to load. Closed loop: every connection sends as soon as it was answered; finds the maximum. Open loop: requests
  * leave on a schedule and latency counts from the scheduled instant, so a slow server cannot hide its queue (coordinated
- * omission). Reads its task from the first argument, prints a line when its connections are open, and its result as the last.
+ * omission): whatever was due before the end counts, however late it is sent and answered, and as failed when patience ends.
+ * Reads its task from the first argument, prints a line when its connections are open, and its result as the last.
  */
 import { type Answer, Connection } from "./connection.ts";
 import { Follower } from "./follower.ts";
@@ -39,6 +40,9 @@ export interface BlastResult {
   readonly failures: number;
   /** Requests sent in all, warm-up included: what the server's processor time is shared among. */
   readonly sentTotal: number;
+  /** Answers of the whole load, warm-up included, that a unit is taken for; the queued ones as far as the ledger has it. */
+  readonly acceptedTotal: number;
+  readonly queuedTotal: number;
   /** From the answer "queued" to the first that says more, milliseconds, in no order. */
   readonly followedMs: readonly number[];
 }
@@ -58,6 +62,8 @@ const CONNECTIONS_PER_ADDRESS = 20_000;
 const TAKEN_MAX = 10_000;
 /** Scheduled requests leave in steps of this; it counts as latency. */
 const SCHEDULE_TICK_MS = 1;
+/** Open loop: so long after the end, what was due before it is still sent and its answer awaited. */
+const PATIENCE_MS = 5_000;
 
 class Blaster {
   readonly #task: BlastTask;
@@ -75,7 +81,13 @@ class Blaster {
   #lastAnswerMs = 0;
   #inFlight = 0;
   #finish: (() => void) | null = null;
+  #accepted = 0;
   #queued = 0;
+  #followable = 0;
+  /** Open loop: requests that were due are still to be sent. */
+  #isScheduling = false;
+  /** Open loop: whoever has no answer by now was counted as failed. */
+  #hasGivenUp = false;
   readonly #follower: Follower;
 
   constructor(task: BlastTask) {
@@ -135,7 +147,11 @@ class Blaster {
     const nowMs = performance.now();
     const outcome = answer.outcome;
     this.#inFlight--;
-    if (scheduledMs >= this.#measureFromMs && nowMs <= this.#endMs) {
+    if (outcome === "accepted") this.#accepted++;
+    if (outcome === "queued") this.#queued++;
+    // On a schedule the instant that counts is the scheduled one: a late answer must not be left out for being late.
+    const countedMs = this.#task.ratePerS === null ? nowMs : scheduledMs;
+    if (!this.#hasGivenUp && scheduledMs >= this.#measureFromMs && countedMs <= this.#endMs) {
       this.#answers++;
       this.#lastAnswerMs = nowMs;
       this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + 1);
@@ -159,7 +175,7 @@ class Blaster {
 
   #follow(answer: Answer): void {
     const every = this.#task.followEvery;
-    if (every !== undefined && this.#queued++ % every === 0) this.#follower.follow(answer.request, answer.body);
+    if (every !== undefined && this.#followable++ % every === 0) this.#follower.follow(answer.request, answer.body);
   }
 
   failed(): void {
@@ -180,22 +196,47 @@ class Blaster {
     connection.send(request, scheduledMs);
   }
 
-  /** Sends what is due, on idle connections; what finds none waits and its latency grows. */
+  /**
+   * Sends what is due, on idle connections; what finds none waits and its latency grows. Also after the end, for what was due
+   * before it: a server that is slow in the last moments would otherwise be spared exactly its slowest answers.
+   */
   #schedule(startMs: number, ratePerS: number): void {
     const intervalMs = 1_000 / ratePerS;
+    this.#isScheduling = true;
     let due = 0;
+    const hasDue = (): boolean => this.#hasMore() && startMs + due * intervalMs < this.#endMs;
     const tick = () => {
       const nowMs = performance.now();
-      while (startMs + due * intervalMs <= nowMs && this.#idle.length > this.#taken && this.#hasMore()) {
+      while (hasDue() && startMs + due * intervalMs <= nowMs && this.#idle.length > this.#taken) {
         const connection = this.#takeIdle();
         if (connection !== undefined) this.#sendOn(connection, startMs + due * intervalMs);
         due++;
       }
       // A timer, not a spin: the load shares two cores with what it measures.
-      if (nowMs < this.#endMs && this.#hasMore()) setTimeout(tick, SCHEDULE_TICK_MS);
-      else this.#finishIfOver(nowMs);
+      if (hasDue() && nowMs < this.#endMs + PATIENCE_MS) {
+        setTimeout(tick, SCHEDULE_TICK_MS);
+        return;
+      }
+      const unsent = hasDue() ? Math.ceil((this.#endMs - startMs) / intervalMs) - due : 0;
+      this.#endSchedule(this.#task.repeat ? unsent : Math.min(unsent, this.#requests.length - this.#sent));
     };
     tick();
+  }
+
+  /** Nothing more is sent: what was not is failed, and what is under way when patience ends. */
+  #endSchedule(unsent: number): void {
+    this.#isScheduling = false;
+    this.#failures += unsent;
+    const nowMs = performance.now();
+    setTimeout(
+      () => {
+        this.#hasGivenUp = true;
+        this.#failures += this.#inFlight;
+        this.#finish?.();
+      },
+      Math.max(0, Math.min(nowMs, this.#endMs) + PATIENCE_MS - nowMs),
+    );
+    this.#finishIfOver(nowMs);
   }
 
   #takeIdle(): Connection | undefined {
@@ -209,7 +250,7 @@ class Blaster {
   }
 
   #finishIfOver(nowMs: number): void {
-    const isOver = nowMs >= this.#endMs || !this.#hasMore();
+    const isOver = this.#task.ratePerS === null ? nowMs >= this.#endMs || !this.#hasMore() : !this.#isScheduling;
     if (isOver && this.#inFlight <= 0) this.#finish?.();
   }
 
@@ -222,6 +263,8 @@ class Blaster {
       latencyMsP99: this.#percentile(0.99),
       failures: this.#failures,
       sentTotal: this.#sent,
+      acceptedTotal: this.#accepted,
+      queuedTotal: this.#queued,
       followedMs,
     };
   }

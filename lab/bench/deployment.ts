@@ -8,6 +8,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { NodeProcess, type Runtime } from "../../test/support/node-process.ts";
+import { NO_SHARED_LIMITS } from "../../test/support/open-limits.ts";
 import { Operator } from "../../test/support/operator-client.ts";
 import { PostgresCluster } from "../../test/support/postgres-cluster.ts";
 import { RedisServer } from "../../test/support/redis-server.ts";
@@ -44,20 +45,20 @@ export interface DeploymentLoad {
   readonly ports?: readonly number[];
   /** Processes that are no part of the deployment, but of the figure. */
   readonly more?: readonly MeasuredProcess[];
+  /** Sales whose acceptances are part of the figure: the load lasts until PostgreSQL has them. */
+  readonly committedIn?: readonly string[];
 }
 
 const HOUR_MS = 3_600_000;
 const SETTLED_WITHIN_MS = 60_000;
+const SETTLE_INTERVAL_MS = 100;
 const SALES_AT_ONCE = 8;
 /** Connections that take the stock of many sales, before their signatures are stale. */
 const TAKERS = 16;
 /** The roles of the one process that is not for buyers. */
 const WORKER = "worker,admin";
-const OPEN_LIMITS = {
-  ...Object.fromEntries(
-    ["IP_PER_S", "NETWORK_PER_S", "DEVICE_PER_S", "ASN_PER_S"].map((name) => [`RATE_${name}`, "0"]),
-  ),
-  CONNECTIONS_PER_IP: "0",
+const SETTINGS = {
+  ...NO_SHARED_LIMITS,
   // Whoever is measured while he is throttled is not to be banned for it.
   RISK_WEIGHTS: join(import.meta.dirname, "no-bans.json"),
   LOG_LEVEL: "warn",
@@ -158,27 +159,44 @@ export class Deployment {
     await this.#untilKnown(setup.id, setup.opensInMs <= 0);
   }
 
+  /** With `committedIn`, everything that was accepted there is committed when this resolves, and its cost in the figures. */
   async load(load: DeploymentLoad): Promise<Measurement> {
-    const { book, ports, more = [], ...rest } = load;
+    const { book, ports, more = [], committedIn = [], ...rest } = load;
     const task = { ...rest, ports: ports ?? this.ports, book: { ...book, secret: this.secret } };
-    return measure(task, [...this.processes, ...more]);
+    const unitsBefore = await this.#committedUnits(committedIn);
+    return measure(task, [...this.processes, ...more], ({ acceptedTotal, queuedTotal }) =>
+      this.#untilCommitted(committedIn, unitsBefore + acceptedTotal, queuedTotal),
+    );
   }
 
-  /** Until PostgreSQL has everything that was accepted: nothing of one measurement shall burden the next. */
-  async untilCommitted(saleId: string): Promise<void> {
+  /**
+   * Until PostgreSQL has the units that were accepted, and those that were queued or no more of them: an attempt in the queue
+   * may still be turned away. Nothing of one measurement shall burden the next.
+   */
+  async #untilCommitted(saleIds: readonly string[], acceptedUnits: number, queuedUnits: number): Promise<void> {
+    let last = Number.NaN;
+    const isCommitted = async (): Promise<boolean> => {
+      const units = await this.#committedUnits(saleIds);
+      const isStill = units === last;
+      last = units;
+      return units >= acceptedUnits + queuedUnits || (units >= acceptedUnits && isStill);
+    };
+    // In the embedded database an acceptance is committed when it is answered.
+    if (this.postgres === null || saleIds.length === 0) return;
+    await waitUntil(`every acceptance to be committed (${acceptedUnits} units)`, isCommitted, {
+      withinMs: SETTLED_WITHIN_MS,
+      everyMs: SETTLE_INTERVAL_MS,
+    });
+  }
+
+  /** Read from the stock rows, of which there is one an item: counting a million orders would be most of what is measured. */
+  async #committedUnits(saleIds: readonly string[]): Promise<number> {
     const { postgres, databaseUrl } = this;
-    if (postgres === null || databaseUrl === null) return;
-    const text = `select coalesce(sum(o.quantity), 0)::int as units from orders o where o.sale_id = $1`;
-    await waitUntil(
-      `every acceptance of ${saleId} to be committed`,
-      async () => {
-        const { items } = await this.#operator.must("GET", `/sales/${saleId}`);
-        const takenUnits = (items as StockRow[]).reduce((sum, { held, sold }) => sum + held + sold, 0);
-        const [row] = await postgres.query<{ units: number }>(databaseUrl, text, [saleId]);
-        return row?.units === takenUnits;
-      },
-      { withinMs: SETTLED_WITHIN_MS, everyMs: 250 },
-    );
+    if (postgres === null || databaseUrl === null || saleIds.length === 0) return 0;
+    const text = `select coalesce(sum(s.held + s.sold), 0)::int as units from stock s join item i using (item_id)
+      where i.sale_id = any($1)`;
+    const [row] = await postgres.query<{ units: number }>(databaseUrl, text, [saleIds]);
+    return row?.units ?? 0;
   }
 
   async #untilKnown(saleId: string, isOpen: boolean): Promise<void> {
@@ -215,11 +233,6 @@ export class Deployment {
   }
 }
 
-interface StockRow {
-  readonly held: number;
-  readonly sold: number;
-}
-
 /** Every item of every sale. */
 export function targetsOf(saleIds: readonly string[], items: number): readonly BookTarget[] {
   return saleIds.flatMap((saleId) => Array.from({ length: items }, (_, item) => ({ saleId, sku: skuOf(item) })));
@@ -253,7 +266,7 @@ export async function startDeployment(
     databaseUrl,
     secret: randomBytes(32).toString("base64url"),
     adminToken: randomBytes(24).toString("base64url"),
-    env: { ...OPEN_LIMITS, ...(redis === null ? {} : { REDIS_URL: redis.url }), ...settings },
+    env: { ...SETTINGS, ...(redis === null ? {} : { REDIS_URL: redis.url }), ...settings },
   };
   const roles = !hasOwnWorker ? [undefined] : [...Array<string>(apiProcesses).fill("api"), WORKER];
   const nodes: NodeProcess[] = [];

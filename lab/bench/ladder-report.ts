@@ -26,7 +26,7 @@ const COLUMNS = ["what", "per second", "× limit", "CPU µs", "limit's ÷ ours",
 
 /** What is asked of this machine, by row. Shares are "more is better". */
 const ASKED: readonly { readonly row: RegExp; readonly text: string; readonly isMet: (row: LadderRow) => boolean }[] = [
-  asked(/^bun\/http\/latch/, "latch refusal ≥ 0.75 × bare", (row) => ratioOf(row, "throughput") >= 0.75),
+  asked(/^bun\/http\/latch$/, "latch refusal ≥ 0.75 × bare", (row) => ratioOf(row, "throughput") >= 0.75),
   asked(
     /^bun\/http\/(throttled-signed|latch-signed)$/,
     "signed refusal ≥ 0.6 × bare",

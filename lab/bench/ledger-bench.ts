@@ -78,7 +78,7 @@ export class LedgerBench {
     return id;
   }
 
-  /** Every request another buyer. Whatever was begun is committed when this resolves. */
+  /** Every request another buyer. Whatever was begun is committed when this resolves, and its cost is in the figures. */
   async accept(load: Load): Promise<Measurement> {
     await this.#accept({ ratePerS: null, durationMs: PRACTICE_MS }, PRACTICE_REQUESTS);
     const { ratePerS, durationMs } = load;
@@ -90,9 +90,7 @@ export class LedgerBench {
     const saleId = await this.openSale();
     const run = randomBytes(4).toString("hex");
     const shape = { ...SIGNED, buyers: count };
-    const measurement = await this.#blast({ saleId, run, count, shape }, load);
-    await this.#untilCommitted(saleId);
-    return measurement;
+    return this.#blast({ saleId, run, count, shape }, load, () => this.#untilCommitted(saleId));
   }
 
   /** Where the operator API is, and the key to it. */
@@ -151,6 +149,7 @@ export class LedgerBench {
   #blast(
     book: { saleId: string; run: string; count: number; shape: RequestShape; again?: string },
     load: Load,
+    settle?: () => Promise<void>,
   ): Promise<Measurement> {
     const { ratePerS, durationMs, followEvery } = load;
     const task: BlastTask = {
@@ -163,7 +162,7 @@ export class LedgerBench {
       book: { ...book, secret: this.#stack.secret, sku: "seat" },
       ...(followEvery === undefined ? {} : { followEvery }),
     };
-    return measure(task, this.#processes());
+    return measure(task, this.#processes(), settle);
   }
 
   #processes(): readonly MeasuredProcess[] {

@@ -31,14 +31,20 @@ export interface Measurement {
 
 /**
  * Loads the server and answers the figures. The load runs in a process of its own, on Bun for every server. Processor time
- * counts from when all connections are open: what a handshake costs is no part of a decision.
+ * counts from when all connections are open: what a handshake costs is no part of a decision. It counts until `settle` has
+ * resolved: an acceptance costs whoever commits it later, too.
  */
-export async function measure(task: BlastTask, processes: readonly MeasuredProcess[]): Promise<Measurement> {
+export async function measure(
+  task: BlastTask,
+  processes: readonly MeasuredProcess[],
+  settle: (result: BlastResult) => Promise<void> = async () => undefined,
+): Promise<Measurement> {
   let before: readonly number[] = [];
   const begin = (): void => {
     before = processes.map((one) => cpuMsOf(one.pid, one));
   };
   const result = await runOnBun<BlastResult>(join(import.meta.dirname, "blaster.ts"), task, begin);
+  await settle(result);
   const cpuUsByPart: Record<string, number> = {};
   let cpuUs = 0;
   for (const [index, one] of processes.entries()) {

@@ -1,7 +1,7 @@
 /** The gate's arithmetic, and the committed bounds. */
 import { describe, expect, test } from "bun:test";
 import { agreementOf, type Figures, GROUPS, type LadderRow, meanFigures, ratioOf } from "./ladder-row.ts";
-import { BOUNDS_FILE, type Bound, boundsFrom, judgeRatios, readBounds } from "./ratio-gate.ts";
+import { BOUNDS_FILE, type Bound, boundsFrom, boundsOf, judgeRatios, readBounds } from "./ratio-gate.ts";
 
 const figures = (perS: number, cpuUs: number, more: Partial<Figures> = {}): Figures => ({
   perS,
@@ -74,6 +74,15 @@ describe("the gate", () => {
     expect(judge([row({ problem: "expected empty" })], [bound()])).toEqual([false]);
     expect(judge([row()], [bound({ measure: "script" })])).toEqual([false]);
     expect(judge([row({ limit: null })], [bound()])).toEqual([false]);
+  });
+
+  test("asks for the bounds of the groups that were asked for, with rows or without", () => {
+    const all = { tolerance: 0.1, bounds: [bound({ row: "bun/http/latch" }), bound({ row: "bun/accepted/signed" })] };
+    expect(boundsOf(all, ["http"]).bounds.map(({ row: id }) => id)).toEqual(["bun/http/latch"]);
+    expect(judgeRatios([], boundsOf(all, GROUPS)).map(({ isMet, text }) => [isMet, text])).toEqual([
+      [false, "bun/http/latch, throughput: not measured"],
+      [false, "bun/accepted/signed, throughput: not measured"],
+    ]);
   });
 
   test("draws new bounds below a run, which that run passes, and none for what went wrong", () => {

@@ -7,7 +7,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type LadderRow, MEASURES, type Measure, ratioOf } from "./ladder-row.ts";
+import { type Group, type LadderRow, MEASURES, type Measure, ratioOf } from "./ladder-row.ts";
 
 export const BOUNDS_FILE = join(import.meta.dirname, "../../docs/benchmarks/ratios.json");
 /** How far below a single run new bounds are drawn. */
@@ -43,6 +43,12 @@ export function readBounds(file: string): Bounds {
     if (!isRight) throw new Error(`${file}: ${JSON.stringify(bound)}`);
   }
   return { tolerance, bounds };
+}
+
+/** The bounds of these groups, whose name is the second word of a row's id. */
+export function boundsOf(all: Bounds, groups: readonly Group[]): Bounds {
+  const names: readonly (string | undefined)[] = groups;
+  return { ...all, bounds: all.bounds.filter((bound) => names.includes(bound.row.split("/")[1])) };
 }
 
 /** One verdict a bound, in the order of the bounds. */

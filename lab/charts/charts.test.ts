@@ -157,7 +157,30 @@ describe("a page", () => {
   test("puts numbers to the right", () => {
     const table = { head: ["a", "b"], rows: [["bun", "12,345"]] };
     const page = htmlPage({ title: "P", sections: [{ heading: "H", table }] });
-    expect(page).toContain('<td>bun</td><td class="n">12,345</td>');
+    expect(page).toContain('<th scope="row">bun</th><td class="n">12,345</td>');
+  });
+
+  test("has heads that say something: of columns, of rows, and none without a text", () => {
+    const pageOf = (head: readonly string[]): string =>
+      htmlPage({ title: "P", sections: [{ heading: "H", table: { head, rows: [["a", "1"]] } }] });
+    expect(pageOf(["", ""])).toContain('<table>\n<tbody>\n<tr><th scope="row">a</th><td class="n">1</td></tr>');
+    expect(pageOf(["", "p50"])).toContain('<tr><td></td><th scope="col">p50</th></tr>');
+    for (const head of [
+      ["", ""],
+      ["", "p50"],
+      ["what", "p50"],
+    ])
+      expect(pageOf(head)).not.toMatch(/<th[^>]*><\/th>/);
+  });
+
+  test("keeps charts readable on a small screen, in boxes that have a name and can be moved with the keyboard", () => {
+    const table = { head: ["a", "b"], rows: [["bun", "1"]] };
+    const page = htmlPage({ title: "P", sections: [{ heading: "A & B", charts: [line([[1, 1]])], table }] });
+    expect(page).toMatch(/svg\{[^}]*min-width:42rem/);
+    expect(page).toMatch(
+      /<div class="wide" role="group" tabindex="0" aria-labelledby="(chart-\w+)"><svg [^>]*><title id="\1">T<\/title>/,
+    );
+    expect(page).toContain('<div class="wide" role="group" tabindex="0" aria-label="A &amp; B"><table>');
   });
 });
 

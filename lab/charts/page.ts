@@ -11,7 +11,7 @@ export interface PageSection {
   readonly paragraphs?: readonly string[];
   /** What the chart functions returned, put in as it is. */
   readonly charts?: readonly string[];
-  /** Cells are plain text; those that look like numbers stand to the right. */
+  /** Cells are plain text; those that look like numbers stand to the right. The first of a row says what the row is of. */
   readonly table?: { readonly head: readonly string[]; readonly rows: readonly (readonly string[])[] };
 }
 
@@ -24,8 +24,8 @@ const NUMBER = /^[<>≤≥×~ ]*[-–+]?[\d.,]+(e[-+]?\d+)?( ?[kMGT%µa-zA-Z/]{0
 
 const STYLE = `:root{color-scheme:light dark}
 body{font:16px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem;background:#fff;color:#1b1b1b}
-svg{max-width:100%;height:auto;margin:.5rem 0}.charts{display:flex;flex-wrap:wrap;gap:1rem}
-.wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
+svg{max-width:100%;min-width:42rem;height:auto}.charts{display:flex;flex-wrap:wrap;gap:1rem}
+.wide{overflow-x:auto;max-width:100%;margin:.5rem 0}th[scope=row]{font-weight:inherit}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .75rem;border-bottom:1px solid #8886;text-align:left}.n{text-align:right}
 @media(prefers-color-scheme:dark){body{background:#16181c;color:#e8e8e8}}`;
 
@@ -55,15 +55,34 @@ function renderSection({ heading, paragraphs = [], charts = [], table }: PageSec
   const parts = [
     `<h2>${escapeText(heading)}</h2>`,
     ...paragraphs.map((text) => `<p>${escapeText(text)}</p>`),
-    ...(charts.length === 0 ? [] : [`<div class="charts">${charts.join("\n")}</div>`]),
-    ...(table === undefined ? [] : [renderTable(table)]),
+    ...(charts.length === 0 ? [] : [`<div class="charts">${charts.map(renderChart).join("\n")}</div>`]),
+    ...(table === undefined ? [] : [wideBox(`aria-label="${escapeText(heading)}"`, renderTable(table))]),
   ];
   return `<section>\n${parts.join("\n")}\n</section>`;
 }
 
+/** As wide as can be read, on a telephone wider than its screen: then it is moved in its box, with the keyboard too. */
+function wideBox(label: string, content: string): string {
+  return `<div class="wide" role="group" tabindex="0" ${label}>${content}</div>`;
+}
+
+/** A chart has its title in an element of its own, which its box is named by. */
+function renderChart(svg: string): string {
+  const label = /^<svg [^>]*(aria-labelledby="[\w-]+")/.exec(svg)?.[1];
+  if (label === undefined) throw new Error("a chart without a title");
+  return wideBox(label, svg);
+}
+
+/** A head without text heads nothing, and a head of such alone is left out. */
 function renderTable({ head, rows }: NonNullable<PageSection["table"]>): string {
-  const cell = (text: string): string => `<td${NUMBER.test(text) ? ' class="n"' : ""}>${escapeText(text)}</td>`;
-  const headRow = head.map((text) => `<th scope="col">${escapeText(text)}</th>`).join("");
+  const classOf = (text: string): string => (NUMBER.test(text) ? ' class="n"' : "");
+  const cell = (text: string, column: number): string =>
+    column === 0 && text !== ""
+      ? `<th scope="row"${classOf(text)}>${escapeText(text)}</th>`
+      : `<td${classOf(text)}>${escapeText(text)}</td>`;
+  const headCell = (text: string): string => (text === "" ? "<td></td>" : `<th scope="col">${escapeText(text)}</th>`);
+  const isHeaded = head.some((text) => text !== "");
+  const headRow = isHeaded ? `<thead><tr>${head.map(headCell).join("")}</tr></thead>\n` : "";
   const bodyRows = rows.map((row) => `<tr>${row.map(cell).join("")}</tr>`).join("\n");
-  return `<div class="wide"><table>\n<thead><tr>${headRow}</tr></thead>\n<tbody>\n${bodyRows}\n</tbody>\n</table></div>`;
+  return `<table>\n${headRow}<tbody>\n${bodyRows}\n</tbody>\n</table>`;
 }

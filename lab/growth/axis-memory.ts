@@ -10,7 +10,7 @@ import { withDeployment } from "../bench/deployment.ts";
 import { type AxisResult, type GrowthOptions, slopeOf, whole } from "./axis.ts";
 import { EventStreams } from "./event-streams.ts";
 import { residentBytesOfPart } from "./process-sample.ts";
-import { type Kind, NO_RATES, Subject } from "./subject.ts";
+import { type Kind, Subject, UNTHROTTLED } from "./subject.ts";
 
 const STEPS = { full: 6, smoke: 3 };
 const MIB = 1_048_576;
@@ -98,14 +98,15 @@ const WHERE: Readonly<Record<Part, string>> = {
 async function growOne(one: Growing, options: GrowthOptions): Promise<Grown> {
   const scale = options.isSmoke ? "smoke" : "full";
   const { runtime, ledger, tell } = options;
-  return withDeployment({ runtime, ledger, apiProcesses: 1, settings: NO_RATES }, async (deployment) => {
+  return withDeployment({ runtime, ledger, apiProcesses: 1, settings: UNTHROTTLED }, async (deployment) => {
     const { sessionsPerBuyer } = one;
     const more = sessionsPerBuyer === undefined ? {} : { sessionsPerBuyer };
     const subject = await Subject.open(deployment, { kind: one.kind, sales: 1, items: 1, ...more }, options);
     const steps = [{ count: 0, bytes: await weigh(deployment) }];
     for (let step = 1; step <= STEPS[scale]; step += 1) {
       await subject.send(one.stepSize[scale]);
-      steps.push({ count: step * one.stepSize[scale], bytes: await weigh(deployment) });
+      // Not what was asked for: a step may have been sent again to others, and some of it turned away.
+      steps.push({ count: subject.decided, bytes: await weigh(deployment) });
     }
     tell(`memory: ${one.name}, ${steps.map(({ bytes }) => whole(bytes.nodes / MIB)).join(", ")} MiB`);
     return { name: one.name, parts: one.parts.filter((part) => part !== "redis" || ledger === "redis"), steps };
@@ -115,7 +116,7 @@ async function growOne(one: Growing, options: GrowthOptions): Promise<Grown> {
 async function growStreams(options: GrowthOptions): Promise<Grown> {
   const scale = options.isSmoke ? "smoke" : "full";
   const { runtime, ledger, tell } = options;
-  return withDeployment({ runtime, ledger, apiProcesses: 1, settings: NO_RATES }, async (deployment) => {
+  return withDeployment({ runtime, ledger, apiProcesses: 1, settings: UNTHROTTLED }, async (deployment) => {
     const streams = new EventStreams({ port: deployment.ports[0] ?? 0, secret: deployment.secret });
     try {
       // The first are practice.

@@ -16,7 +16,7 @@ import { measureScripts } from "../bench/ladder-scripts.ts";
 import { REFUSED_PATHS } from "../bench/paths.ts";
 import { type AxisResult, type GrowthOptions, renderParts, slopeOf, whole } from "./axis.ts";
 import { type FleetAnswer, type FleetCosts, simulateFleet } from "./fleet.ts";
-import { NO_RATES } from "./subject.ts";
+import { UNTHROTTLED } from "./subject.ts";
 
 const PROCESSES = { full: [1, 2, 3, 4], smoke: [1, 2] };
 const FLEETS = [1, 2, 4, 8, 16, 32, 64];
@@ -60,7 +60,13 @@ export async function growNodes(options: GrowthOptions): Promise<AxisResult> {
 
 async function measureNodes(processes: number, options: GrowthOptions): Promise<MeasuredNodes> {
   const { runtime, isSmoke, complain } = options;
-  const form = { runtime, ledger: "redis", apiProcesses: processes, hasOwnWorker: true, settings: NO_RATES } as const;
+  const form = {
+    runtime,
+    ledger: "redis",
+    apiProcesses: processes,
+    hasOwnWorker: true,
+    settings: UNTHROTTLED,
+  } as const;
   return withDeployment(form, async (deployment) => {
     const { warmUpMs, durationMs, countMax: count } = LADDER_TIMES[isSmoke ? "smoke" : "full"];
     const path = REFUSED_PATHS.find(({ id }) => id === "latch-signed");

@@ -15,7 +15,7 @@ import {
   whole,
 } from "./axis.ts";
 import { connectionsPossible } from "./open-files.ts";
-import { KINDS, type Kind, NO_RATES, Subject } from "./subject.ts";
+import { KINDS, type Kind, Subject, UNTHROTTLED } from "./subject.ts";
 
 /** The most that one sale may have. */
 const ITEMS_PER_SALE_MAX = 64;
@@ -100,7 +100,7 @@ function withSubject<Result>(
   work: (subject: Subject) => Promise<Result>,
 ): Promise<Result> {
   const { runtime, ledger } = options;
-  return withDeployment({ runtime, ledger, apiProcesses: 1, settings: NO_RATES }, async (deployment) =>
+  return withDeployment({ runtime, ledger, apiProcesses: 1, settings: UNTHROTTLED }, async (deployment) =>
     work(await Subject.open(deployment, { kind, ...spread }, options)),
   );
 }
@@ -114,21 +114,24 @@ export async function growConnections(options: GrowthOptions): Promise<AxisResul
   const grown: Grown[] = [];
   const { runtime, ledger } = options;
   for (const kind of KINDS) {
-    await withDeployment({ runtime, ledger, apiProcesses: 1, settings: NO_RATES }, async (deployment: Deployment) => {
-      const subject = await Subject.open(deployment, { kind, sales: 1, items: 1 }, options);
-      const ratePerS = RATES_PER_S[scale][kind];
-      const probe = (connections: number): Promise<Figures> =>
-        subject.send((ratePerS * PACED_MS[scale]) / 1_000, { connections, ratePerS });
-      for (const size of larger) {
-        const comparison = await inTurns(
-          PROBES[scale].rounds,
-          () => probe(smallest),
-          () => probe(size),
-        );
-        grown.push({ kind, size, comparison, idleCpuMsPerS: await subject.idleCpuMsPerS() });
-        options.tell(`connections, ${kind}: ${whole(size)}, ratio ${comparison.ratio.toFixed(3)}`);
-      }
-    });
+    await withDeployment(
+      { runtime, ledger, apiProcesses: 1, settings: UNTHROTTLED },
+      async (deployment: Deployment) => {
+        const subject = await Subject.open(deployment, { kind, sales: 1, items: 1 }, options);
+        const ratePerS = RATES_PER_S[scale][kind];
+        const probe = (connections: number): Promise<Figures> =>
+          subject.send((ratePerS * PACED_MS[scale]) / 1_000, { connections, ratePerS });
+        for (const size of larger) {
+          const comparison = await inTurns(
+            PROBES[scale].rounds,
+            () => probe(smallest),
+            () => probe(size),
+          );
+          grown.push({ kind, size, comparison, idleCpuMsPerS: await subject.idleCpuMsPerS() });
+          options.tell(`connections, ${kind}: ${whole(size)}, ratio ${comparison.ratio.toFixed(3)}`);
+        }
+      },
+    );
   }
   const { refused, accepted } = RATES_PER_S[scale];
   const notes = [

@@ -6,7 +6,13 @@ import type { Runtime } from "../../test/support/node-process.ts";
 import type { LedgerKind } from "../bench/deployment.ts";
 import { lineChart } from "../charts/line-chart.ts";
 import { htmlPage } from "../charts/page.ts";
-import type { AxisResult } from "./axis.ts";
+import type { AxisName, AxisResult } from "./axis.ts";
+
+/** Answers that were not as expected, while this axis was measured. */
+export interface GrowthProblem {
+  readonly axis: AxisName;
+  readonly text: string;
+}
 
 export interface GrowthRun {
   readonly day: string;
@@ -15,8 +21,7 @@ export interface GrowthRun {
   readonly ledger: LedgerKind;
   readonly isSmoke: boolean;
   readonly results: readonly AxisResult[];
-  /** Answers that were not as expected. */
-  readonly problems: readonly string[];
+  readonly problems: readonly GrowthProblem[];
 }
 
 export function renderGrowth(run: GrowthRun): string {
@@ -25,8 +30,8 @@ export function renderGrowth(run: GrowthRun): string {
     const judged = verdicts.map(({ text, isMet }) => `- ${isMet ? "met" : "missed"}: ${text}`);
     return `## ${title}\n\n${rows.join("\n")}\n\n${[...judged, ...notes.map((note) => `- ${note}`)].join("\n")}\n`;
   });
-  const wrong =
-    run.problems.length === 0 ? "" : `\n## Wrong answers\n\n${run.problems.map((text) => `- ${text}`).join("\n")}\n`;
+  const problems = problemsOf(run).map((text) => `- ${text}`);
+  const wrong = problems.length === 0 ? "" : `\n## Wrong answers\n\n${problems.join("\n")}\n`;
   return `# Growth, ${run.day}\n\n${introductionOf(run).join("\n\n")}\n\n${sections.join("\n")}${wrong}`;
 }
 
@@ -34,7 +39,7 @@ export function renderGrowthPage(run: GrowthRun): string {
   return htmlPage({
     title: `Growth, ${run.day}`,
     sections: [
-      { heading: "Run", paragraphs: [...introductionOf(run), ...run.problems] },
+      { heading: "Run", paragraphs: [...introductionOf(run), ...problemsOf(run)] },
       ...run.results.map(({ title, charts, table, verdicts, notes }) => ({
         heading: title,
         paragraphs: [...verdicts.map(({ text, isMet }) => `${isMet ? "Met" : "Missed"}: ${text}.`), ...notes],
@@ -43,6 +48,10 @@ export function renderGrowthPage(run: GrowthRun): string {
       })),
     ],
   });
+}
+
+function problemsOf({ problems }: GrowthRun): readonly string[] {
+  return problems.map(({ axis, text }) => `${axis}: ${text}`);
 }
 
 function introductionOf(run: GrowthRun): readonly string[] {

@@ -8,13 +8,14 @@
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import type { LedgerKind } from "../bench/deployment.ts";
+import { oneOf, readFlags, severalOf } from "../bench/flags.ts";
 import { describeMachine } from "../bench/ladder-report.ts";
 import { AXES, type AxisName, type AxisResult, type GrowthOptions } from "./axis.ts";
 import { growBuyers } from "./axis-buyers.ts";
 import { growMemory } from "./axis-memory.ts";
 import { growNodes } from "./axis-nodes.ts";
 import { growConnections, growItems, growSales } from "./axis-spread.ts";
-import { type GrowthRun, renderGrowth, renderGrowthPage } from "./growth-report.ts";
+import { type GrowthProblem, type GrowthRun, renderGrowth, renderGrowthPage } from "./growth-report.ts";
 import { raiseOpenFiles } from "./open-files.ts";
 
 const MEASUREMENTS: Readonly<Record<AxisName, (options: GrowthOptions) => Promise<AxisResult>>> = {
@@ -27,37 +28,38 @@ const MEASUREMENTS: Readonly<Record<AxisName, (options: GrowthOptions) => Promis
 };
 const LEDGERS: readonly LedgerKind[] = ["embedded", "postgres", "redis"];
 
-const { values } = parseArgs({
-  options: {
-    axis: { type: "string" },
-    runtime: { type: "string", default: "bun" },
-    ledger: { type: "string", default: "redis" },
-    json: { type: "string" },
-    html: { type: "string" },
-    write: { type: "string" },
-    smoke: { type: "boolean", default: false },
-  },
+const { values, axes, runtime, ledger } = readFlags(() => {
+  const { values } = parseArgs({
+    options: {
+      axis: { type: "string" },
+      runtime: { type: "string", default: "bun" },
+      ledger: { type: "string", default: "redis" },
+      json: { type: "string" },
+      html: { type: "string" },
+      write: { type: "string" },
+      smoke: { type: "boolean", default: false },
+    },
+  });
+  return {
+    values,
+    axes: values.axis === undefined ? AXES : severalOf("--axis", values.axis, AXES),
+    runtime: oneOf("--runtime", values.runtime, ["bun", "node"]),
+    ledger: oneOf("--ledger", values.ledger, LEDGERS),
+  };
 });
 
-function oneOf<Name extends string>(names: readonly Name[], asked: string): Name {
-  const name = names.find((one) => one === asked);
-  if (name === undefined) throw new Error(`${asked} is none of ${names.join(", ")}`);
-  return name;
-}
-
 async function run(): Promise<GrowthRun> {
-  const axes = values.axis === undefined ? AXES : values.axis.split(",").map((name) => oneOf(AXES, name));
-  const problems: string[] = [];
-  const options: GrowthOptions = {
-    runtime: oneOf(["bun", "node"], values.runtime),
-    ledger: oneOf(LEDGERS, values.ledger),
-    isSmoke: values.smoke,
-    tell: (text) => process.stderr.write(`${text}\n`),
-    complain: (text) => problems.push(text),
-  };
+  const problems: GrowthProblem[] = [];
   const results: AxisResult[] = [];
-  for (const axis of axes) results.push(await MEASUREMENTS[axis](options));
-  const { runtime, ledger, isSmoke } = options;
+  const isSmoke = values.smoke;
+  for (const axis of axes) {
+    const options: GrowthOptions = {
+      ...{ runtime, ledger, isSmoke },
+      tell: (text) => process.stderr.write(`${text}\n`),
+      complain: (text) => problems.push({ axis, text }),
+    };
+    results.push(await MEASUREMENTS[axis](options));
+  }
   const day = new Date(Date.now()).toISOString().slice(0, 10);
   return { day, machine: describeMachine(), runtime, ledger, isSmoke, results, problems };
 }

@@ -2,7 +2,7 @@
  * `npm run sizing`: puts measured figures into the table of docs/operating/sizing.md.
  *
  * Reads what `npm run bench`, `growth` and `soak` kept with `--json` (`--ladder`, `--growth`, `--soak`); a figure whose file was
- * not given stays as it is on the page. Which file and which member each comes from stands beside it.
+ * not given, or whose run proves nothing, stays as it is on the page. Which file and which member each comes from stands beside it.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -22,4 +22,4 @@ function read<Document>(file: string | undefined): Document | null {
 const runs: MeasuredRuns = { ladder: read(values.ladder), growth: read(values.growth), soak: read(values.soak) };
 const { page, missing } = fillSizing(readFileSync(PAGE, "utf8"), runs);
 writeFileSync(PAGE, page);
-for (const name of missing) process.stdout.write(`not in what was given: ${name}\n`);
+for (const name of missing) process.stdout.write(`left as it was: ${name}\n`);

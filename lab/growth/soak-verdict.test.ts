@@ -1,7 +1,7 @@
 /** What counts as flat. */
 import { describe, expect, test } from "bun:test";
 import { median, slopeOf } from "./axis.ts";
-import { judgeSoak, type SoakSample } from "./soak-verdict.ts";
+import { judgeAnswers, judgeSoak, type SoakSample } from "./soak-verdict.ts";
 
 const MIB = 1_048_576;
 const looks = (count: number, at: (index: number) => Partial<SoakSample>): readonly SoakSample[] =>
@@ -35,9 +35,41 @@ describe("a soak", () => {
     expect(judgeSoak(looks(600, (index) => ({ openFiles: index % 20 < 5 ? 20 : 84 }))).isFlat).toBe(true);
   });
 
+  test("of a process that was gone at any look is not flat, however little it held", () => {
+    const gone = (from: number, to: number) =>
+      judgeSoak(looks(600, (index) => (index >= from && index < to ? { residentBytes: 0, openFiles: 0 } : {})));
+    for (const verdict of [gone(0, 600), gone(300, 600), gone(599, 600), gone(300, 301)]) {
+      expect(verdict).toMatchObject({ isGone: true, isFlat: false });
+    }
+    expect(judgeSoak(looks(600, () => ({})))).toMatchObject({ isGone: false, isFlat: true });
+  });
+
   test("of a few looks says nothing, and says so", () => {
     expect(() => judgeSoak(looks(3, () => ({})))).toThrow("say nothing");
     expect(judgeSoak(looks(10, () => ({}))).isFlat).toBe(true);
+  });
+});
+
+describe("the answers of a soak", () => {
+  const judge = (outcomes: Record<string, number>, unanswered = 0) =>
+    judgeAnswers("accepted", { outcomes, unanswered }, ["accepted", "queued"]);
+
+  test("are right when they are as expected but for one in a hundred", () => {
+    expect(judge({ accepted: 900, queued: 90, unavailable: 10 })).toEqual([]);
+    expect(judge({ accepted: 900, queued: 89, unavailable: 11 })).toEqual([
+      'accepted: expected accepted or queued, got {"accepted":900,"queued":89,"unavailable":11}',
+    ]);
+  });
+
+  test("may be busy now and then, and may not be missing", () => {
+    expect(judge({ accepted: 75, busy: 25 })).toEqual([]);
+    expect(judge({ accepted: 74, busy: 26 })).toEqual(["accepted: 26 of 100 were told that the node is busy"]);
+    expect(judge({ accepted: 1_000 }, 1)).toEqual(["accepted: 1 requests had no answer"]);
+  });
+
+  test("of a load that was never answered as it should are wrong", () => {
+    expect(judge({})).toEqual(["accepted: expected accepted or queued, got {}"]);
+    expect(judge({ empty: 1_000 })).toHaveLength(1);
   });
 });
 

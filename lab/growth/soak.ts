@@ -4,22 +4,23 @@
  * The redis ledger, one process for buyers and one worker; a closed loop of signed attempts on a sale that is sold out, two
  * loads in turns so that it never pauses, and beside it `--accepted-per-s` reservations (200; 0 = none). Resident memory and
  * open files of every process are looked at each second. Nodes and workers must stay as they are: their memory within 5 %,
- * no more files. Redis and PostgreSQL grow by what they are given to keep, and are only told. `--html FILE`, `--json FILE`
- * and `--write FILE` keep the run.
+ * no more files. Redis and PostgreSQL grow by what they are given to keep, and are only told; but no process may end, and
+ * whoever asks must be answered as expected. `--runtime bun|node`; `--html FILE`, `--json FILE` and `--write FILE` keep the run.
  */
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { type Deployment, withDeployment } from "../bench/deployment.ts";
+import { numberOf, oneOf, readFlags } from "../bench/flags.ts";
 import { describeMachine } from "../bench/ladder-report.ts";
 import type { Measurement } from "../bench/measure.ts";
 import { lineChart } from "../charts/line-chart.ts";
 import { htmlPage } from "../charts/page.ts";
 import { whole } from "./axis.ts";
 import { sampleOf } from "./process-sample.ts";
-import { judgeSoak, type SoakSample } from "./soak-verdict.ts";
-import { NO_RATES } from "./subject.ts";
+import { judgeAnswers, judgeSoak, type LoadAnswers, type SoakSample, type SoakVerdict } from "./soak-verdict.ts";
+import { UNTHROTTLED } from "./subject.ts";
 
 const CONNECTIONS = 64;
 const BOOK_BUYERS = 40_000;
@@ -29,6 +30,12 @@ const HOUR_MS = 3_600_000;
 const LOOK_INTERVAL_MS = 1_000;
 const MIB = 1_048_576;
 const JUDGED = ["nodes", "workers"];
+const MINUTE_MS = 60_000;
+/** Fewer looks cannot be compared; more than a day says nothing more. */
+const MINUTES = { min: 0.2, max: 1_440 };
+const ACCEPTED_PER_S = { min: 0, max: 10_000 };
+const EXPECTED = { refused: ["empty"], accepted: ["accepted", "queued"] } as const;
+type LoadName = keyof typeof EXPECTED;
 
 interface ProcessRecord {
   readonly name: string;
@@ -36,33 +43,59 @@ interface ProcessRecord {
   readonly samples: readonly SoakSample[];
 }
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: "string", default: "10" },
-    runtime: { type: "string", default: "bun" },
-    "accepted-per-s": { type: "string", default: "200" },
-    json: { type: "string" },
-    html: { type: "string" },
-    write: { type: "string" },
-  },
+const { values, durationMs, acceptedPerS, runtime } = readFlags(() => {
+  const { values } = parseArgs({
+    options: {
+      minutes: { type: "string", default: "10" },
+      runtime: { type: "string", default: "bun" },
+      "accepted-per-s": { type: "string", default: "200" },
+      json: { type: "string" },
+      html: { type: "string" },
+      write: { type: "string" },
+    },
+  });
+  return {
+    values,
+    durationMs: numberOf("--minutes", values.minutes, MINUTES) * MINUTE_MS,
+    acceptedPerS: numberOf("--accepted-per-s", values["accepted-per-s"], ACCEPTED_PER_S),
+    runtime: oneOf("--runtime", values.runtime, ["bun", "node"]),
+  };
 });
-const durationMs = Number(values.minutes) * 60_000;
-const acceptedPerS = Number(values["accepted-per-s"]);
-const runtime = values.runtime === "node" ? "node" : "bun";
+
+/** What was answered so far, of every kind of load. */
+class AnswerCounts {
+  readonly #outcomes = new Map<string, number>();
+  #unanswered = 0;
+
+  add({ outcomes, failures }: Measurement): void {
+    this.#unanswered += failures;
+    for (const [outcome, count] of Object.entries(outcomes)) {
+      this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + count);
+    }
+  }
+
+  get all(): LoadAnswers {
+    return { outcomes: Object.fromEntries(this.#outcomes), unanswered: this.#unanswered };
+  }
+}
 
 async function run(deployment: Deployment) {
   const sale = { signature: "required", opensInMs: -1_000 } as const;
   await deployment.openSale({ ...sale, id: "gone", stock: 1, isTaken: true });
   await deployment.openSale({ ...sale, id: "open", stock: 10_000_000, isTaken: false });
   const endsAtMs = performance.now() + durationMs;
-  const answers = new Map<string, number>();
+  const counts = { refused: new AnswerCounts(), accepted: new AnswerCounts() };
   const [records] = await Promise.all([
     watch(deployment, endsAtMs),
-    keepLoading(endsAtMs, 0, (loadMs) => refused(deployment, loadMs), answers),
-    keepLoading(endsAtMs, LOAD_MS / 2, (loadMs) => refused(deployment, loadMs), answers),
-    ...(acceptedPerS > 0 ? [keepLoading(endsAtMs, 0, (loadMs) => accepted(deployment, loadMs), answers)] : []),
+    keepLoading(endsAtMs, 0, (loadMs) => refused(deployment, loadMs), counts.refused),
+    keepLoading(endsAtMs, LOAD_MS / 2, (loadMs) => refused(deployment, loadMs), counts.refused),
+    ...(acceptedPerS > 0 ? [keepLoading(endsAtMs, 0, (loadMs) => accepted(deployment, loadMs), counts.accepted)] : []),
   ]);
-  return { records, answers: Object.fromEntries(answers) };
+  const answers: Readonly<Partial<Record<LoadName, LoadAnswers>>> = {
+    refused: counts.refused.all,
+    ...(acceptedPerS > 0 ? { accepted: counts.accepted.all } : {}),
+  };
+  return { records, answers };
 }
 
 /** One load after the other until the end; the first begins a little later, so that two never pause at the same time. */
@@ -70,13 +103,11 @@ async function keepLoading(
   endsAtMs: number,
   afterMs: number,
   load: (loadMs: number) => Promise<Measurement>,
-  answers: Map<string, number>,
+  counts: AnswerCounts,
 ): Promise<void> {
   await wait(Math.min(afterMs, durationMs / 2));
   for (let leftMs = endsAtMs - performance.now(); leftMs > 0; leftMs = endsAtMs - performance.now()) {
-    const { outcomes, failures } = await load(Math.min(LOAD_MS, leftMs));
-    const all = { ...outcomes, ...(failures > 0 ? { "no answer": failures } : {}) };
-    for (const [outcome, count] of Object.entries(all)) answers.set(outcome, (answers.get(outcome) ?? 0) + count);
+    counts.add(await load(Math.min(LOAD_MS, leftMs)));
   }
 }
 
@@ -114,10 +145,21 @@ async function watch(deployment: Deployment, endsAtMs: number): Promise<readonly
 }
 
 const { records, answers } = await withDeployment(
-  { runtime, ledger: "redis", apiProcesses: 1, hasOwnWorker: true, settings: NO_RATES },
+  { runtime, ledger: "redis", apiProcesses: 1, hasOwnWorker: true, settings: UNTHROTTLED },
   run,
 );
 const judged = records.map((record) => ({ ...record, verdict: judgeSoak(record.samples) }));
+const loads = Object.entries(answers) as readonly (readonly [LoadName, LoadAnswers])[];
+const problems = [
+  ...loads.flatMap(([name, all]) => judgeAnswers(name, all, EXPECTED[name])),
+  ...judged.flatMap(({ name, verdict }) => (verdict.isGone ? [`${name} ended while it was watched`] : [])),
+];
+/** Of those that are not judged it is only asked that they are there. */
+function verdictOf(part: string, { isGone, isFlat }: SoakVerdict): string {
+  if (isGone) return "gone";
+  if (!JUDGED.includes(part)) return "not judged";
+  return isFlat ? "flat" : "grows";
+}
 const head = [
   "process",
   "MiB after warm-up",
@@ -134,19 +176,21 @@ const rows = judged.map(({ name, part, verdict }) => [
   `${(verdict.residentGrowth * 100).toFixed(1)} %`,
   String(verdict.openFilesBefore),
   String(verdict.openFilesAfter),
-  JUDGED.includes(part) ? (verdict.isFlat ? "flat" : "grows") : "not judged",
+  verdictOf(part, verdict),
 ]);
 const day = new Date(Date.now()).toISOString().slice(0, 10);
-const told = Object.entries(answers)
-  .map(([outcome, count]) => `${whole(count)} ${outcome}`)
-  .join(", ");
-const introduction = `${values.minutes} minutes on ${runtime}: ${told}. Machine: ${describeMachine()}.`;
+const told = loads.map(([name, { outcomes, unanswered }]) => {
+  const all = [...Object.entries(outcomes), ["without answer", unanswered] as const].filter(([, count]) => count > 0);
+  return `${name}: ${all.map(([outcome, count]) => `${whole(count)} ${outcome}`).join(", ")}`;
+});
+const introduction = `${values.minutes} minutes on ${runtime}; ${told.join("; ")}. Machine: ${describeMachine()}.`;
 const table = [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
-const report = `# Soak, ${day}\n\n${introduction}\n\n${table}\n`;
+const wrong = problems.length === 0 ? "" : `\n## Wrong\n\n${problems.map((text) => `- ${text}`).join("\n")}\n`;
+const report = `# Soak, ${day}\n\n${introduction}\n\n${table}\n${wrong}`;
 process.stdout.write(report);
 if (values.write !== undefined) writeFileSync(values.write, report);
 if (values.json !== undefined)
-  writeFileSync(values.json, `${JSON.stringify({ day, answers, processes: judged }, null, 1)}\n`);
+  writeFileSync(values.json, `${JSON.stringify({ day, answers, problems, processes: judged }, null, 1)}\n`);
 if (values.html !== undefined) {
   const unitX = "seconds";
   const seriesOf = (read: (sample: SoakSample) => number) =>
@@ -163,8 +207,8 @@ if (values.html !== undefined) {
     }),
     lineChart({ title: "Open files", unitX, unitY: "files", series: seriesOf(({ openFiles }) => openFiles) }),
   ];
-  const section = { heading: "Run", paragraphs: [introduction], charts, table: { head, rows } };
+  const section = { heading: "Run", paragraphs: [introduction, ...problems], charts, table: { head, rows } };
   writeFileSync(values.html, htmlPage({ title: `Soak, ${day}`, sections: [section] }));
 }
 const isFlat = judged.every(({ part, verdict }) => verdict.isFlat || !JUDGED.includes(part));
-process.exit(isFlat ? 0 : 1);
+process.exit(isFlat && problems.length === 0 ? 0 : 1);

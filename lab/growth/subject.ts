@@ -6,6 +6,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
+import { NO_BUYER_RATES } from "../../test/support/open-limits.ts";
 import { figuresOf } from "../bench/bare-limit.ts";
 import { type Deployment, targetsOf } from "../bench/deployment.ts";
 import { BUSY_PAUSE_MS } from "../bench/ladder-accepted.ts";
@@ -19,7 +20,7 @@ export const KINDS = ["refused", "accepted"] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** Nobody is throttled here: the same limits cost the same at every size, and growth is looked for elsewhere. */
-export const NO_RATES = { RATE_BUYER_PER_S: "0", RATE_BUYER_PER_MIN: "0" };
+export const UNTHROTTLED = NO_BUYER_RATES;
 
 const CONNECTIONS = 64;
 const TRIES_MAX = 3;
@@ -28,7 +29,8 @@ const IDLE_MS = { full: 5_000, smoke: 500 };
 const HOUR_MS = 3_600_000;
 const STOCK = 10_000_000;
 const PRACTICE_SALES = 8;
-const PRACTICE_BUYERS = 4_000;
+/** The same in each of the sales for practice. */
+export const PRACTICE_BUYERS = { full: 4_000, smoke: 200 };
 
 export interface SubjectOptions {
   readonly kind: Kind;
@@ -37,6 +39,8 @@ export interface SubjectOptions {
   readonly items: number;
   /** Of one buyer; 1 when absent. */
   readonly sessionsPerBuyer?: number;
+  /** Sales to practise on, all with the same buyers; 8 when absent. */
+  readonly practiceSales?: number;
 }
 
 /** How a number of attempts is sent; a closed loop as fast as it goes when nothing is said. */
@@ -53,6 +57,7 @@ export class Subject {
   readonly #run = randomBytes(3).toString("hex");
   readonly #targets: readonly BookTarget[];
   #buyersSeen = 0;
+  #decided = 0;
 
   private constructor(
     deployment: Deployment,
@@ -66,33 +71,39 @@ export class Subject {
 
   /** Opens the sales and practises. */
   static async open(deployment: Deployment, subject: SubjectOptions, growth: GrowthOptions): Promise<Subject> {
-    const { kind, sales, items } = subject;
+    const { kind, sales, items, practiceSales = PRACTICE_SALES } = subject;
     const run = randomBytes(3).toString("hex");
     const setup = { signature: "required", opensInMs: -1_000, ...stockOf(kind) } as const;
     const practice = Array.from(
-      { length: growth.isSmoke ? 1 : PRACTICE_SALES },
+      { length: growth.isSmoke ? 1 : practiceSales },
       (_, index) => `practice-${run}-${index}`,
     );
     await deployment.openSales(setup, practice);
     for (const saleId of practice) {
-      const count = growth.isSmoke ? 200 : PRACTICE_BUYERS;
+      const count = PRACTICE_BUYERS[growth.isSmoke ? "smoke" : "full"];
       const shape = { session: "genuine", signature: "right", buyers: count } as const;
       const book = { saleId, sku: "seat", count, shape, run: `practice-${run}`, again: saleId.slice(-2) };
-      await deployment.load({ book, ...allOf({}) });
+      await deployment.load({ book, ...allOf({}), committedIn: kind === "accepted" ? [saleId] : [] });
     }
     const names = Array.from({ length: sales }, (_, index) => `growth-${run}-${index}`);
     await deployment.openSales({ ...setup, items }, names);
     return new Subject(deployment, { subject, growth, targets: targetsOf(names, items) });
   }
 
-  /** Buyers that attempted here so far. */
+  /** Buyers that attempted here so far, those of a `send` that was tried again among them; sessions where they have several. */
   get buyersSeen(): number {
     return this.#buyersSeen;
   }
 
+  /** Their attempts that ended as they should: in the latch, or with a reservation. The others were turned away before. */
+  get decided(): number {
+    return this.#decided;
+  }
+
   /**
    * Attempts of so many buyers that were never seen before, and what they cost. A node that could not keep up refused some
-   * before they were decided: then others are sent, and what is still wrong at the end is told.
+   * before they were decided: then others are sent, and what is still wrong at the end is told. Everything is committed when
+   * this resolves.
    */
   async send(count: number, pace: Pace = {}): Promise<Figures> {
     for (let tries = 1; ; tries += 1) {
@@ -118,10 +129,14 @@ export class Subject {
     const where = { saleId: "", sku: "", targets: this.#targets };
     const { sessionsPerBuyer = 1 } = this.#options;
     const book = { ...where, count, shape, run: this.#run, firstBuyer: this.#buyersSeen, sessionsPerBuyer };
-    const measurement = await this.deployment.load({ book, ...allOf(pace) });
+    const isAccepted = this.#options.kind === "accepted";
+    const committedIn = isAccepted ? [...new Set(this.#targets.map(({ saleId }) => saleId))] : [];
+    const measurement = await this.deployment.load({ book, ...allOf(pace), committedIn });
+    const expected = isAccepted ? ["accepted", "queued"] : ["empty"];
     this.#buyersSeen += count;
-    if (this.#options.kind === "accepted") return goodputOf(measurement);
-    return { figures: figuresOf(measurement), problem: problemOf(measurement, ["empty"]) };
+    this.#decided += expected.reduce((sum, outcome) => sum + (measurement.outcomes[outcome] ?? 0), 0);
+    if (isAccepted) return goodputOf(measurement);
+    return { figures: figuresOf(measurement), problem: problemOf(measurement, expected) };
   }
 }
 

@@ -23,7 +23,8 @@ const USAGE = `npm run million -- [--mode redis|postgres] [--buyers N] [--stock 
 
   --mode         which ledger decides (default redis)
   --buyers       how many (default 1000000); the spike lasts as long as it does for a million, unless --duration says else
-  --nodes        processes for buyers (default 1)
+  --nodes        processes for buyers (default 2: one per core of the smallest machine; with 1, a slow minute of a shared
+                 machine is enough to saturate the single process)
   --processes    processes that make the load (default 1)
 `;
 
@@ -84,7 +85,7 @@ const { values } = parseArgs({
     buyers: { type: "string", default: "1000000" },
     stock: { type: "string", default: "10000" },
     duration: { type: "string" },
-    nodes: { type: "string", default: "1" },
+    nodes: { type: "string", default: "2" },
     processes: { type: "string", default: "1" },
     connections: { type: "string" },
     report: { type: "string" },

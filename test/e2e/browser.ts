@@ -11,6 +11,7 @@ import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout } from "bun:t
 import { existsSync } from "node:fs";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { Deployment, type Target } from "../support/deployment.ts";
+import { OPEN_LIMITS } from "../support/open-limits.ts";
 import { waitUntil } from "../support/waiting.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
@@ -26,12 +27,7 @@ const FLAGS = [
 const START_MS_MAX = 90_000;
 const TEST_MS_MAX = 60_000;
 /** A deployment whose challenges are solved in a moment, and that never minds how many come from here. */
-export const WITH_CHALLENGES = {
-  RATE_BUYER_PER_S: "0",
-  RATE_BUYER_PER_MIN: "0",
-  RATE_IP_PER_S: "0",
-  CHALLENGE_BITS: "6",
-};
+export const WITH_CHALLENGES = { ...OPEN_LIMITS, CHALLENGE_BITS: "6" };
 const ACTION_MS_MAX = 15_000;
 const HEIGHT = 900;
 

@@ -3,6 +3,7 @@
  */
 import { afterAll, beforeAll, describe, setDefaultTimeout } from "bun:test";
 import { Deployment } from "../support/deployment.ts";
+import { OPEN_LIMITS } from "../support/open-limits.ts";
 import { describeCrossSite } from "./cross-site.suite.ts";
 import { describeGuessing } from "./guessing.suite.ts";
 import { describeHostileTexts } from "./hostile-texts.suite.ts";
@@ -12,8 +13,6 @@ import { describeOutgoingWebhooks } from "./webhooks.suite.ts";
 
 const START_WITHIN_MS = 60_000;
 setDefaultTimeout(30_000);
-
-const LIMITS_OFF = { RATE_BUYER_PER_S: "0", RATE_BUYER_PER_MIN: "0", RATE_IP_PER_S: "0" };
 
 describe("a node", () => {
   let deployment: Deployment | undefined;
@@ -25,7 +24,7 @@ describe("a node", () => {
   beforeAll(async () => {
     deployment = await Deployment.start(
       { database: "pglite", runtime: "bun" },
-      { ...LIMITS_OFF, CORS_ORIGINS: SHOP_ORIGIN, WEBHOOK_NETWORKS: "127.0.0.0/8", LOG_LEVEL: "debug" },
+      { ...OPEN_LIMITS, CORS_ORIGINS: SHOP_ORIGIN, WEBHOOK_NETWORKS: "127.0.0.0/8", LOG_LEVEL: "debug" },
     );
   }, START_WITHIN_MS);
   afterAll(async () => await deployment?.stop(), START_WITHIN_MS);

@@ -11,6 +11,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { NodeProcess, type Runtime, runtimeCommand } from "../../../test/support/node-process.ts";
+import { NO_RATES } from "../../../test/support/open-limits.ts";
 import { PostgresCluster } from "../../../test/support/postgres-cluster.ts";
 import { RedisServer } from "../../../test/support/redis-server.ts";
 import { SHOP_SECRET } from "../../../test/support/shop-login.ts";
@@ -55,15 +56,7 @@ const ANNOUNCED_MS = 3_000;
 const CROWD_PARTS: readonly CrowdPart[] = ["honest", "scalpers", "floods"];
 const PART_GRACE_MS = 60_000;
 
-const GATE_OPEN_SETTINGS: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(
-    ["BUYER_PER_S", "BUYER_PER_MIN", "IP_PER_S", "DEVICE_PER_S", "NETWORK_PER_S", "ASN_PER_S"].map((name) => [
-      `RATE_${name}`,
-      "0",
-    ]),
-  ),
-  COOL_DOWN_MS_MAX: "0",
-};
+const GATE_OPEN_SETTINGS: Readonly<Record<string, string>> = { ...NO_RATES, COOL_DOWN_MS_MAX: "0" };
 /** A score that nobody reaches, and no bans. */
 const GATE_OPEN_RISK = {
   bands: { challenge: 101, slow_down: 101, refuse: 101 },
