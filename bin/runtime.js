@@ -13,10 +13,10 @@ import { fileURLToPath } from "node:url";
 const BINARY_BYTES_MIN = 1_000_000;
 const NODE_MAJOR_MIN = 24;
 /**
- * MiB in which V8 keeps what is new. By default it takes three to four times as much, lets what dies in a crowd's second
- * grow old there, and gives nothing back: docs/operating/limits.md has what that is in a flood.
+ * MiB in which V8 keeps what is new, of which it has two or three. By default it takes twice as much, which a flood of
+ * strangers fills and nothing gives back; half as much costs refusals a sixth (docs/benchmarks/2026-11-22-gate.md).
  */
-const NODE_SEMI_SPACE_MB = 8;
+const NODE_SEMI_SPACE_MB = 16;
 
 /** The folder of package.json. */
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));

@@ -70,8 +70,10 @@ class Money {
   }
 
   async sweep(): Promise<void> {
-    // What was looked at a moment ago comes due again at once, so that tests need not wait for the backoff.
-    await this.fixture.database.query({ text: "UPDATE orders SET look_at = 0 WHERE look_at > 0" });
+    // What was looked at a moment ago comes due again at once, so that tests need not wait for the backoff. Rows that
+    // somebody works on are left: two of these at once would wait for each other in a circle.
+    const due = "SELECT rid FROM orders WHERE look_at > 0 FOR UPDATE SKIP LOCKED";
+    await this.fixture.database.query({ text: `UPDATE orders SET look_at = 0 WHERE rid IN (${due})` });
     await Promise.all(this.sweepers.map((sweeper) => sweeper.runOnce()));
   }
 

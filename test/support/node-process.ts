@@ -64,7 +64,7 @@ export function runtimeCommand(runtime: Runtime): [string, string[]] {
   const path = join(ROOT, "node_modules/.bin/node");
   if (!existsSync(path)) throw new Error(`Node 24 is not installed at ${path}: run npm ci`);
   // As bin/runtime.js does.
-  return [path, ["--max-semi-space-size=8"]];
+  return [path, ["--max-semi-space-size=16"]];
 }
 
 /** Runs the program with arguments until it ends by itself; a program that does not end is killed and fails the test. */
