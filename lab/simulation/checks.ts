@@ -23,6 +23,7 @@ const READS_OF_BOOKS = new Set([
   "listNotes",
   "readLedgerStates",
   "readReservations",
+  "readGrantedItems",
   "readBooks",
   "sumOrders",
   "missingSeqs",

@@ -33,6 +33,7 @@ const LOOKS: ReadonlySet<string> = new Set([
   "readLedgerStates",
   "listNodeReports",
   "reportNode",
+  "readGrantedItems",
   "readBooks",
   "listUnsettledGrants",
   "listNotes",

@@ -60,6 +60,7 @@ const BOOKS_METHODS: readonly (keyof Books)[] = [
   "changeMode",
   "readLedgerStates",
   "readReservations",
+  "readGrantedItems",
   "readBooks",
   "sumOrders",
   "missingSeqs",

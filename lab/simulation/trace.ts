@@ -41,6 +41,7 @@ export const QUIET: ReadonlySet<string> = new Set([
   "listNodeReports",
   "readLedgerStates",
   "audit",
+  "readGrantedItems",
   "readBooks",
   "listUnsettledGrants",
   "listNotes",

@@ -13,7 +13,7 @@
  *                          └► other no ───► Postgres: still this epoch? ─► that no | unknown
  */
 import { Fault, isFault } from "../domain/faults.ts";
-import type { BuyerId, Rid, SaleId } from "../domain/ids.ts";
+import type { BuyerId, Rid } from "../domain/ids.ts";
 import type { Sale } from "../domain/sale.ts";
 import type { Books } from "../ports/books.ts";
 import { BUCKET_VERDICTS, type BucketAnswer, type BucketEpoch, type BucketStore } from "../ports/bucket-store.ts";
@@ -315,22 +315,15 @@ export class BucketLedger implements Ledger {
 
   async readStock(itemIds: readonly number[]): Promise<readonly Stock[]> {
     const { store, books, postgres, sales } = this.#parts;
-    const bySale = new Map<SaleId, { sale: Sale; itemIds: number[] }>();
-    for (const itemId of itemIds) {
+    const items = itemIds.flatMap((itemId) => {
       const sale = saleOfItem(sales, itemId);
-      if (sale === null) continue;
-      const group = bySale.get(sale.id) ?? { sale, itemIds: [] };
-      bySale.set(sale.id, group);
-      group.itemIds.push(itemId);
-    }
-    const stocks = await Promise.all(
-      Array.from(bySale.values(), async (group) => {
-        const read = await readBucketStock({ store, books, ...group });
-        // Another epoch by now: what Postgres says is all there is to know, and the latch knows its epoch.
-        return read ?? (await postgres.readStock(group.itemIds));
-      }),
-    );
-    return stocks.flat();
+      return sale === null ? [] : [{ sale, itemId }];
+    });
+    const stocks = await readBucketStock({ store, books, items });
+    const known = new Set(stocks.map(({ itemId }) => itemId));
+    const moved = items.filter(({ itemId }) => !known.has(itemId)).map(({ itemId }) => itemId);
+    // Another epoch by now: what Postgres says is all there is to know, and the latch knows its epoch.
+    return moved.length === 0 ? stocks : [...stocks, ...(await postgres.readStock(moved))];
   }
 
   async readHolders(request: { itemId: number; cursor: string; rowsMax: number }): Promise<HoldersPage> {

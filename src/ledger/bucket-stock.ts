@@ -7,42 +7,46 @@
  */
 import { Fault } from "../domain/faults.ts";
 import type { Sale } from "../domain/sale.ts";
-import type { BookedItem, Books } from "../ports/books.ts";
+import type { Books, GrantedItem } from "../ports/books.ts";
 import type { BucketAudit, BucketStore } from "../ports/bucket-store.ts";
 import type { Stock } from "../ports/ledger.ts";
 
+/** An item of a sale in redis mode. */
+export interface BucketItem {
+  readonly sale: Sale;
+  readonly itemId: number;
+}
+
 /**
- * The stock of some items of a sale in redis mode; null when Postgres says that the sale is in another epoch by now.
- * Throws when a bucket cannot be asked: then nothing is known.
+ * The stock of items, asked of Postgres in one query however many sales they are of; without those whose sale is in another
+ * epoch by now. Throws when a bucket cannot be asked: then nothing is known.
  */
 export async function readBucketStock(request: {
   readonly store: Pick<BucketStore, "audit">;
-  readonly books: Pick<Books, "readBooks">;
-  readonly sale: Sale;
-  readonly itemIds: readonly number[];
-}): Promise<readonly Stock[] | null> {
-  const { store, books, sale } = request;
-  const booked = await books.readBooks({ saleId: sale.id, aboveSeq: () => Number.MAX_SAFE_INTEGER });
-  if (booked === null || booked.epoch !== sale.epoch) return null;
-  const wanted = booked.items.filter((item) => request.itemIds.includes(item.itemId));
-  return Promise.all(
-    wanted.map(async (item) => {
-      const buckets = Array.from({ length: sale.buckets }, (_, bucket) => bucket);
-      const audits = await Promise.all(buckets.map((bucket) => store.audit({ itemId: item.itemId, bucket })));
-      return stockOf(item, sale, audits);
-    }),
-  );
+  readonly books: Pick<Books, "readGrantedItems">;
+  readonly items: readonly BucketItem[];
+}): Promise<readonly Stock[]> {
+  const { store, books, items } = request;
+  const granted = await books.readGrantedItems({ itemIds: items.map(({ itemId }) => itemId) });
+  const byId = new Map(granted.map((item) => [item.itemId, item]));
+  const stocks = items.map(async ({ sale, itemId }) => {
+    const item = byId.get(itemId);
+    if (item === undefined || item.epoch !== sale.epoch) return [];
+    const buckets = Array.from({ length: sale.buckets }, (_, bucket) => bucket);
+    const audits = await Promise.all(buckets.map((bucket) => store.audit({ itemId, bucket })));
+    return [stockOf(item, sale, audits)];
+  });
+  return (await Promise.all(stocks)).flat();
 }
 
-function stockOf(item: BookedItem, sale: Sale, audits: readonly (BucketAudit | null)[]): Stock {
+function stockOf(item: GrantedItem, sale: Sale, audits: readonly (BucketAudit | null)[]): Stock {
   const { itemId, total, sold, version } = item;
   let { free } = item;
   let seq = 0;
   for (const [bucket, audit] of audits.entries()) {
     if (audit === null) throw new Fault("LEDGER_BUCKET_MISSING", { internal: `item ${itemId}, bucket ${bucket}` });
     if (audit.epoch !== sale.epoch) throw new Fault("LEDGER_FENCED", { internal: `bucket in ${audit.epoch}` });
-    const grantedUnits = item.buckets.find((booked) => booked.bucket === bucket)?.grantedUnits ?? 0;
-    const onTheWay = Math.max(0, grantedUnits - audit.grantedIn);
+    const onTheWay = Math.max(0, (item.grantedUnits[bucket] ?? 0) - audit.grantedIn);
     free += audit.available + audit.leased + onTheWay;
     seq += audit.seq;
   }

@@ -97,6 +97,18 @@ export interface BookedSale {
   readonly items: readonly BookedItem[];
 }
 
+/** What Postgres itself has of an item, and what it granted to each bucket of the sale's epoch. */
+export interface GrantedItem {
+  readonly itemId: number;
+  readonly epoch: number;
+  readonly total: number;
+  readonly free: number;
+  readonly sold: number;
+  readonly version: number;
+  /** By bucket: Σ over the grant log of the epoch, void rows excluded. */
+  readonly grantedUnits: readonly number[];
+}
+
 /** How a sale's ledger stands, for the conductor and the operator. */
 export interface LedgerState {
   readonly saleId: SaleId;
@@ -197,6 +209,8 @@ export interface Books {
     readonly next: string | null;
   }>;
 
+  /** Of many items at once, in one snapshot, in the order of their ids; those that do not exist are left out. */
+  readGrantedItems(request: { readonly itemIds: readonly number[] }): Promise<readonly GrantedItem[]>;
   /** One snapshot of the sale; `aboveSeq` says per item and bucket from where orders are counted. */
   readBooks(request: {
     readonly saleId: SaleId;

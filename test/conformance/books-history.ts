@@ -89,6 +89,7 @@ export class BooksHistory {
     const { epoch } = this.#sale;
     const aboveSeq = ({ itemId, bucket }: { itemId: number; bucket: number }): number => (itemId + bucket) % 3;
     await this.#both((on) => on.readBooks({ saleId: this.#saleId, aboveSeq }));
+    await this.#both((on) => on.readGrantedItems({ itemIds: [0, ...this.#sale.items.map(({ itemId }) => itemId)] }));
     await this.#both((on) => on.listUnsettledGrants({ saleId: this.#saleId, epoch }));
     const address = { ...this.#address(), epoch, afterSeq: this.#dice(4), throughSeq: 4 + this.#dice(20) };
     const rowsMax = 1 + this.#dice(5);

@@ -333,6 +333,9 @@ function describeVoids(fixture: () => BooksFixture): void {
       { bucket: 0, grantedUnits: 50, orders: 8, units: 16, seqMax: 19 },
       { bucket: 1, grantedUnits: 0, orders: 0, units: 0, seqMax: 0 },
     ]);
+    const { total, free, sold, version } = await stockRowOf(fixture(), sale);
+    const item = { itemId: itemIdOf(sale), epoch: sale.epoch, total, free, sold, version, grantedUnits: [50, 0] };
+    assert.deepEqual(await books.readGrantedItems({ itemIds: [item.itemId, 0] }), [item]);
     assert.equal(await books.readBooks({ saleId: "nowhere" as never, aboveSeq: () => 0 }), null);
   });
 }

@@ -8,7 +8,6 @@
 import type { SaleId } from "../../../src/domain/ids.ts";
 import type { Sale } from "../../../src/domain/sale.ts";
 import type {
-  BookedItem,
   BookedSale,
   Books,
   CommitBatch,
@@ -16,6 +15,7 @@ import type {
   CommitRow,
   CommitVerdict,
   Grant,
+  GrantedItem,
   LedgerState,
   NodeReport,
   PendingNote,
@@ -23,7 +23,7 @@ import type {
 } from "../../../src/ports/books.ts";
 import type { BucketEpoch } from "../../../src/ports/bucket-store.ts";
 import { rememberedReservations } from "./books-remembered.ts";
-import { bookItem, isInBucket, sumOrders } from "./books-sums.ts";
+import { bookItem, grantedItems, isInBucket, sumOrders } from "./books-sums.ts";
 import { type BooksRules, copyTables, type GrantRow, type OrderRow, Tables, type TablesData } from "./books-tables.ts";
 import { OrdersModel } from "./orders-model.ts";
 import { ReserveModel } from "./reserve-model.ts";
@@ -252,11 +252,15 @@ export class BooksModel implements Books {
     return rememberedReservations(this.tables.data, request);
   }
 
+  async readGrantedItems({ itemIds }: Parameters<Books["readGrantedItems"]>[0]): Promise<readonly GrantedItem[]> {
+    return grantedItems(this.tables.data, itemIds);
+  }
+
   async readBooks(request: Parameters<Books["readBooks"]>[0]): Promise<BookedSale | null> {
     const row = this.tables.data.sales.get(request.saleId);
     if (row === undefined) return null;
     const { mode, epoch } = row.sale;
-    const items: BookedItem[] = row.sale.items.map((item) => bookItem(this.tables.data, row.sale, item, request));
+    const items = row.sale.items.map((item) => bookItem(this.tables.data, row.sale, item, request));
     return { saleId: request.saleId, mode, epoch, takenAtMs: this.tables.nowMs(), items };
   }
 

@@ -2,7 +2,7 @@
  * The sums that an audit asks the books for, added up from the rows themselves.
  */
 import type { Item, Sale } from "../../../src/domain/sale.ts";
-import type { BookedBucket, BookedItem, Books } from "../../../src/ports/books.ts";
+import type { BookedBucket, BookedItem, Books, GrantedItem } from "../../../src/ports/books.ts";
 import type { BucketEpoch } from "../../../src/ports/bucket-store.ts";
 import type { OrderRow, TablesData } from "./books-tables.ts";
 
@@ -46,6 +46,20 @@ function bookBucket(data: TablesData, address: BucketEpoch, aboveSeq: number): B
     sums.units += bookedUnits(row);
   }
   return { bucket: address.bucket, ...sums };
+}
+
+/** What was granted to the buckets of these items, in the order of their ids. */
+export function grantedItems(data: TablesData, itemIds: readonly number[]): readonly GrantedItem[] {
+  const noOrders = { aboveSeq: () => Number.MAX_SAFE_INTEGER };
+  const items = [...data.sales.values()].flatMap(({ sale }) => sale.items.map((item) => ({ sale, item })));
+  return items
+    .filter(({ item }) => itemIds.includes(item.itemId))
+    .map(({ sale, item }) => {
+      const { itemId, total, free, sold, version, buckets } = bookItem(data, sale, item, noOrders);
+      const grantedUnits = buckets.map((bucket) => bucket.grantedUnits);
+      return { itemId, epoch: sale.epoch, total, free, sold, version, grantedUnits };
+    })
+    .sort((one, other) => one.itemId - other.itemId);
 }
 
 /** Count and units of the orders with `afterSeq < seq ≤ throughSeq`. */

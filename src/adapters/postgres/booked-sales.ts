@@ -1,12 +1,12 @@
 /**
- * What Postgres knows of a sale's buckets, for audits: grants and orders per bucket beside the stock row.
+ * What Postgres knows of sales' buckets: grants per bucket beside the stock row, and for audits the orders too.
  *
  * Items and the number of buckets never change, so they are read first; everything that moves is read by one statement,
  * which is one snapshot. Reads on the primary, locks nothing.
  */
 import type { SaleId } from "../../domain/ids.ts";
 import type { LedgerMode } from "../../domain/sale.ts";
-import type { BookedBucket, BookedItem, BookedSale, Books } from "../../ports/books.ts";
+import type { BookedBucket, BookedItem, BookedSale, Books, GrantedItem } from "../../ports/books.ts";
 import type { BucketAddress, BucketEpoch } from "../../ports/bucket-store.ts";
 import type { Database } from "../../ports/database.ts";
 
@@ -30,6 +30,15 @@ const BOOKED = {
            JOIN item i ON i.item_id = a.item_id JOIN stock k ON k.item_id = a.item_id JOIN sale s ON s.id = i.sale_id,
                 booked_orders(a.item_id, s.epoch, a.bucket, a.above, ${SEQ_MAX}) o
           WHERE s.id = $1 ORDER BY a.n`,
+};
+const GRANTED = {
+  name: "granted_items",
+  text: `SELECT i.item_id AS "itemId", s.epoch, k.total, k.free, k.sold, k.version,
+                ARRAY(SELECT coalesce((SELECT sum(g.moved) FROM grant_log g WHERE g.item_id = i.item_id
+                                          AND g.epoch = s.epoch AND g.bucket = b AND g.state <> 'void'), 0)::integer
+                        FROM generate_series(0, s.buckets - 1) b ORDER BY b) AS "grantedUnits"
+           FROM item i JOIN stock k ON k.item_id = i.item_id JOIN sale s ON s.id = i.sale_id
+          WHERE i.item_id = ANY ($1::integer[]) ORDER BY i.item_id`,
 };
 const SUM = { name: "sum_orders", text: "SELECT orders, units FROM booked_orders($1, $2, $3, $4, $5)" };
 const MISSING = { name: "missing_seqs", text: "SELECT seq FROM missing_seqs($1, $2, $3, $4, $5, $6)" };
@@ -64,6 +73,14 @@ export async function readBookedSale(
     items.set(itemId, item);
   }
   return { saleId, mode: first.mode, epoch: first.epoch, takenAtMs: first.takenAtMs, items: [...items.values()] };
+}
+
+/** See {@link Books.readGrantedItems}. */
+export function readGrantedItems(
+  database: Database,
+  { itemIds }: Parameters<Books["readGrantedItems"]>[0],
+): Promise<readonly GrantedItem[]> {
+  return database.query<GrantedItem>(GRANTED, [itemIds]);
 }
 
 /** Count and units of orders with `afterSeq < seq ≤ throughSeq`. */

@@ -18,6 +18,7 @@ import {
   type CommitRow,
   type CommitVerdict,
   type Grant,
+  type GrantedItem,
   type LedgerState,
   type NodeReport,
   type PendingNote,
@@ -25,7 +26,7 @@ import {
 } from "../../ports/books.ts";
 import type { BucketEpoch } from "../../ports/bucket-store.ts";
 import type { Database, SqlValue, Statement } from "../../ports/database.ts";
-import { missingSeqs, readBookedSale, sumOrders } from "./booked-sales.ts";
+import { missingSeqs, readBookedSale, readGrantedItems, sumOrders } from "./booked-sales.ts";
 import { type Page, readReservations } from "./remembered-reservations.ts";
 
 const CONFLICT_TRIES_MAX = 5;
@@ -229,6 +230,10 @@ export class PostgresBooks implements Books {
 
   readReservations(request: Page): ReturnType<Books["readReservations"]> {
     return readReservations(this.#database, request);
+  }
+
+  readGrantedItems(request: Parameters<Books["readGrantedItems"]>[0]): Promise<readonly GrantedItem[]> {
+    return readGrantedItems(this.#database, request);
   }
 
   readBooks(request: Parameters<Books["readBooks"]>[0]): Promise<BookedSale | null> {
