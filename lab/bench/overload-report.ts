@@ -10,6 +10,8 @@ export interface OverloadFigures {
   /** 0 = the ledger as it is. */
   readonly bytesPerS: number;
   readonly peakPerS: number;
+  /** The node had an edge Redis, and lost it when the overload began. */
+  readonly losesEdge: boolean;
   readonly result: OpenLoopResult;
   readonly loopDelayMsP99: number;
   readonly memoryMbMax: number;
@@ -77,7 +79,8 @@ export function recoveryOf(intervals: readonly IntervalResult[]): number {
 
 /** The whole report. */
 export function renderOverload(figures: OverloadFigures): string {
-  const { runtime, bytesPerS, peakPerS, result, memoryMbMax, cpuShare } = figures;
+  const { runtime, bytesPerS, peakPerS, losesEdge, result, memoryMbMax, cpuShare } = figures;
+  const edge = losesEdge ? "; the edge Redis was killed when the overload began" : "";
   const ledger = bytesPerS === 0 ? "PostgreSQL as it is" : `PostgreSQL behind ${bytesPerS} bytes per second`;
   const phases = result.phases.map((phase) => {
     const figuresOfPhase = [
@@ -96,7 +99,7 @@ export function renderOverload(figures: OverloadFigures): string {
   );
   const machine = `${cpus().length} × ${cpus()[0]?.model ?? "unknown"}, ${Math.round(totalmem() / 1e9)} GB`;
   return [
-    `Machine: ${machine}, ${runtime}; ${ledger}. Peak (closed loop): ${Math.round(peakPerS)} per second.`,
+    `Machine: ${machine}, ${runtime}; ${ledger}${edge}. Peak (closed loop): ${Math.round(peakPerS)} per second.`,
     `Node: ${(cpuShare * 100).toFixed(0)} % of a core on average, at most ${Math.round(memoryMbMax)} MiB. Load generator included on the same cores.`,
     "",
     "| aim | measured | asked for | met |",

@@ -8,7 +8,8 @@
  * 0 = as it is): a node that is bound by its processor cannot be offered five times what it accepts on two cores, since
  * refusing costs a fifth of accepting. The line is no wider than 120,000, because with a wider one node, PostgreSQL and
  * generator together leave the two cores no room, and what is measured is how three programs share them: refusals' p99 was
- * 17 to 66 ms at 150,000 and 10 to 15 ms at 120,000. `--smoke` is short and proves nothing.
+ * 17 to 66 ms at 150,000 and 10 to 15 ms at 120,000. `--smoke` is short and proves nothing. With
+ * `--kill-edge` the node has an edge Redis, which is ended when the overload begins.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -16,9 +17,10 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { NodeProcess, runtimeCommand } from "../../test/support/node-process.ts";
-import { NO_LIMITS } from "../../test/support/open-limits.ts";
+import { NO_LIMITS, NO_SHARED_LIMITS } from "../../test/support/open-limits.ts";
 import { Operator } from "../../test/support/operator-client.ts";
 import { PostgresCluster } from "../../test/support/postgres-cluster.ts";
+import { RedisServer } from "../../test/support/redis-server.ts";
 import { FaultProxy } from "../chaos/fault-proxy.ts";
 import type { BlastTask } from "./blaster.ts";
 import { numberOf, oneOf, readFlags, wholeNumberOf } from "./flags.ts";
@@ -43,6 +45,7 @@ const { values, runtime, factor, bytesPerS } = readFlags(() => {
       runtime: { type: "string", default: "bun" },
       "ledger-bytes-per-s": { type: "string", default: "120000" },
       factor: { type: "string", default: String(FACTOR) },
+      "kill-edge": { type: "boolean", default: false },
       smoke: { type: "boolean", default: false },
       write: { type: "string" },
     },
@@ -98,7 +101,11 @@ async function findPeak(node: NodeProcess, saleId: string): Promise<number> {
   return peakPerS;
 }
 
-async function load(node: NodeProcess, saleId: string, peakPerS: number): Promise<OverloadFigures> {
+async function load(
+  node: NodeProcess,
+  saleId: string,
+  { peakPerS, edge }: { readonly peakPerS: number; readonly edge: RedisServer | null },
+): Promise<OverloadFigures> {
   const phases = [
     { name: "quiet", ratePerS: peakPerS * QUIET_SHARE, durationMs: times.quietMs },
     { name: "overload", ratePerS: peakPerS * factor, durationMs: times.overloadMs },
@@ -117,13 +124,15 @@ async function load(node: NodeProcess, saleId: string, peakPerS: number): Promis
   let loopDelayMsP99 = 0;
   let memoryMbMax = 0;
   const result = await runOpenLoop(task, async (phase) => {
+    if (phase === "overload") await edge?.kill();
     // The gauge covers the last ten seconds: when a phase begins, those of the one before it.
     const metrics = await readMetrics(node);
     if (phase === "after") loopDelayMsP99 = (metrics.get("doorbuster_event_loop_delay_tail_seconds") ?? 0) * 1_000;
     memoryMbMax = Math.max(memoryMbMax, (metrics.get("process_resident_memory_bytes") ?? 0) / 1_048_576);
   });
   const cpuShare = (cpuMsOf(node.pid, { children: false }) - cpuBeforeMs) / (seconds * 1_000);
-  return { runtime, factor, bytesPerS, peakPerS, result, loopDelayMsP99, memoryMbMax, cpuShare };
+  const losesEdge = edge !== null;
+  return { runtime, factor, bytesPerS, peakPerS, losesEdge, result, loopDelayMsP99, memoryMbMax, cpuShare };
 }
 
 async function readMetrics(node: NodeProcess): Promise<ReadonlyMap<string, number>> {
@@ -164,16 +173,19 @@ async function* linesOf(child: ChildProcess): AsyncGenerator<string> {
 const cluster = await PostgresCluster.start({ isDurable: true });
 const line =
   bytesPerS === 0 ? null : await FaultProxy.start({ name: "ledger", target: { port: cluster.port }, seed: 1 });
+const edge = values["kill-edge"] ? await RedisServer.start({ appendOnly: false }) : null;
 let isRight = false;
 try {
   const databaseUrl = new URL(await cluster.createDatabase());
   if (line !== null) databaseUrl.port = String(line.port);
-  const env = { ...NO_LIMITS, LOG_LEVEL: "warn" };
+  // What each buyer did is what nodes tell each other through it: without that limit it would have nothing to do.
+  const limits = edge === null ? NO_LIMITS : { ...NO_SHARED_LIMITS, EDGE_REDIS_URL: edge.url };
+  const env = { ...limits, LOG_LEVEL: "warn" };
   const node = await NodeProcess.start({ runtime, databaseUrl: databaseUrl.href, env });
   try {
     line?.disturb({ bytesPerS });
     const saleId = await createSale(new Operator(node), randomBytes(4).toString("hex"));
-    const figures = await load(node, saleId, await findPeak(node, saleId));
+    const figures = await load(node, saleId, { peakPerS: await findPeak(node, saleId), edge });
     const report = renderOverload(figures);
     process.stdout.write(report);
     if (values.write !== undefined) writeFileSync(values.write, report);
@@ -182,6 +194,7 @@ try {
     await node.stop();
   }
 } finally {
+  await edge?.stop();
   await line?.stop();
   await cluster.stop();
 }

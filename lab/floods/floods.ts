@@ -1,6 +1,7 @@
 /**
  * `npm run floods`: a million distinct addresses, a million distinct forged tokens, 200,000 sessions, and two thousand
- * sockets that are half open, against one node, beside honest buyers.
+ * sockets that are half open, against one node, beside honest buyers. With `--kill-edge` the node has an edge Redis, which is
+ * ended when the first flood begins.
  *
  * Prints a table (docs/operating/limits.md says what it is about), and ends with 1 when a bound does not hold. Needs PostgreSQL on this
  * machine; a quiet machine, if the waiting times are to mean anything.
@@ -47,6 +48,7 @@ const { values } = parseArgs({
     count: { type: "string", default: String(COUNT) },
     rate: { type: "string", default: String(RATE_PER_S) },
     honest: { type: "string", default: String(HONEST_PER_S) },
+    "kill-edge": { type: "boolean", default: false },
     write: { type: "string" },
   },
 });
@@ -67,6 +69,7 @@ try {
       honestPerS: Number(values.honest),
       quietMs: QUIET_MS,
       returnWithinMs: RETURN_WITHIN_MS,
+      killsEdge: values["kill-edge"],
       tell: (text) => process.stderr.write(`${text}\n`),
     });
     for (const row of rows) {

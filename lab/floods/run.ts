@@ -10,6 +10,7 @@ import { createSystemClock } from "../../src/adapters/local/system-clock.ts";
 import { NodeProcess, type Runtime } from "../../test/support/node-process.ts";
 import { Operator, seat } from "../../test/support/operator-client.ts";
 import type { PostgresCluster } from "../../test/support/postgres-cluster.ts";
+import { RedisServer } from "../../test/support/redis-server.ts";
 import { runOnBun } from "../bench/measure.ts";
 import { residentBytesOf } from "../swarm/process-memory.ts";
 import type { FloodResult } from "./flood.ts";
@@ -30,6 +31,8 @@ export interface FloodRunOptions {
   readonly quietMs: number;
   /** How long the node may take to give memory back. */
   readonly returnWithinMs: number;
+  /** The node has an edge Redis, which is ended when the first flood begins. */
+  readonly killsEdge?: boolean;
   /** Hears what is being done; a flood takes minutes. */
   readonly tell?: (text: string) => void;
 }
@@ -78,28 +81,45 @@ function sendFlood(task: FloodTask): Promise<FloodResult> {
 
 /** Runs all floods against one node. */
 export async function runFloods(options: FloodRunOptions): Promise<readonly FloodRow[]> {
-  const node = await NodeProcess.start({
-    runtime: options.runtime,
-    databaseUrl: await options.cluster.createDatabase(),
-    env: { TRUSTED_PROXIES: "127.0.0.0/8", LOG_LEVEL: "warn" },
-  });
+  const edge = options.killsEdge ? await RedisServer.start({ appendOnly: false }) : null;
   try {
-    const item = await new Operator(node).createSale({ items: [seat({ stock: STOCK })], signature: "optional" }, [
-      node.buyerUrl,
-    ]);
-    const rows: FloodRow[] = [];
-    for (const kind of options.kinds) rows.push(await runFlood(options, { node, item, kind }));
-    return rows;
+    const node = await NodeProcess.start({
+      runtime: options.runtime,
+      databaseUrl: await options.cluster.createDatabase(),
+      env: {
+        TRUSTED_PROXIES: "127.0.0.0/8",
+        LOG_LEVEL: "warn",
+        ...(edge === null ? {} : { EDGE_REDIS_URL: edge.url }),
+      },
+    });
+    try {
+      return await floodEach(options, node, edge);
+    } finally {
+      await node.stop();
+    }
   } finally {
-    await node.stop();
+    await edge?.stop();
   }
+}
+
+async function floodEach(
+  options: FloodRunOptions,
+  node: NodeProcess,
+  edge: RedisServer | null,
+): Promise<readonly FloodRow[]> {
+  const item = await new Operator(node).createSale({ items: [seat({ stock: STOCK })], signature: "optional" }, [
+    node.buyerUrl,
+  ]);
+  const rows: FloodRow[] = [];
+  for (const kind of options.kinds) rows.push(await runFlood(options, { node, item, kind, edge }));
+  return rows;
 }
 
 async function runFlood(
   options: FloodRunOptions,
-  scene: { node: NodeProcess; item: { saleId: string; sku: string }; kind: AttackKind },
+  scene: { node: NodeProcess; item: { saleId: string; sku: string }; kind: AttackKind; edge: RedisServer | null },
 ): Promise<FloodRow> {
-  const { node, item, kind } = scene;
+  const { node, item, kind, edge } = scene;
   const tell = (text: string) => options.tell?.(`${options.runtime} ${kind}: ${text}`);
   const target = { ...item, port: node.buyerPort, secret: node.secret };
   const honest = { ...target, ratePerS: options.honestPerS, clock };
@@ -120,7 +140,9 @@ async function runFlood(
   const quietEndsMs = clock.monotonicMs() + options.quietMs;
   const quiet = await sendHonestBuyers(honest, () => clock.monotonicMs() >= quietEndsMs);
 
-  tell("the flood");
+  // Ended once; the floods after the first find it gone.
+  await edge?.kill();
+  tell(edge === null ? "the flood" : "the edge Redis is gone; the flood");
   const startBytes = residentBytesOf(node.pid);
   let peakBytes = startBytes;
   let isOver = false;
