@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import type { Money } from "../domain/money.ts";
-import { type KnownRehearsals, rehearsedLine } from "../domain/rehearsed-line.ts";
+import { findRehearsals, rehearsedLine } from "../domain/rehearsed-line.ts";
 import type { Sale, SaleState } from "../domain/sale.ts";
 import { CommandFailure } from "./failure.ts";
 import { connectOperator, type OperatorClient, type Target } from "./operator-client.ts";
@@ -56,7 +56,7 @@ export function addSale(program: Command, surroundings: Surroundings): void {
     const operator = connectOperator(options, surroundings.env);
     print(await operator.request<ShownSale>("GET", salePath(id)), options, surroundings);
     if (options.json) return;
-    const known = await findRehearsals(operator, id);
+    const known = await findRehearsals((path) => operator.request("GET", `/v1/admin${path}`), id);
     const line = rehearsedLine(known, { saleId: id, showInstant: instant });
     if (line !== null) surroundings.out(`\n${line}\n`);
   });
@@ -71,14 +71,6 @@ export function addSale(program: Command, surroundings: Surroundings): void {
 /** The operator API's path of a sale, whatever characters the id has. */
 export function salePath(id: string): string {
   return `/v1/admin/sales/${encodeURIComponent(id)}`;
-}
-
-/** The sale's own first, however many others there were since; then the latest of the deployment. */
-async function findRehearsals(operator: OperatorClient, saleId: string): Promise<KnownRehearsals> {
-  const path = "/v1/admin/rehearsals";
-  const own = await operator.request<KnownRehearsals>("GET", `${path}?saleId=${encodeURIComponent(saleId)}`);
-  const latest = await operator.request<KnownRehearsals>("GET", path);
-  return { ...latest, rehearsals: [...own.rehearsals, ...latest.rehearsals] };
 }
 
 async function createSale(file: string, options: SaleOptions, surroundings: Surroundings): Promise<void> {

@@ -17,6 +17,19 @@ export interface KnownRehearsals {
   }[];
 }
 
+/**
+ * What a line about a sale is made from: the sale's own rehearsals first, however many others there were since, then the latest
+ * of the deployment. `read` asks the operator API for the path under /v1/admin.
+ */
+export async function findRehearsals(
+  read: (path: string) => Promise<KnownRehearsals>,
+  saleId: string,
+): Promise<KnownRehearsals> {
+  const own = await read(`/rehearsals?saleId=${encodeURIComponent(saleId)}`);
+  const latest = await read("/rehearsals");
+  return { ...latest, rehearsals: [...own.rehearsals, ...latest.rehearsals] };
+}
+
 /** The line; null for a sale that is a rehearsal itself. `showInstant`: how a moment is written. */
 export function rehearsedLine(
   { settings, rehearsals }: KnownRehearsals,

@@ -3,8 +3,8 @@
  */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { type KnownRehearsals, rehearsedLine } from "../../src/domain/rehearsed-line.ts";
-import { type AdminApi, textOf } from "./admin-api.ts";
+import { findRehearsals, rehearsedLine } from "../../src/domain/rehearsed-line.ts";
+import { textOf } from "./admin-api.ts";
 import type { SaleWatch } from "./sale-watch.ts";
 import { formatMoment } from "./words.ts";
 
@@ -13,7 +13,7 @@ export function RehearsalLine({ watch }: { watch: SaleWatch }) {
   const problem = useSignal("");
   useEffect(() => {
     const { api, saleId } = watch;
-    findRehearsals(api, saleId).then(
+    findRehearsals((path) => api.call("GET", path), saleId).then(
       (known) => {
         line.value = rehearsedLine(known, { saleId, showInstant: formatMoment });
         problem.value = "";
@@ -31,11 +31,4 @@ export function RehearsalLine({ watch }: { watch: SaleWatch }) {
       {line.value !== null && problem.value === "" && <p class="small soft">{line.value}</p>}
     </>
   );
-}
-
-/** The sale's own first, however many others there were since; then the latest of the deployment. */
-async function findRehearsals(api: AdminApi, saleId: string): Promise<KnownRehearsals> {
-  const own = await api.call<KnownRehearsals>("GET", `/rehearsals?saleId=${encodeURIComponent(saleId)}`);
-  const latest = await api.call<KnownRehearsals>("GET", "/rehearsals");
-  return { ...latest, rehearsals: [...own.rehearsals, ...latest.rehearsals] };
 }
