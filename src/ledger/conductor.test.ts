@@ -4,23 +4,11 @@
 import { expect, test } from "bun:test";
 import { attemptOf, type BucketWorldOptions, ITEM_ID, wordsOf } from "../../test/support/bucket-world.ts";
 import { DWELL_MS, Stage } from "../../test/support/conductor-stage.ts";
-import type { SaleId } from "../domain/ids.ts";
 import { ROLLED_BACK } from "../orders/stream-recovery.ts";
 import type { Books } from "../ports/books.ts";
 import type { BucketStore } from "../ports/bucket-store.ts";
-import type { SaleDirectory } from "../ports/sale-directory.ts";
 import { AWAY_MS_MAX, FLIPS_MAX } from "./conductor.ts";
 import { REMOVE_AFTER_MS } from "./mode-changes.ts";
-
-/** The object with some of its methods replaced. */
-function bound<Whole extends object>(whole: Whole, over: Partial<Whole>): Whole {
-  return new Proxy(whole, {
-    get: (of, name) => {
-      const member: unknown = Reflect.get(name in over ? over : of, name, of);
-      return typeof member === "function" ? member.bind(of) : member;
-    },
-  });
-}
 
 async function inRedis(options: BucketWorldOptions = {}): Promise<Stage> {
   const stage = new Stage(options);
@@ -39,27 +27,6 @@ test("a new sale is in redis mode within a second, and its gate opens only when 
   expect([stage.state.mode, stage.state.epoch, stage.audit().isOpen]).toEqual(["redis", 2, true]);
   expect(stage.stock.granted).toBe(7);
   expect(await stage.reserve("x")).toEqual(["queued"]);
-});
-
-test("however many sales there are, the last of them gets its turn", async () => {
-  const stage = new Stage();
-  const { sales, books, sale } = stage.world;
-  const others = Array.from({ length: 100 }, (_, index) => ({ ...sale, id: `other-${index}` as SaleId }));
-  const directory: SaleDirectory = {
-    findSale: (saleId) => sales.findSale(saleId),
-    listSales: () => [...others, ...sales.listSales()],
-    onRefresh: (listener) => sales.onRefresh(listener),
-    refresh: () => sales.refresh(),
-  };
-  const crowded = bound(books, {
-    readLedgerStates: async () => {
-      const states = await books.readLedgerStates([sale.id]);
-      return states.flatMap((own) => [...others.map(({ id }) => ({ ...own, saleId: id, epoch: 9, flips: 3 })), own]);
-    },
-  });
-  stage.conductor = stage.newConductor({ sales: directory, books: crowded });
-  await stage.pass(3_000);
-  expect(stage.state.mode).toBe("redis");
 });
 
 test("whoever does not lead does nothing", async () => {
@@ -362,15 +329,4 @@ test("a conductor that dies at any step of leaving is followed by one that compl
       return;
     }
   }
-});
-
-test("a started conductor follows by itself and leaves no timer behind", async () => {
-  const stage = new Stage();
-  await stage.report();
-  await stage.world.sales.refresh();
-  stage.conductor.start();
-  await stage.world.clock.advance(1_000);
-  expect(stage.state.mode).toBe("redis");
-  await stage.world.finish(stage.conductor.stop());
-  expect(stage.world.clock.timerCount).toBe(0);
 });

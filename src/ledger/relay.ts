@@ -8,7 +8,7 @@
  */
 import { Fault } from "../domain/faults.ts";
 import type { Sale } from "../domain/sale.ts";
-import type { BookedItem, Books, Grant, PendingNote } from "../ports/books.ts";
+import type { Books, Grant, GrantedItem, PendingNote } from "../ports/books.ts";
 import type { BucketAddress, BucketStore } from "../ports/bucket-store.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
@@ -79,6 +79,11 @@ export class Relay {
     return arrived;
   }
 
+  /** Whether every bucket has the sale's settings as they are now, as far as this relay knows. */
+  hasApplied(sale: Sale): boolean {
+    return this.#applied.get(sale.id) === versionOf(sale);
+  }
+
   /**
    * One pass over a sale in redis mode: carries on what somebody left half done, delivers notes, applies settings,
    * places free units. Throws the first fault; the next pass does the rest.
@@ -86,7 +91,7 @@ export class Relay {
   async run(sale: Sale): Promise<void> {
     await this.#resume(sale, null);
     await this.#deliverNotes(sale);
-    if (this.#applied.get(sale.id) !== versionOf(sale)) await this.applySettings(sale);
+    if (!this.hasApplied(sale)) await this.applySettings(sale);
     await this.#placeFree(sale);
   }
 
@@ -189,14 +194,12 @@ export class Relay {
 
   async #placeFree(sale: Sale): Promise<void> {
     const { books } = this.#parts;
-    // Nobody asks about orders here: counting them from the highest number on costs nothing.
-    const booked = await books.readBooks({ saleId: sale.id, aboveSeq: () => Number.MAX_SAFE_INTEGER });
-    if (booked === null || booked.epoch !== sale.epoch) return;
-    for (const item of booked.items) if (item.free > 0) await this.#placeFreeOf(sale, item);
+    const items = await books.readGrantedItems({ itemIds: sale.items.map(({ itemId }) => itemId) });
+    for (const item of items) if (item.epoch === sale.epoch && item.free > 0) await this.#placeFreeOf(sale, item);
   }
 
   /** One bucket gets everything. Several get small shares where they run low, so that the rest stays free for any. */
-  async #placeFreeOf(sale: Sale, item: BookedItem): Promise<void> {
+  async #placeFreeOf(sale: Sale, item: GrantedItem): Promise<void> {
     const { itemId, free } = item;
     if (sale.buckets === 1) {
       await this.#grant({ sale, itemId, bucket: 0, units: free });

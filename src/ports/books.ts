@@ -120,6 +120,8 @@ export interface LedgerState {
   /** When the mode last changed, by the database's clock, and why, in words for the operator. */
   readonly modeSinceMs: number;
   readonly modeReason: string;
+  /** In redis mode: grants under way, notes, or free units wait to be brought to the buckets. Never true in another mode. */
+  readonly isRelayDue: boolean;
   /** The database's clock. */
   readonly nowMs: number;
 }

@@ -22,6 +22,7 @@ type Transfer = BooksFixture["books"]["placeGrant"] extends (request: infer Requ
 
 export function describeTransfers(fixture: () => BooksFixture): void {
   describeGrants(fixture);
+  describeRelayWork(fixture);
   describeNotes(fixture);
   describeModes(fixture);
 }
@@ -114,6 +115,44 @@ function describeGrants(fixture: () => BooksFixture): void {
     assert.equal(await verdictsOf(books, batchOf(sale, rowsOf(sale, { first: 3, count: 1 }))), "fenced");
     assert.equal(await books.placeGrant(transferOf(sale, "new", 3)), null);
     await assertEquations(fixture(), sale.id);
+  });
+}
+
+function describeRelayWork(fixture: () => BooksFixture): void {
+  test("a sale says by itself that something waits for its buckets, and only then", async () => {
+    const { books, orders, database } = fixture();
+    const sale = await openRedisSale(fixture(), { stocks: [9, 1] });
+    const other = await openRedisSale(fixture(), { stocks: [9] });
+    const isDue = async (): Promise<readonly boolean[]> =>
+      (await Promise.all([sale, other].map(({ id }) => books.readLedgerStates([id])))).map(
+        ([state]) => present(state).isRelayDue,
+      );
+    const idle = [false, false];
+    const busy = [true, false];
+    assert.deepEqual(await isDue(), idle);
+    await database.query({ text: "UPDATE stock SET total = total + 1, free = free + 1 WHERE item_id = $1" }, [
+      itemIdOf(sale, 1),
+    ]);
+    assert.deepEqual(await isDue(), busy, "a unit is free");
+    const grant = present(await books.placeGrant({ ...transferOf(sale, "new", 1), itemId: itemIdOf(sale, 1) }));
+    assert.deepEqual(await isDue(), busy, "a grant is under way");
+    await books.settleGrant({ grantId: grant.grantId, movedUnits: 1 });
+    assert.deepEqual(await isDue(), idle);
+    await books.commitBatch(batchOf(sale, rowsOf(sale, { first: 1, count: 1 })));
+    await orders.cancelHold({ rid: ridOf(sale, buyerOf(1), "k"), buyerId: buyerOf(1) });
+    await orders.finishEnding([ridOf(sale, buyerOf(1), "k")]);
+    const notes = await books.listNotes({ saleId: sale.id, epoch: sale.epoch, rowsMax: 9 });
+    assert.equal(notes.length, 1);
+    assert.deepEqual(await isDue(), busy, "a note waits, and a unit is free");
+    const home = present(await books.placeGrant(transferOf(sale, "again", 1)));
+    await books.settleGrant({ grantId: home.grantId, movedUnits: 1 });
+    assert.deepEqual(await isDue(), busy, "a note waits");
+    await books.deleteNotes(notes.map(({ noteId }) => noteId));
+    assert.deepEqual(await isDue(), idle);
+    present(await books.askBack(transferOf(sale, "back", 1)));
+    assert.deepEqual(await isDue(), busy, "units are asked back");
+    await books.changeMode({ saleId: sale.id, epoch: sale.epoch, from: "redis", to: "draining", reason: "test" });
+    assert.deepEqual(await isDue(), idle, "another mode");
   });
 }
 

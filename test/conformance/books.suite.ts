@@ -6,7 +6,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { sqlFailure } from "../../src/adapters/postgres/database-errors.ts";
 import { isFault } from "../../src/domain/faults.ts";
-import type { CommitRow } from "../../src/ports/books.ts";
+import type { SaleId } from "../../src/domain/ids.ts";
+import type { BookedSale, CommitRow } from "../../src/ports/books.ts";
 import {
   assertEquations,
   type BooksFixture,
@@ -337,5 +338,42 @@ function describeVoids(fixture: () => BooksFixture): void {
     const item = { itemId: itemIdOf(sale), epoch: sale.epoch, total, free, sold, version, grantedUnits: [50, 0] };
     assert.deepEqual(await books.readGrantedItems({ itemIds: [item.itemId, 0] }), [item]);
     assert.equal(await books.readBooks({ saleId: "nowhere" as never, aboveSeq: () => 0 }), null);
+  });
+
+  test("books that are read at the same time are each what their reader asked for", async () => {
+    const { books } = fixture();
+    const sale = await openRedisSale(fixture(), { stocks: [5, 7], buckets: 2 });
+    const other = await openRedisSale(fixture(), { stocks: [3] });
+    await books.commitBatch(batchOf(sale, rowsOf(sale, { first: 1, count: 4 })));
+    const read = (saleId: SaleId, aboveSeq: number) => books.readBooks({ saleId, aboveSeq: () => aboveSeq });
+    const crowd = Array.from({ length: 40 }, () => read(other.id, 0));
+    const [whole, nowhere, rest, small, ...others] = await Promise.all([
+      read(sale.id, 0),
+      read("nowhere" as SaleId, 0),
+      read(sale.id, 3),
+      read(other.id, 0),
+      ...crowd,
+    ]);
+    const shapeOf = (booked: BookedSale | null | undefined) =>
+      booked?.items.map((item) => [
+        item.itemId,
+        item.total,
+        item.buckets.map(({ bucket, orders }) => [bucket, orders]),
+      ]);
+    const [first, second] = [itemIdOf(sale, 0), itemIdOf(sale, 1)];
+    const none = [
+      [0, 0],
+      [1, 0],
+    ];
+    assert.deepEqual(shapeOf(whole), [
+      [first, 5, [[0, 4], none[1]]],
+      [second, 7, none],
+    ]);
+    assert.deepEqual(shapeOf(rest), [
+      [first, 5, [[0, 1], none[1]]],
+      [second, 7, none],
+    ]);
+    assert.equal(nowhere, null);
+    for (const each of [small, ...others]) assert.deepEqual(shapeOf(each), [[itemIdOf(other), 3, [none[0]]]]);
   });
 }

@@ -23,7 +23,7 @@ import type {
 } from "../../../src/ports/books.ts";
 import type { BucketEpoch } from "../../../src/ports/bucket-store.ts";
 import { rememberedReservations } from "./books-remembered.ts";
-import { bookItem, grantedItems, isInBucket, sumOrders } from "./books-sums.ts";
+import { bookItem, grantedItems, isInBucket, isRelayDue, sumOrders } from "./books-sums.ts";
 import { type BooksRules, copyTables, type GrantRow, type OrderRow, Tables, type TablesData } from "./books-tables.ts";
 import { OrdersModel } from "./orders-model.ts";
 import { ReserveModel } from "./reserve-model.ts";
@@ -241,10 +241,10 @@ export class BooksModel implements Books {
     return saleIds.flatMap((saleId) => {
       const row = this.tables.data.sales.get(saleId);
       if (row === undefined) return [];
-      const { modeSinceMs, modeReason, sale } = row;
-      const flips = Math.max(0, row.entries - 1);
+      const { modeSinceMs, modeReason, sale, entries } = row;
       const { mode, epoch, buckets } = sale;
-      return [{ saleId, mode, epoch, buckets, flips, modeSinceMs, modeReason, nowMs: this.tables.nowMs() }];
+      const now = { isRelayDue: isRelayDue(this.tables.data, sale), nowMs: this.tables.nowMs() };
+      return [{ saleId, mode, epoch, buckets, flips: Math.max(0, entries - 1), modeSinceMs, modeReason, ...now }];
     });
   }
 

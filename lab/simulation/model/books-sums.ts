@@ -62,6 +62,16 @@ export function grantedItems(data: TablesData, itemIds: readonly number[]): read
     .sort((one, other) => one.itemId - other.itemId);
 }
 
+/** Whether something waits to be brought to the buckets of a sale in redis mode. */
+export function isRelayDue(data: TablesData, sale: Sale): boolean {
+  if (sale.mode !== "redis") return false;
+  const isOwn = (row: { readonly saleId: string; readonly epoch: number }): boolean =>
+    row.saleId === sale.id && row.epoch === sale.epoch;
+  const hasGrants = [...data.grants.values()].some((row) => isOwn(row) && row.state === "new");
+  const hasNotes = [...data.notes.values()].some(isOwn);
+  return hasGrants || hasNotes || sale.items.some(({ itemId }) => (data.stock.get(itemId)?.free ?? 0) > 0);
+}
+
 /** Count and units of the orders with `afterSeq < seq ≤ throughSeq`. */
 export function sumOrders(
   data: TablesData,

@@ -2,7 +2,8 @@
  * What Postgres knows of sales' buckets: grants per bucket beside the stock row, and for audits the orders too.
  *
  * Items and the number of buckets never change, so they are read first; everything that moves is read by one statement,
- * which is one snapshot. Reads on the primary, locks nothing.
+ * which is one snapshot. Sales that are asked for in the same moment are read by the same statement: whoever audits hundreds
+ * of them needs few. Reads on the primary, locks nothing.
  */
 import type { SaleId } from "../../domain/ids.ts";
 import type { LedgerMode } from "../../domain/sale.ts";
@@ -13,23 +14,28 @@ import type { Database } from "../../ports/database.ts";
 /** Beyond every sequence number: "up to the newest". */
 const SEQ_MAX = Number.MAX_SAFE_INTEGER;
 
+/** Sales that one statement reads; each has some 1,000 buckets at most. */
+const QUESTIONS_MAX = 32;
+
 const BUCKETS = {
   name: "booked_buckets",
-  text: `SELECT i.item_id AS "itemId", b AS bucket
-           FROM sale s JOIN item i ON i.sale_id = s.id, generate_series(0, s.buckets - 1) b
-          WHERE s.id = $1 ORDER BY i.position, i.item_id, b`,
+  text: `SELECT q.n AS question, i.item_id AS "itemId", b AS bucket
+           FROM unnest($1::text[]) WITH ORDINALITY q (sale_id, n)
+           JOIN sale s ON s.id = q.sale_id JOIN item i ON i.sale_id = s.id, generate_series(0, s.buckets - 1) b
+          ORDER BY q.n, i.position, i.item_id, b`,
 };
 const BOOKED = {
-  name: "booked_sale",
-  text: `SELECT s.mode, s.epoch, now_ms() AS "takenAtMs", i.item_id AS "itemId", i.sku, k.total, k.free, k.granted, k.held,
-                k.sold, k.version, a.bucket,
+  name: "booked_sales",
+  text: `SELECT a.question, s.mode, s.epoch, now_ms() AS "takenAtMs", i.item_id AS "itemId", i.sku, k.total, k.free,
+                k.granted, k.held, k.sold, k.version, a.bucket,
                 coalesce((SELECT sum(g.moved) FROM grant_log g WHERE g.item_id = a.item_id AND g.epoch = s.epoch
                              AND g.bucket = a.bucket AND g.state <> 'void'), 0)::bigint AS "grantedUnits",
                 o.orders, o.units, highest_seq(a.item_id, s.epoch, a.bucket) AS "seqMax"
-           FROM unnest($2::integer[], $3::integer[], $4::bigint[]) WITH ORDINALITY a (item_id, bucket, above, n)
+           FROM unnest($1::integer[], $2::integer[], $3::integer[], $4::bigint[])
+                  WITH ORDINALITY a (question, item_id, bucket, above, n)
            JOIN item i ON i.item_id = a.item_id JOIN stock k ON k.item_id = a.item_id JOIN sale s ON s.id = i.sale_id,
                 booked_orders(a.item_id, s.epoch, a.bucket, a.above, ${SEQ_MAX}) o
-          WHERE s.id = $1 ORDER BY a.n`,
+          ORDER BY a.n`,
 };
 const GRANTED = {
   name: "granted_items",
@@ -43,25 +49,74 @@ const GRANTED = {
 const SUM = { name: "sum_orders", text: "SELECT orders, units FROM booked_orders($1, $2, $3, $4, $5)" };
 const MISSING = { name: "missing_seqs", text: "SELECT seq FROM missing_seqs($1, $2, $3, $4, $5, $6)" };
 
+type BooksRequest = Parameters<Books["readBooks"]>[0];
+
+/** `question`: which of those that are read together, from 1. */
+interface AskedBucket extends BucketAddress {
+  readonly question: number;
+}
+
 interface BookedRow extends Omit<BookedItem, "buckets">, BookedBucket {
+  readonly question: number;
   readonly mode: LedgerMode;
   readonly epoch: number;
   readonly takenAtMs: number;
 }
 
-/** One snapshot of the sale; see {@link Books.readBooks}. */
-export async function readBookedSale(
-  database: Database,
-  request: { readonly saleId: SaleId; readonly aboveSeq: (address: BucketAddress) => number },
-): Promise<BookedSale | null> {
-  const { saleId, aboveSeq } = request;
-  const addresses = await database.query<BucketAddress>(BUCKETS, [saleId]);
-  const rows = await database.query<BookedRow>(BOOKED, [
-    saleId,
-    addresses.map((address) => address.itemId),
-    addresses.map((address) => address.bucket),
-    addresses.map(aboveSeq),
-  ]);
+interface WaitingQuestion {
+  readonly request: BooksRequest;
+  readonly resolve: (booked: BookedSale | null) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Answers {@link Books.readBooks}, together what is asked together. A statement that fails fails all whom it was for. */
+export class BookedSales {
+  readonly #database: Database;
+  #waiting: WaitingQuestion[] = [];
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  read(request: BooksRequest): Promise<BookedSale | null> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ request, resolve, reject });
+      if (this.#waiting.length === 1) setImmediate(() => this.#answerAll());
+    });
+  }
+
+  #answerAll(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (let from = 0; from < waiting.length; from += QUESTIONS_MAX) {
+      void this.#answer(waiting.slice(from, from + QUESTIONS_MAX));
+    }
+  }
+
+  async #answer(questions: readonly WaitingQuestion[]): Promise<void> {
+    try {
+      const rows = await this.#readRows(questions.map(({ request }) => request));
+      for (const [index, { request, resolve }] of questions.entries()) {
+        resolve(saleOf(request.saleId, rows.get(index + 1) ?? []));
+      }
+    } catch (error) {
+      for (const { reject } of questions) reject(error);
+    }
+  }
+
+  async #readRows(requests: readonly BooksRequest[]): Promise<ReadonlyMap<number, readonly BookedRow[]>> {
+    const asked = await this.#database.query<AskedBucket>(BUCKETS, [requests.map(({ saleId }) => saleId)]);
+    const rows = await this.#database.query<BookedRow>(BOOKED, [
+      asked.map(({ question }) => question),
+      asked.map(({ itemId }) => itemId),
+      asked.map(({ bucket }) => bucket),
+      asked.map(({ question, ...address }) => requests[question - 1]?.aboveSeq(address) ?? 0),
+    ]);
+    return Map.groupBy(rows, ({ question }) => question);
+  }
+}
+
+function saleOf(saleId: SaleId, rows: readonly BookedRow[]): BookedSale | null {
   const [first] = rows;
   if (first === undefined) return null;
   const items = new Map<number, Omit<BookedItem, "buckets"> & { readonly buckets: BookedBucket[] }>();

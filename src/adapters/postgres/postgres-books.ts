@@ -26,7 +26,7 @@ import {
 } from "../../ports/books.ts";
 import type { BucketEpoch } from "../../ports/bucket-store.ts";
 import type { Database, SqlValue, Statement } from "../../ports/database.ts";
-import { missingSeqs, readBookedSale, readGrantedItems, sumOrders } from "./booked-sales.ts";
+import { BookedSales, missingSeqs, readGrantedItems, sumOrders } from "./booked-sales.ts";
 import { type Page, readReservations } from "./remembered-reservations.ts";
 
 const CONFLICT_TRIES_MAX = 5;
@@ -66,8 +66,13 @@ const FENCE = { text: "SELECT fence_sale($1, $2, $3, $4, $5::text[]) AS done" };
 const CHANGE_MODE = { text: "SELECT change_mode($1, $2, $3, $4, $5) AS done" };
 const STATES = {
   name: "ledger_states",
-  text: `SELECT id AS "saleId", mode, epoch, buckets, flips, mode_since AS "modeSinceMs", mode_reason AS "modeReason",
-                now_ms() AS "nowMs" FROM sale WHERE id = ANY ($1::text[])`,
+  text: `SELECT s.id AS "saleId", s.mode, s.epoch, s.buckets, s.flips, s.mode_since AS "modeSinceMs",
+                s.mode_reason AS "modeReason", now_ms() AS "nowMs", s.mode = 'redis' AND (
+                  EXISTS (SELECT FROM grant_log g WHERE g.sale_id = s.id AND g.epoch = s.epoch AND g.state = 'open')
+                  OR EXISTS (SELECT FROM bucket_note n WHERE n.sale_id = s.id AND n.epoch = s.epoch)
+                  OR EXISTS (SELECT FROM item i JOIN stock k ON k.item_id = i.item_id WHERE i.sale_id = s.id AND k.free > 0)
+                ) AS "isRelayDue"
+           FROM sale s WHERE s.id = ANY ($1::text[])`,
 };
 const HINT = { name: "hint_events", text: "SELECT announce('events')" };
 const REPORT = {
@@ -97,9 +102,11 @@ interface CommitAnswer {
 /** `implements Books`. */
 export class PostgresBooks implements Books {
   readonly #database: Database;
+  readonly #bookedSales: BookedSales;
 
   constructor(database: Database) {
     this.#database = database;
+    this.#bookedSales = new BookedSales(database);
   }
 
   async commitBatch(batch: CommitBatch): Promise<CommitOutcome> {
@@ -237,7 +244,7 @@ export class PostgresBooks implements Books {
   }
 
   readBooks(request: Parameters<Books["readBooks"]>[0]): Promise<BookedSale | null> {
-    return readBookedSale(this.#database, request);
+    return this.#bookedSales.read(request);
   }
 
   sumOrders(request: Parameters<Books["sumOrders"]>[0]): ReturnType<Books["sumOrders"]> {
