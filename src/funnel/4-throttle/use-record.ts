@@ -25,14 +25,15 @@ const NONE: SlotUses = { slots: [], counts: [], sinceMs: [] };
 
 /** See the head of this file. */
 export class UseRecord {
+  // Written to now, so that the system gives the memory now: no flood makes the process any bigger.
   readonly #counts: Uint16Array;
-  readonly #listed = new Uint32Array(SLOTS_LISTED_MAX);
-  readonly #sinceMs = new Float64Array(SLOTS_LISTED_MAX);
+  readonly #listed = new Uint32Array(SLOTS_LISTED_MAX).fill(0);
+  readonly #sinceMs = new Float64Array(SLOTS_LISTED_MAX).fill(0);
   readonly #slotsByCount = new Uint32Array(COUNT_COMPARED_MAX + 1);
   #length = 0;
 
   constructor(slotCount: number) {
-    this.#counts = new Uint16Array(slotCount);
+    this.#counts = new Uint16Array(slotCount).fill(0);
   }
 
   note(slot: number, nowMs: number): void {
