@@ -27,6 +27,7 @@ export interface Weather {
 
 const LOOKS: ReadonlySet<string> = new Set([
   "readNew",
+  "readNewOfEach",
   "claimStale",
   "health",
   "readSales",

@@ -6,7 +6,7 @@
  * else counts too, but means that the mutant is understood badly.
  */
 import type { Books, CommitBatch } from "../../src/ports/books.ts";
-import type { BucketEpoch, BucketStore } from "../../src/ports/bucket-store.ts";
+import type { BucketEpoch, BucketStore, StreamEntry } from "../../src/ports/bucket-store.ts";
 import type { PaymentProvider } from "../../src/ports/payment-provider.ts";
 import type { Servers, Weakened } from "./scene.ts";
 
@@ -156,16 +156,21 @@ function releaseAtOnce(provider: PaymentProvider): PaymentProvider {
 }
 
 function acknowledgeEarly(store: BucketStore): BucketStore {
-  const readNew = async (
-    request: BucketEpoch & { readonly consumerId: string; readonly entriesMax: number },
-  ): ReturnType<BucketStore["readNew"]> => {
+  const acknowledge = async (stream: BucketEpoch, entries: readonly StreamEntry[]): Promise<void> => {
+    if (entries.length === 0) return;
+    await store.acknowledge({ ...stream, lastSeqs: entries.map(({ lastSeq }) => lastSeq) });
+  };
+  const readNew: BucketStore["readNew"] = async (request) => {
     const entries = await store.readNew(request);
-    if (entries.length > 0) {
-      await store.acknowledge({ ...request, lastSeqs: entries.map(({ lastSeq }) => lastSeq) });
-    }
+    await acknowledge(request, entries);
     return entries;
   };
-  return { ...store, readNew };
+  const readNewOfEach: BucketStore["readNewOfEach"] = async (request) => {
+    const lists = await store.readNewOfEach(request);
+    for (const [index, stream] of request.streams.entries()) await acknowledge(stream, lists[index] ?? []);
+    return lists;
+  };
+  return { ...store, readNew, readNewOfEach };
 }
 
 /** The seeds' rule "if the database fails, restore the stock": a COMMIT without an answer gives its units back. */

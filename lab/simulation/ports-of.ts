@@ -34,6 +34,7 @@ const STORE_METHODS: readonly (keyof BucketStore)[] = [
   "markCommitted",
   "remove",
   "readNew",
+  "readNewOfEach",
   "claimStale",
   "acknowledge",
   "readFrom",

@@ -191,6 +191,7 @@ const TRAPPED_METHODS = [
   "settlePayment",
   "recordLost",
   "readNew",
+  "readNewOfEach",
 ];
 
 /** What a process that sleeps does first when it goes on, in another epoch. */

@@ -34,6 +34,7 @@ function showError(_key: string, value: unknown): unknown {
 /** Calls that say nothing in a trace. */
 export const QUIET: ReadonlySet<string> = new Set([
   "readNew",
+  "readNewOfEach",
   "claimStale",
   "readSales",
   "health",

@@ -6,7 +6,7 @@
  *
  * A worker that dies anywhere leaves its entries pending; another one claims them after a while, and committing them
  * twice changes nothing. While the database is away nothing new is read. Lanes of several workers on the same bucket
- * share its entries.
+ * share its entries. Quiet lanes of a worker ask together (idle-streams.ts).
  */
 import { isFault } from "../domain/faults.ts";
 import type { SaleId } from "../domain/ids.ts";
@@ -18,6 +18,7 @@ import type { Random } from "../ports/random.ts";
 import type { Log } from "../ports/telemetry.ts";
 import type { BatchCommitter, RowFate } from "./batch-committer.ts";
 import { BATCH_ROWS_TARGET, countRows, type EntryBatch, takeBatch } from "./entry-rows.ts";
+import type { IdleStreams } from "./idle-streams.ts";
 import type { UnreadableRows } from "./unreadable-rows.ts";
 
 /** A read is meant to bring about two batches, whether entries have one row or hundreds. */
@@ -28,6 +29,7 @@ const FLIGHTS_MAX = 2;
 /** A second commit leaves only with this many rows: small ones wait for company while one is under way. */
 const SECOND_FLIGHT_ROWS_MIN = 64;
 const POLL_MS_MIN = 2;
+/** A lane that found nothing for so long waits with all others that are quiet. */
 const POLL_MS_MAX = 100;
 const CLAIM_INTERVAL_MS = 1_000;
 /** Entries that another worker left alone for so long are claimed. */
@@ -40,6 +42,7 @@ export interface LaneAddress extends BucketEpoch {
 export interface LaneParts {
   readonly store: Pick<BucketStore, "readNew" | "claimStale" | "acknowledge">;
   readonly committer: BatchCommitter;
+  readonly idle: Pick<IdleStreams, "wait">;
   readonly unreadable: UnreadableRows;
   readonly commits: Pick<CommitFeed, "publish">;
   readonly consumerId: string;
@@ -108,6 +111,8 @@ export class CommitLane {
         idleMs = POLL_MS_MIN;
       } else if (this.#flights.size > 0 && (this.#waiting.length > 0 || this.#flights.size >= FLIGHTS_MAX)) {
         await Promise.race(this.#flights);
+      } else if (isRead && idleMs === POLL_MS_MAX) {
+        await this.#waitForNews();
       } else {
         await this.#pause(isRead ? idleMs : POLL_MS_MAX);
         idleMs = Math.min(idleMs * 2, POLL_MS_MAX);
@@ -188,6 +193,13 @@ export class CommitLane {
       for (const entry of batch.entries) this.#inHand.delete(entry.lastSeq);
       this.#rowsInHand -= countRows(batch.entries);
     }
+  }
+
+  async #waitForNews(): Promise<void> {
+    if (this.#isStopping) return;
+    const { entries, cancel } = this.#parts.idle.wait(this.address);
+    this.#wake = cancel;
+    this.#take(await entries);
   }
 
   #pause(delayMs: number): Promise<void> {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { attemptOf, BucketWorld, ITEM_ID } from "../../test/support/bucket-world.ts";
 import { Fault } from "../domain/faults.ts";
+import { bucketOf } from "../ledger/bucket-of.ts";
 import type { Books } from "../ports/books.ts";
 import type { StreamEntry } from "../ports/bucket-store.ts";
 import type { CommitHint } from "../ports/commit-feed.ts";
@@ -136,6 +137,31 @@ test("a started worker commits within a tenth of a second, however long it was i
     expect(bench.status(`a${round}`)).toBe("held");
     await bench.world.clock.advance(7_000);
   }
+});
+
+test("quiet buckets are asked together, and each that is not quiet any more is committed within a tenth of a second", async () => {
+  const world = await BucketWorld.inRedis({ stock: 320, buckets: 32 });
+  const crowd = new Bench(world);
+  const timers = world.clock.timerCount;
+  crowd.worker().start();
+  await world.clock.advance(5_000);
+  world.calls.length = 0;
+  await world.clock.advance(10_000);
+  const count = (call: string): number => world.calls.filter((one) => one === call).length;
+  expect(count("readNewOfEach")).toBeGreaterThan(80);
+  expect(count("readNewOfEach")).toBeLessThan(130);
+  // Each lane looks after itself once a second; alone it would ask ten times.
+  expect(count("readNew")).toBeLessThan(32 * 20);
+  const buyers = ["a", "b", "c", "d", "e"];
+  for (const buyer of buyers) {
+    const bucket = bucketOf(buyer, 32);
+    const address = { itemId: ITEM_ID, bucket, epoch: world.sale.epoch, leaseId: null };
+    await world.redis.reserve({ ...address, attempts: [attemptOf(buyer)] });
+  }
+  await world.clock.advance(130);
+  expect(buyers.map((buyer) => crowd.status(buyer))).toEqual(buyers.map(() => "held"));
+  await crowd.end();
+  expect(world.clock.timerCount).toBe(timers);
 });
 
 test("entries that a dead worker had read are claimed by another after five seconds, not before", async () => {

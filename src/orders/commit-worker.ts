@@ -19,6 +19,7 @@ import { BatchCommitter } from "./batch-committer.ts";
 import { CommitLane, type LaneAddress } from "./commit-lane.ts";
 import { EventHints } from "./event-hints.ts";
 import { GapAudit } from "./gap-audit.ts";
+import { IdleStreams } from "./idle-streams.ts";
 import { createLoop, type Loop } from "./loop.ts";
 import { LostAcceptances } from "./lost-acceptances.ts";
 import { PastEpochs } from "./past-epochs.ts";
@@ -44,6 +45,7 @@ export interface CommitWorkerParts {
 export class CommitWorker {
   readonly #parts: CommitWorkerParts;
   readonly #committer: BatchCommitter;
+  readonly #idle: IdleStreams;
   readonly #lanes = new Map<string, CommitLane>();
   readonly #lost: LostAcceptances;
   readonly #past: PastEpochs;
@@ -61,6 +63,7 @@ export class CommitWorker {
     this.#parts = parts;
     const alarm = createSaleAlarm({ books, log });
     this.#committer = new BatchCommitter({ ...parts, alarm });
+    this.#idle = new IdleStreams({ ...parts, isPaused: () => this.#committer.isDatabaseAway });
     this.#hints = new EventHints({ books, clock, log });
     this.#lost = new LostAcceptances({ ...parts, onRecorded: () => this.#hints.note() });
     this.#past = new PastEpochs({ ...parts, lost: this.#lost });
@@ -144,6 +147,7 @@ export class CommitWorker {
       {
         ...this.#parts,
         committer: this.#committer,
+        idle: this.#idle,
         unreadable: createUnreadableRows({ store, books, log }),
         onOver: (over, entries) => {
           this.#lost.add(over, entries);

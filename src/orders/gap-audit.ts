@@ -15,6 +15,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { SaleDirectory } from "../ports/sale-directory.ts";
 import type { Log } from "../ports/telemetry.ts";
 import type { BatchCommitter } from "./batch-committer.ts";
+import { forEachBounded } from "./bounded.ts";
 import type { LaneAddress } from "./commit-lane.ts";
 import { rowsOf } from "./entry-rows.ts";
 import type { SaleAlarm } from "./sale-alarm.ts";
@@ -22,6 +23,8 @@ import type { SaleAlarm } from "./sale-alarm.ts";
 /** A number may be missing for so long: workers commit out of order, and one that died is followed after a while. */
 export const GAP_AGE_MS_MIN = 15_000;
 const LOOK_INTERVAL_MS = 2_000;
+/** Buckets looked at together: their questions travel in one packet. */
+const LOOKS_AT_ONCE_MAX = 32;
 /** Numbers repaired in one look; when more cannot be found at all, Redis has lost more than a repair can mend. */
 const GAPS_PER_LOOK = 256;
 
@@ -66,18 +69,17 @@ export class GapAudit {
     if (clock.monotonicMs() - this.#lookedAtMs < LOOK_INTERVAL_MS) return;
     this.#lookedAtMs = clock.monotonicMs();
     const live = new Set<string>();
-    for (const sale of sales.listSales()) {
-      if (sale.mode !== "redis" && sale.mode !== "draining") continue;
-      for (const address of addressesOf(sale)) {
-        live.add(keyOf(address));
-        try {
-          await this.#lookAt(address, sale);
-        } catch (error) {
-          if (!isFault(error)) throw error;
-          log.debug({ ...address, error }, "a bucket's gaps could not be looked for");
-        }
+    const inRedis = sales.listSales().filter((sale) => sale.mode === "redis" || sale.mode === "draining");
+    const places = inRedis.flatMap((sale) => addressesOf(sale).map((address) => ({ sale, address })));
+    await forEachBounded(places, LOOKS_AT_ONCE_MAX, async ({ sale, address }) => {
+      live.add(keyOf(address));
+      try {
+        await this.#lookAt(address, sale);
+      } catch (error) {
+        if (!isFault(error)) throw error;
+        log.debug({ ...address, error }, "a bucket's gaps could not be looked for");
       }
-    }
+    });
     for (const key of this.#memories.keys()) if (!live.has(key)) this.#memories.delete(key);
   }
 

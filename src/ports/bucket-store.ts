@@ -211,6 +211,13 @@ export interface BucketStore {
   readNew(
     request: BucketEpoch & { readonly consumerId: string; readonly entriesMax: number },
   ): Promise<readonly StreamEntry[]>;
+  /** The same of many streams with one question where the servers allow it; answers in the order of the streams. */
+  readNewOfEach(request: {
+    readonly streams: readonly BucketEpoch[];
+    readonly consumerId: string;
+    /** Of each stream. */
+    readonly entriesMax: number;
+  }): Promise<readonly (readonly StreamEntry[])[]>;
   /** Entries that another worker took and left alone for that long. */
   claimStale(
     request: BucketEpoch & { readonly consumerId: string; readonly idleMsMin: number; readonly entriesMax: number },

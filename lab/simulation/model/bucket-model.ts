@@ -171,6 +171,12 @@ export class BucketModel implements BucketStore {
     return stream === undefined ? [] : readNew(stream, request, this.#nowMs());
   }
 
+  async readNewOfEach(
+    request: Parameters<BucketStore["readNewOfEach"]>[0],
+  ): Promise<readonly (readonly StreamEntry[])[]> {
+    return Promise.all(request.streams.map((stream) => this.readNew({ ...request, ...stream })));
+  }
+
   async claimStale(
     request: BucketEpoch & { readonly consumerId: string; readonly idleMsMin: number; readonly entriesMax: number },
   ): Promise<ClaimedEntries> {

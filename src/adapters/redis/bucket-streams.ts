@@ -6,21 +6,23 @@
  * stream that does not exist has no entries.
  */
 import { ErrorReply } from "@redis/client";
-import type { BucketEpoch, ClaimedEntries, StreamEntry } from "../../ports/bucket-store.ts";
+import type { BucketEpoch, BucketStore, ClaimedEntries, StreamEntry } from "../../ports/bucket-store.ts";
 import type { LedgerKeys } from "./keys.ts";
 import { parseEntries, toLedgerFault } from "./ledger-replies.ts";
 import type { RedisServers } from "./redis-servers.ts";
 
 const CLAIM_ROUNDS_MAX = 50;
+/** Streams that one command reads. */
+const STREAMS_PER_READ = 128;
 const NO_GROUP = Symbol("no group");
 
 /** See the file comment. */
 export class BucketStreams {
   static readonly GROUP = "workers";
   readonly #keys: LedgerKeys;
-  readonly #servers: Pick<RedisServers, "call">;
+  readonly #servers: Pick<RedisServers, "call" | "isCluster">;
 
-  constructor(keys: LedgerKeys, servers: Pick<RedisServers, "call">) {
+  constructor(keys: LedgerKeys, servers: Pick<RedisServers, "call" | "isCluster">) {
     this.#keys = keys;
     this.#servers = servers;
   }
@@ -35,6 +37,41 @@ export class BucketStreams {
     if (reply === NO_GROUP) return [];
     const [streamReply] = (reply ?? []) as readonly (readonly [string, unknown])[];
     return parseEntries(streamReply?.[1]);
+  }
+
+  /** In a Cluster, where a command cannot name two buckets, it is a command each. */
+  async readNewOfEach(
+    request: Parameters<BucketStore["readNewOfEach"]>[0],
+  ): Promise<readonly (readonly StreamEntry[])[]> {
+    const { streams, ...reader } = request;
+    const readOne = (stream: BucketEpoch) => this.readNew({ ...stream, ...reader });
+    if (this.#servers.isCluster) return Promise.all(streams.map(readOne));
+    const chunks: (readonly BucketEpoch[])[] = [];
+    for (let from = 0; from < streams.length; from += STREAMS_PER_READ) {
+      chunks.push(streams.slice(from, from + STREAMS_PER_READ));
+    }
+    const answers = chunks.map(async (chunk) => {
+      // One stream without a group fails the command for all, before any was read.
+      return (await this.#readTogether(chunk, reader)) ?? Promise.all(chunk.map(readOne));
+    });
+    return (await Promise.all(answers)).flat();
+  }
+
+  /** Null: one of them has no group. */
+  async #readTogether(
+    streams: readonly BucketEpoch[],
+    reader: { readonly consumerId: string; readonly entriesMax: number },
+  ): Promise<readonly (readonly StreamEntry[])[] | null> {
+    const [first] = streams;
+    if (first === undefined) return [];
+    const keys = streams.map((stream) => this.#keys.streamOf(stream, stream.epoch));
+    const reply = await this.#call(first, () => [
+      ...["XREADGROUP", "GROUP", BucketStreams.GROUP, reader.consumerId, "COUNT", String(reader.entriesMax)],
+      ...["STREAMS", ...keys, ...keys.map(() => ">")],
+    ]);
+    if (reply === NO_GROUP) return null;
+    const byKey = new Map((reply ?? []) as readonly (readonly [string, unknown])[]);
+    return keys.map((key) => parseEntries(byKey.get(key)));
   }
 
   /** Goes through all that is pending, because what live workers hold comes in between. */

@@ -197,6 +197,10 @@ class RedisBucketStore implements BucketStore {
     return this.#streams.readNew(request);
   }
 
+  readNewOfEach(request: Parameters<BucketStore["readNewOfEach"]>[0]): Promise<readonly (readonly StreamEntry[])[]> {
+    return this.#streams.readNewOfEach(request);
+  }
+
   claimStale(
     request: BucketEpoch & { readonly consumerId: string; readonly idleMsMin: number; readonly entriesMax: number },
   ): Promise<ClaimedEntries> {

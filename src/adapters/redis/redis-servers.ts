@@ -72,6 +72,11 @@ export class RedisServers {
     return [...new Set(this.#slots.filter((node) => node !== undefined))];
   }
 
+  /** True when commands may name keys of one hash slot only. */
+  get isCluster(): boolean {
+    return this.#layout === "cluster";
+  }
+
   /** True when REDIS_URL names several servers and the first that answered is not a node of a Cluster. */
   get isMisnamed(): boolean {
     return this.#layout === "single" && this.#seeds.length > 1;

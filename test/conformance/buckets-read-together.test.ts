@@ -1,0 +1,94 @@
+/**
+ * Reading the streams of many buckets with one question: each reader's answer is his stream's, wherever the buckets lie.
+ */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import type { BucketStore } from "../../src/ports/bucket-store.ts";
+import { RedisCluster, RedisServer } from "../support/redis-server.ts";
+import { attemptsOf, openBucket, openStore } from "./bucket-fixture.ts";
+
+const BUCKETS = 150;
+const reader = { consumerId: "w", entriesMax: 2 };
+
+interface Servers {
+  readonly urls: readonly string[];
+  stop(): Promise<void>;
+}
+
+const places: readonly { readonly name: string; readonly start: () => Promise<Servers> }[] = [
+  {
+    name: "one server",
+    start: async () => {
+      const server = await RedisServer.start();
+      return { urls: [server.url], stop: () => server.stop() };
+    },
+  },
+  { name: "a Cluster", start: () => RedisCluster.start() },
+];
+
+for (const { name, start } of places) {
+  describe(`streams read together on ${name}`, () => {
+    let servers: Servers;
+    let store: BucketStore;
+    before(async () => {
+      servers = await start();
+      store = await openStore([...servers.urls]);
+    });
+    after(async () => {
+      await store.close();
+      await servers.stop();
+    });
+
+    test("come in the order in which they were asked for, as many entries of each as were asked for", async () => {
+      const streams = Array.from({ length: BUCKETS }, (_, bucket) => ({ itemId: 1, bucket, epoch: 1 }));
+      for (const stream of streams) await openBucket(store, stream, { units: 9 });
+      assert.deepEqual(await store.readNewOfEach({ ...reader, streams }), Array(BUCKETS).fill([]));
+      for (const bucket of [3, 140]) {
+        for (let first = 0; first < 3; first += 1) {
+          const attempts = attemptsOf(first * 2, 2);
+          await store.reserve({ itemId: 1, bucket, epoch: 1, leaseId: null, attempts });
+        }
+      }
+      const seqsOf = async () => {
+        const lists = await store.readNewOfEach({ ...reader, streams });
+        return lists.flatMap((entries, bucket) => entries.map(({ lastSeq }) => [bucket, lastSeq]));
+      };
+      assert.deepEqual(await seqsOf(), [
+        [3, 2],
+        [3, 4],
+        [140, 2],
+        [140, 4],
+      ]);
+      assert.deepEqual(await seqsOf(), [
+        [3, 6],
+        [140, 6],
+      ]);
+      assert.deepEqual(await seqsOf(), []);
+      const claimed = await store.claimStale({
+        itemId: 1,
+        bucket: 3,
+        epoch: 1,
+        ...reader,
+        entriesMax: 9,
+        idleMsMin: 0,
+      });
+      assert.deepEqual(
+        claimed.entries.map(({ lastSeq }) => lastSeq),
+        [2, 4, 6],
+        "what was read is pending, as after any read",
+      );
+    });
+
+    test("do not keep each other from being read when one of them does not exist", async () => {
+      const there = { itemId: 2, bucket: 0, epoch: 1 };
+      await openBucket(store, there, { units: 9 });
+      await store.reserve({ ...there, leaseId: null, attempts: attemptsOf(0, 2) });
+      const streams = [{ itemId: 3, bucket: 0, epoch: 1 }, there, { ...there, epoch: 7 }];
+      const lists = await store.readNewOfEach({ ...reader, streams });
+      assert.deepEqual(
+        lists.map((entries) => entries.map(({ lastSeq }) => lastSeq)),
+        [[], [2], []],
+      );
+    });
+  });
+}
