@@ -40,7 +40,9 @@ const SALES_AT_ONCE_MAX = 16;
 export const AWAY_MS_MAX = 2_000;
 /** How long the conductor itself may miss it: without it nobody relays or audits. */
 export const UNSEEN_MS_MAX = 10_000;
+/** Every sale is audited once a second; where that would be more audits than this a second, each of them less often. */
 const CHECK_INTERVAL_MS = 1_000;
+const CHECKS_PER_S_MAX = 200;
 /** Returns to redis mode in the life of a sale. */
 export const FLIPS_MAX = 3;
 const REMINDER_INTERVAL_MS = 60_000;
@@ -81,6 +83,7 @@ export class Conductor {
   /** Sales whose turn has not come, first come first served: however many there are, each of them is conducted. */
   readonly #queue = new Map<SaleId, Turn>();
   readonly #checkedAtMs = new Map<SaleId, number>();
+  #checkIntervalMs = CHECK_INTERVAL_MS;
   readonly #remindedAtMs = new Map<SaleId, number>();
   #cancelTimer: (() => void) | null = null;
   #unsubscribe: (() => void) | null = null;
@@ -144,6 +147,8 @@ export class Conductor {
     if (idle.length === 0) return;
     const view = await this.#watch.look();
     const states = await books.readLedgerStates(idle.map((sale) => sale.id));
+    const inRedis = sales.listSales().reduce((count, sale) => count + (sale.mode === "redis" ? 1 : 0), 0);
+    this.#checkIntervalMs = Math.max(CHECK_INTERVAL_MS, (inRedis * 1_000) / CHECKS_PER_S_MAX);
     const byId = new Map(idle.map((sale) => [sale.id, sale]));
     for (const state of states) {
       const sale = byId.get(state.saleId);
@@ -236,7 +241,7 @@ export class Conductor {
     }
   }
 
-  /** Once a second: the audit. Answers whether the sale may go on. */
+  /** Once a second (see {@link CHECKS_PER_S_MAX}): the audit. Answers whether the sale may go on. */
   async #check(sale: Sale): Promise<boolean> {
     const report = await this.#auditor.check(sale.id);
     if (report === null || report.epoch !== sale.epoch || report.mode !== "redis") return false;
@@ -268,7 +273,7 @@ export class Conductor {
 
   #isDue(saleId: SaleId): boolean {
     const nowMs = this.#parts.clock.monotonicMs();
-    if (nowMs - (this.#checkedAtMs.get(saleId) ?? Number.NEGATIVE_INFINITY) < CHECK_INTERVAL_MS) return false;
+    if (nowMs - (this.#checkedAtMs.get(saleId) ?? Number.NEGATIVE_INFINITY) < this.#checkIntervalMs) return false;
     this.#checkedAtMs.set(saleId, nowMs);
     return true;
   }

@@ -22,7 +22,9 @@ import type { SaleAlarm } from "./sale-alarm.ts";
 
 /** A number may be missing for so long: workers commit out of order, and one that died is followed after a while. */
 export const GAP_AGE_MS_MIN = 15_000;
+/** Every bucket is looked at this often; where they are many, so that not more than so many looks are made a second. */
 const LOOK_INTERVAL_MS = 2_000;
+const LOOKS_PER_S_MAX = 100;
 /** Buckets looked at together: their questions travel in one packet. */
 const LOOKS_AT_ONCE_MAX = 32;
 /** Numbers repaired in one look; when more cannot be found at all, Redis has lost more than a repair can mend. */
@@ -58,19 +60,21 @@ export class GapAudit {
   readonly #parts: GapAuditParts;
   readonly #memories = new Map<string, Memory>();
   #lookedAtMs = Number.NEGATIVE_INFINITY;
+  #lookIntervalMs = LOOK_INTERVAL_MS;
 
   constructor(parts: GapAuditParts) {
     this.#parts = parts;
   }
 
-  /** One look at every bucket, at most every other second. A side that does not answer is asked again later. */
+  /** One look at every bucket, at most every other second: less often where they are hundreds. A side that does not answer is asked again later. */
   async look(): Promise<void> {
     const { clock, sales, log } = this.#parts;
-    if (clock.monotonicMs() - this.#lookedAtMs < LOOK_INTERVAL_MS) return;
+    if (clock.monotonicMs() - this.#lookedAtMs < this.#lookIntervalMs) return;
     this.#lookedAtMs = clock.monotonicMs();
     const live = new Set<string>();
     const inRedis = sales.listSales().filter((sale) => sale.mode === "redis" || sale.mode === "draining");
     const places = inRedis.flatMap((sale) => addressesOf(sale).map((address) => ({ sale, address })));
+    this.#lookIntervalMs = Math.max(LOOK_INTERVAL_MS, (places.length * 1_000) / LOOKS_PER_S_MAX);
     await forEachBounded(places, LOOKS_AT_ONCE_MAX, async ({ sale, address }) => {
       live.add(keyOf(address));
       try {

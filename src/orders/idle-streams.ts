@@ -12,8 +12,9 @@ import type { Random } from "../ports/random.ts";
 import type { Log } from "../ports/telemetry.ts";
 
 const ASK_INTERVAL_MS = 100;
-/** A lane looks after itself this often, whatever happens here. */
+/** A lane looks after itself this often, whatever happens here; hundreds of lanes less often, so many a second together. */
 export const WAIT_MS_MAX = 1_000;
+const RETURNS_PER_S_MAX = 200;
 /** Of each stream: when all of them wake at once, the answer is still a small one. */
 const ENTRIES_MAX = 8;
 
@@ -88,10 +89,11 @@ export class IdleStreams {
     const lists = await this.#read(asked.map(({ stream }) => stream));
     this.#isAsking = false;
     const nowMs = this.#parts.clock.monotonicMs();
+    const waitMsMax = Math.max(WAIT_MS_MAX, (asked.length * 1_000) / RETURNS_PER_S_MAX);
     for (const [index, waiter] of asked.entries()) {
       waiter.isAsked = false;
       const entries = lists?.[index] ?? [];
-      const isOver = lists === null || waiter.isCancelled || nowMs - waiter.sinceMs >= WAIT_MS_MAX;
+      const isOver = lists === null || waiter.isCancelled || nowMs - waiter.sinceMs >= waitMsMax;
       if (entries.length > 0 || isOver) this.#end(waiter, entries);
     }
     this.#schedule();

@@ -11,9 +11,6 @@ import type { BookedBucket, BookedItem, BookedSale, Books, GrantedItem } from ".
 import type { BucketAddress, BucketEpoch } from "../../ports/bucket-store.ts";
 import type { Database } from "../../ports/database.ts";
 
-/** Beyond every sequence number: "up to the newest". */
-const SEQ_MAX = Number.MAX_SAFE_INTEGER;
-
 /** Sales that one statement reads; each has some 1,000 buckets at most. */
 const QUESTIONS_MAX = 32;
 
@@ -26,25 +23,17 @@ const BUCKETS = {
 };
 const BOOKED = {
   name: "booked_sales",
-  text: `SELECT a.question, s.mode, s.epoch, now_ms() AS "takenAtMs", i.item_id AS "itemId", i.sku, k.total, k.free,
-                k.granted, k.held, k.sold, k.version, a.bucket,
-                coalesce((SELECT sum(g.moved) FROM grant_log g WHERE g.item_id = a.item_id AND g.epoch = s.epoch
-                             AND g.bucket = a.bucket AND g.state <> 'void'), 0)::bigint AS "grantedUnits",
-                o.orders, o.units, highest_seq(a.item_id, s.epoch, a.bucket) AS "seqMax"
-           FROM unnest($1::integer[], $2::integer[], $3::integer[], $4::bigint[])
-                  WITH ORDINALITY a (question, item_id, bucket, above, n)
-           JOIN item i ON i.item_id = a.item_id JOIN stock k ON k.item_id = a.item_id JOIN sale s ON s.id = i.sale_id,
-                booked_orders(a.item_id, s.epoch, a.bucket, a.above, ${SEQ_MAX}) o
-          ORDER BY a.n`,
+  text: `SELECT q.question, b.sale_mode AS mode, b.sale_epoch AS epoch, now_ms() AS "takenAtMs", b.item AS "itemId",
+                b.item_sku AS sku, b.total, b.free, b.granted, b.held, b.sold, b.version, b.bucket,
+                b.granted_units AS "grantedUnits", b.order_count AS orders, b.order_units AS units, b.seq_max AS "seqMax"
+           FROM books_of($2::integer[], $3::integer[], $4::bigint[]) b
+           JOIN unnest($1::integer[]) WITH ORDINALITY q (question, place) ON q.place = b.place
+          ORDER BY b.place`,
 };
 const GRANTED = {
   name: "granted_items",
-  text: `SELECT i.item_id AS "itemId", s.epoch, k.total, k.free, k.sold, k.version,
-                ARRAY(SELECT coalesce((SELECT sum(g.moved) FROM grant_log g WHERE g.item_id = i.item_id
-                                          AND g.epoch = s.epoch AND g.bucket = b AND g.state <> 'void'), 0)::integer
-                        FROM generate_series(0, s.buckets - 1) b ORDER BY b) AS "grantedUnits"
-           FROM item i JOIN stock k ON k.item_id = i.item_id JOIN sale s ON s.id = i.sale_id
-          WHERE i.item_id = ANY ($1::integer[]) ORDER BY i.item_id`,
+  text: `SELECT item AS "itemId", sale_epoch AS epoch, total, free, sold, version, granted_units AS "grantedUnits"
+           FROM granted_stock($1::integer[])`,
 };
 const SUM = { name: "sum_orders", text: "SELECT orders, units FROM booked_orders($1, $2, $3, $4, $5)" };
 const MISSING = { name: "missing_seqs", text: "SELECT seq FROM missing_seqs($1, $2, $3, $4, $5, $6)" };

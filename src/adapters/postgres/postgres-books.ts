@@ -70,7 +70,7 @@ const STATES = {
                 s.mode_reason AS "modeReason", now_ms() AS "nowMs", s.mode = 'redis' AND (
                   EXISTS (SELECT FROM grant_log g WHERE g.sale_id = s.id AND g.epoch = s.epoch AND g.state = 'open')
                   OR EXISTS (SELECT FROM bucket_note n WHERE n.sale_id = s.id AND n.epoch = s.epoch)
-                  OR EXISTS (SELECT FROM item i JOIN stock k ON k.item_id = i.item_id WHERE i.sale_id = s.id AND k.free > 0)
+                  OR s.id IN (SELECT i.sale_id FROM stock k JOIN item i ON i.item_id = k.item_id WHERE k.free > 0)
                 ) AS "isRelayDue"
            FROM sale s WHERE s.id = ANY ($1::text[])`,
 };
