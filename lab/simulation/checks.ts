@@ -22,6 +22,7 @@ const READS_OF_BOOKS = new Set([
   "listUnsettledGrants",
   "listNotes",
   "readLedgerStates",
+  "listLedgersDue",
   "readReservations",
   "readGrantedItems",
   "readBooks",

@@ -32,6 +32,7 @@ const LOOKS: ReadonlySet<string> = new Set([
   "health",
   "readSales",
   "readLedgerStates",
+  "listLedgersDue",
   "listNodeReports",
   "reportNode",
   "readGrantedItems",

@@ -60,6 +60,7 @@ const BOOKS_METHODS: readonly (keyof Books)[] = [
   "fence",
   "changeMode",
   "readLedgerStates",
+  "listLedgersDue",
   "readReservations",
   "readGrantedItems",
   "readBooks",

@@ -41,6 +41,7 @@ export const QUIET: ReadonlySet<string> = new Set([
   "reportNode",
   "listNodeReports",
   "readLedgerStates",
+  "listLedgersDue",
   "audit",
   "readGrantedItems",
   "readBooks",

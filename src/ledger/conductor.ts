@@ -33,7 +33,10 @@ import type { PlacesReport } from "./places.ts";
 import { type RedisView, RedisWatch } from "./redis-watch.ts";
 import type { Relay } from "./relay.ts";
 
+/** Whatever is under way is carried on this often; all sales are looked at once a second. */
 const PASS_INTERVAL_MS = 250;
+/** Passes are jittered; one that is early by no more than this is the one that was meant. */
+const EARLY_MS_MAX = PASS_INTERVAL_MS / 2;
 /** Sales worked on at once; mode changes, which take seconds, included. */
 const SALES_AT_ONCE_MAX = 16;
 /** How long a majority of the API nodes must miss Redis, or it must be unfit, before a sale leaves redis mode. */
@@ -84,6 +87,9 @@ export class Conductor {
   readonly #queue = new Map<SaleId, Turn>();
   readonly #checkedAtMs = new Map<SaleId, number>();
   #checkIntervalMs = CHECK_INTERVAL_MS;
+  #lookedAtAllMs = Number.NEGATIVE_INFINITY;
+  /** Sales that were there when all were looked at. */
+  #seen: ReadonlySet<SaleId> = new Set();
   readonly #remindedAtMs = new Map<SaleId, number>();
   #cancelTimer: (() => void) | null = null;
   #unsubscribe: (() => void) | null = null;
@@ -141,12 +147,15 @@ export class Conductor {
   }
 
   async #pass(): Promise<void> {
-    const { leadership, sales, books } = this.#parts;
+    const { leadership, sales, books, clock } = this.#parts;
     if (!leadership.isHeld) return;
     const idle = sales.listSales().filter((sale) => !this.#busy.has(sale.id));
     if (idle.length === 0) return;
     const view = await this.#watch.look();
-    const states = await books.readLedgerStates(idle.map((sale) => sale.id));
+    const isOfAll = this.#isTimeForAll(idle, view);
+    const states = await (isOfAll ? books.readLedgerStates(idle.map((sale) => sale.id)) : books.listLedgersDue());
+    if (isOfAll) this.#lookedAtAllMs = clock.monotonicMs();
+    if (isOfAll) this.#seen = new Set(sales.listSales().map((sale) => sale.id));
     const inRedis = sales.listSales().reduce((count, sale) => count + (sale.mode === "redis" ? 1 : 0), 0);
     this.#checkIntervalMs = Math.max(CHECK_INTERVAL_MS, (inRedis * 1_000) / CHECKS_PER_S_MAX);
     const byId = new Map(idle.map((sale) => [sale.id, sale]));
@@ -156,6 +165,14 @@ export class Conductor {
       if (sale !== undefined) this.#queue.set(sale.id, { sale: inState(sale, state), state, view });
     }
     this.#startNext();
+  }
+
+  /** Once a second; at once when a sale is new or has new settings, and while Redis is not well. */
+  #isTimeForAll(idle: readonly Sale[], view: RedisView): boolean {
+    const { clock, relay } = this.#parts;
+    if (clock.monotonicMs() - this.#lookedAtAllMs >= CHECK_INTERVAL_MS - EARLY_MS_MAX) return true;
+    if (!view.isWell || troubleOf(view) !== null) return true;
+    return idle.some((sale) => !this.#seen.has(sale.id) || (sale.mode === "redis" && !relay.hasApplied(sale)));
   }
 
   #startNext(): void {
@@ -273,7 +290,8 @@ export class Conductor {
 
   #isDue(saleId: SaleId): boolean {
     const nowMs = this.#parts.clock.monotonicMs();
-    if (nowMs - (this.#checkedAtMs.get(saleId) ?? Number.NEGATIVE_INFINITY) < this.#checkIntervalMs) return false;
+    const sinceMs = nowMs - (this.#checkedAtMs.get(saleId) ?? Number.NEGATIVE_INFINITY);
+    if (sinceMs < this.#checkIntervalMs - EARLY_MS_MAX) return false;
     this.#checkedAtMs.set(saleId, nowMs);
     return true;
   }

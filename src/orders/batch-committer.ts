@@ -33,6 +33,8 @@ export interface RowBatch extends BucketEpoch {
   readonly rows: readonly CommitRow[];
   /** False ends the repetition after the database gave no answer: the call then throws what the database threw. */
   readonly isWanted: () => boolean;
+  /** The longest pause between two tries, before jitter; 2 s when absent. */
+  readonly retryDelayMsMax?: number;
 }
 
 export interface CommitterParts {
@@ -164,7 +166,7 @@ export class BatchCommitter {
           }
           const waitMs = delayMs * (0.5 + random.fraction());
           await new Promise<void>((resolve) => clock.setTimer(waitMs, resolve));
-          delayMs = Math.min(delayMs * 2, RETRY_DELAY_MS_MAX);
+          delayMs = Math.min(delayMs * 2, batch.retryDelayMsMax ?? RETRY_DELAY_MS_MAX);
           if (!batch.isWanted()) throw error;
         }
       }

@@ -139,6 +139,19 @@ test("a started worker commits within a tenth of a second, however long it was i
   }
 });
 
+test("a drain outlasts a Postgres that is away for longer than a drain may take of its time", async () => {
+  const { world } = bench;
+  await bench.accept("a", "b");
+  const worker = bench.worker();
+  bench.before = (call) => (call === "commitBatch" ? AWAY : null);
+  const drained = worker.drain(world.sale);
+  await world.clock.advance(7_000);
+  bench.before = () => null;
+  await world.finish(drained);
+  expect(["a", "b"].map((buyer) => bench.status(buyer))).toEqual(["held", "held"]);
+});
+});
+
 test("quiet buckets are asked together, and each that is not quiet any more is committed within a tenth of a second", async () => {
   const world = await BucketWorld.inRedis({ stock: 320, buckets: 32 });
   const crowd = new Bench(world);
@@ -301,7 +314,7 @@ test("a drain commits what is unread, what is pending with others, and ends in t
   bench.before = (call) => (call === "commitBatch" ? AWAY : null);
   const startedAtMs = world.clock.monotonicMs();
   await expect(world.finish(worker.drain(world.sale), 50)).rejects.toBe(AWAY);
-  expect(world.clock.monotonicMs() - startedAtMs).toBeLessThan(8_000);
+  expect(world.clock.monotonicMs() - startedAtMs).toBeLessThan(10_500);
 });
 
 test("rows that cannot be read are kept for people and found by their number", async () => {

@@ -2,7 +2,8 @@
  * Commits what is left in the streams of a sale whose gates are closed, so that as few acceptances as possible are lost.
  *
  * It reads the streams themselves from the last number known to be committed, pending or not, so it waits for no
- * worker and needs nobody's share. Bounded in time: what is not committed then is lost to the fence, never oversold.
+ * worker and needs nobody's share. Bounded in time: what is not committed then is lost to the fence, never oversold. While
+ * Postgres is away nobody could sell anyway, so that time counts less.
  */
 import { isFault } from "../domain/faults.ts";
 import type { Sale } from "../domain/sale.ts";
@@ -14,8 +15,12 @@ import { forEachBounded } from "./bounded.ts";
 import type { LaneAddress } from "./commit-lane.ts";
 import { takeBatch } from "./entry-rows.ts";
 
-/** A drain takes at most this long: buyers wait for its end. */
+/** A drain takes at most so long of the time in which Postgres answers: buyers wait for its end. */
 export const DRAIN_MS_MAX = 5_000;
+/** Whatever happens: nobody who ends the process waits longer. */
+const DRAIN_MS_LONGEST = 10_000;
+/** A Postgres that is back is noticed within this. */
+const COMMIT_RETRY_MS_MAX = 250;
 const BUCKETS_IN_FLIGHT_MAX = 4;
 const ENTRIES_PER_READ = 128;
 /** Calls of Redis that get no answer are made so often: a server that is away must not hold the fence up. */
@@ -41,7 +46,12 @@ export class StreamDrain {
   async run(sale: Sale): Promise<void> {
     const { clock, log } = this.#parts;
     const startedAtMs = clock.monotonicMs();
-    const isInTime = (): boolean => clock.monotonicMs() - startedAtMs < DRAIN_MS_MAX;
+    let answersSinceMs = startedAtMs;
+    const isInTime = (): boolean => {
+      const nowMs = clock.monotonicMs();
+      if (this.#parts.committer.isDatabaseAway) answersSinceMs = nowMs;
+      return nowMs - answersSinceMs < DRAIN_MS_MAX && nowMs - startedAtMs < DRAIN_MS_LONGEST;
+    };
     const addresses: LaneAddress[] = sale.items.flatMap(({ itemId }) =>
       Array.from({ length: sale.buckets }, (_, bucket) => ({ saleId: sale.id, itemId, bucket, epoch: sale.epoch })),
     );
@@ -84,7 +94,8 @@ export class StreamDrain {
     let rows = 0;
     while (waiting.length > 0) {
       const batch = takeBatch(waiting);
-      const fates = await committer.commit({ ...address, rows: batch.rows, isWanted: isInTime });
+      const rowBatch = { ...address, rows: batch.rows, isWanted: isInTime, retryDelayMsMax: COMMIT_RETRY_MS_MAX };
+      const fates = await committer.commit(rowBatch);
       if (fates.some((fate) => fate.kind === "fenced")) return null;
       onCommitted();
       rows += batch.rows.length;

@@ -196,6 +196,8 @@ export interface Books {
     readonly reason: string;
   }): Promise<boolean>;
   readLedgerStates(saleIds: readonly SaleId[]): Promise<readonly LedgerState[]>;
+  /** Of every sale that is on its way between modes (warming, draining) or whose {@link LedgerState.isRelayDue} is true. */
+  listLedgersDue(): Promise<readonly LedgerState[]>;
 
   /**
    * All reservations of the item, in pages, as {@link BucketStore.load} wants them; cursor "" = from the start, null = the

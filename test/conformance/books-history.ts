@@ -92,6 +92,7 @@ export class BooksHistory {
     await this.#both((on) => on.readGrantedItems({ itemIds: [0, ...this.#sale.items.map(({ itemId }) => itemId)] }));
     await this.#both((on) => on.listUnsettledGrants({ saleId: this.#saleId, epoch }));
     await this.#both(async (on) => (await on.readLedgerStates([this.#saleId])).map(({ isRelayDue }) => isRelayDue));
+    await this.#both(async (on) => (await on.listLedgersDue()).some(({ saleId }) => saleId === this.#saleId));
     const address = { ...this.#address(), epoch, afterSeq: this.#dice(4), throughSeq: 4 + this.#dice(20) };
     const rowsMax = 1 + this.#dice(5);
     await this.#both((on) => on.sumOrders(address));

@@ -123,10 +123,18 @@ function describeRelayWork(fixture: () => BooksFixture): void {
     const { books, orders, database } = fixture();
     const sale = await openRedisSale(fixture(), { stocks: [9, 1] });
     const other = await openRedisSale(fixture(), { stocks: [9] });
-    const isDue = async (): Promise<readonly boolean[]> =>
-      (await Promise.all([sale, other].map(({ id }) => books.readLedgerStates([id])))).map(
-        ([state]) => present(state).isRelayDue,
+    const isDue = async (): Promise<readonly boolean[]> => {
+      const states = await Promise.all([sale, other].map(({ id }) => books.readLedgerStates([id])));
+      const own = states.map(([state]) => present(state).isRelayDue);
+      const listed = new Set((await books.listLedgersDue()).map(({ saleId }) => saleId));
+      const isDraining = states.map(([state]) => present(state).mode === "draining");
+      assert.deepEqual(
+        [sale, other].map(({ id }) => listed.has(id)),
+        own.map((isOwnDue, index) => isOwnDue || isDraining[index]),
+        "the sales that are listed",
       );
+      return own;
+    };
     const idle = [false, false];
     const busy = [true, false];
     assert.deepEqual(await isDue(), idle);

@@ -23,7 +23,7 @@ import type {
 } from "../../../src/ports/books.ts";
 import type { BucketEpoch } from "../../../src/ports/bucket-store.ts";
 import { rememberedReservations } from "./books-remembered.ts";
-import { bookItem, grantedItems, isInBucket, isRelayDue, sumOrders } from "./books-sums.ts";
+import { bookItem, grantedItems, isInBucket, ledgerState, sumOrders } from "./books-sums.ts";
 import { type BooksRules, copyTables, type GrantRow, type OrderRow, Tables, type TablesData } from "./books-tables.ts";
 import { OrdersModel } from "./orders-model.ts";
 import { ReserveModel } from "./reserve-model.ts";
@@ -238,14 +238,12 @@ export class BooksModel implements Books {
   }
 
   async readLedgerStates(saleIds: readonly SaleId[]): Promise<readonly LedgerState[]> {
-    return saleIds.flatMap((saleId) => {
-      const row = this.tables.data.sales.get(saleId);
-      if (row === undefined) return [];
-      const { modeSinceMs, modeReason, sale, entries } = row;
-      const { mode, epoch, buckets } = sale;
-      const now = { isRelayDue: isRelayDue(this.tables.data, sale), nowMs: this.tables.nowMs() };
-      return [{ saleId, mode, epoch, buckets, flips: Math.max(0, entries - 1), modeSinceMs, modeReason, ...now }];
-    });
+    return saleIds.flatMap((saleId) => ledgerState(this.tables.data, saleId, this.tables.nowMs()));
+  }
+
+  async listLedgersDue(): Promise<readonly LedgerState[]> {
+    const states = await this.readLedgerStates([...this.tables.data.sales.keys()] as SaleId[]);
+    return states.filter(({ mode, isRelayDue }) => mode === "warming" || mode === "draining" || isRelayDue);
   }
 
   async readReservations(request: Parameters<Books["readReservations"]>[0]): ReturnType<Books["readReservations"]> {

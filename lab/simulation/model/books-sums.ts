@@ -1,8 +1,9 @@
 /**
  * The sums that an audit asks the books for, added up from the rows themselves.
  */
+import type { SaleId } from "../../../src/domain/ids.ts";
 import type { Item, Sale } from "../../../src/domain/sale.ts";
-import type { BookedBucket, BookedItem, Books, GrantedItem } from "../../../src/ports/books.ts";
+import type { BookedBucket, BookedItem, Books, GrantedItem, LedgerState } from "../../../src/ports/books.ts";
 import type { BucketEpoch } from "../../../src/ports/bucket-store.ts";
 import type { OrderRow, TablesData } from "./books-tables.ts";
 
@@ -62,8 +63,19 @@ export function grantedItems(data: TablesData, itemIds: readonly number[]): read
     .sort((one, other) => one.itemId - other.itemId);
 }
 
+/** How the sale's ledger stands; nothing when there is no such sale. */
+export function ledgerState(data: TablesData, saleId: SaleId, nowMs: number): readonly LedgerState[] {
+  const row = data.sales.get(saleId);
+  if (row === undefined) return [];
+  const { sale, modeSinceMs, modeReason, entries } = row;
+  const { mode, epoch, buckets } = sale;
+  const flips = Math.max(0, entries - 1);
+  const state = { saleId, mode, epoch, buckets, flips, modeSinceMs, modeReason, nowMs };
+  return [{ ...state, isRelayDue: isRelayDue(data, sale) }];
+}
+
 /** Whether something waits to be brought to the buckets of a sale in redis mode. */
-export function isRelayDue(data: TablesData, sale: Sale): boolean {
+function isRelayDue(data: TablesData, sale: Sale): boolean {
   if (sale.mode !== "redis") return false;
   const isOwn = (row: { readonly saleId: string; readonly epoch: number }): boolean =>
     row.saleId === sale.id && row.epoch === sale.epoch;

@@ -64,15 +64,17 @@ const NOTES = {
 const DELETE_NOTES = { name: "delete_notes", text: "DELETE FROM bucket_note WHERE note_id = ANY ($1::bigint[])" };
 const FENCE = { text: "SELECT fence_sale($1, $2, $3, $4, $5::text[]) AS done" };
 const CHANGE_MODE = { text: "SELECT change_mode($1, $2, $3, $4, $5) AS done" };
-const STATES = {
-  name: "ledger_states",
-  text: `SELECT s.id AS "saleId", s.mode, s.epoch, s.buckets, s.flips, s.mode_since AS "modeSinceMs",
-                s.mode_reason AS "modeReason", now_ms() AS "nowMs", s.mode = 'redis' AND (
+/** Units under way or free, or notes: what a relay has to do for a sale in redis mode. */
+const IS_RELAY_DUE = `s.mode = 'redis' AND (
                   EXISTS (SELECT FROM grant_log g WHERE g.sale_id = s.id AND g.epoch = s.epoch AND g.state = 'open')
                   OR EXISTS (SELECT FROM bucket_note n WHERE n.sale_id = s.id AND n.epoch = s.epoch)
-                  OR s.id IN (SELECT i.sale_id FROM stock k JOIN item i ON i.item_id = k.item_id WHERE k.free > 0)
-                ) AS "isRelayDue"
-           FROM sale s WHERE s.id = ANY ($1::text[])`,
+                  OR s.id IN (SELECT i.sale_id FROM stock k JOIN item i ON i.item_id = k.item_id WHERE k.free > 0))`;
+const SELECT_STATE = `SELECT s.id AS "saleId", s.mode, s.epoch, s.buckets, s.flips, s.mode_since AS "modeSinceMs",
+                s.mode_reason AS "modeReason", now_ms() AS "nowMs", ${IS_RELAY_DUE} AS "isRelayDue" FROM sale s`;
+const STATES = { name: "ledger_states", text: `${SELECT_STATE} WHERE s.id = ANY ($1::text[])` };
+const STATES_DUE = {
+  name: "ledgers_due",
+  text: `${SELECT_STATE} WHERE s.mode IN ('warming', 'draining') OR (${IS_RELAY_DUE})`,
 };
 const HINT = { name: "hint_events", text: "SELECT announce('events')" };
 const REPORT = {
@@ -233,6 +235,10 @@ export class PostgresBooks implements Books {
 
   async readLedgerStates(saleIds: readonly SaleId[]): Promise<readonly LedgerState[]> {
     return this.#database.query<LedgerState>(STATES, [saleIds]);
+  }
+
+  async listLedgersDue(): Promise<readonly LedgerState[]> {
+    return this.#database.query<LedgerState>(STATES_DUE);
   }
 
   readReservations(request: Page): ReturnType<Books["readReservations"]> {
