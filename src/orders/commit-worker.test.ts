@@ -150,7 +150,6 @@ test("a drain outlasts a Postgres that is away for longer than a drain may take 
   await world.finish(drained);
   expect(["a", "b"].map((buyer) => bench.status(buyer))).toEqual(["held", "held"]);
 });
-});
 
 test("quiet buckets are asked together, and each that is not quiet any more is committed within a tenth of a second", async () => {
   const world = await BucketWorld.inRedis({ stock: 320, buckets: 32 });
