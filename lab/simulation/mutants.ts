@@ -66,7 +66,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "fence-from-any-mode",
     what: "a fence does not look from which mode it leads, so a conductor may act on what it saw a moment ago",
     weakened: { booksRules: { fenceChecksMode: false } },
-    kills: ["E3", "S5"],
+    kills: ["E3", "S5", "ALARM"],
   },
   {
     name: "no-drain",

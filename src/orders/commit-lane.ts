@@ -28,9 +28,10 @@ const ENTRIES_PER_READ_FIRST = 64;
 const FLIGHTS_MAX = 2;
 /** A second commit leaves only with this many rows: small ones wait for company while one is under way. */
 const SECOND_FLIGHT_ROWS_MIN = 64;
-const POLL_MS_MIN = 2;
-/** A lane that found nothing for so long waits with all others that are quiet. */
-const POLL_MS_MAX = 100;
+/** After a launch of so many rows there is probably more, and a lane reads on by itself. */
+const BUSY_ROWS_MIN = 64;
+/** How long a lane leaves a bucket or a database alone that gave no answer. */
+const AWAY_PAUSE_MS = 100;
 const CLAIM_INTERVAL_MS = 1_000;
 /** Entries that another worker left alone for so long are claimed. */
 export const CLAIM_IDLE_MS = 5_000;
@@ -70,6 +71,10 @@ export class CommitLane {
   #wake: () => void = () => undefined;
   #running: Promise<void> | null = null;
   #rowsInHand = 0;
+  /** More is expected than the reading for all lanes together brings. */
+  #isBusy = false;
+  /** Something was read since the lane last began to wait. */
+  #wasActive = true;
 
   constructor(parts: LaneParts, address: LaneAddress) {
     this.#parts = parts;
@@ -103,21 +108,23 @@ export class CommitLane {
   }
 
   async #run(): Promise<void> {
-    let idleMs = POLL_MS_MIN;
+    let isRead = true;
     while (!this.#isStopping) {
-      const isRead = await this.#readIfWanted();
+      if (this.#isBusy || !isRead || this.#isClaimDue()) isRead = await this.#readIfWanted();
       if (this.#mayLaunch()) {
         this.#launch();
-        idleMs = POLL_MS_MIN;
       } else if (this.#flights.size > 0 && (this.#waiting.length > 0 || this.#flights.size >= FLIGHTS_MAX)) {
         await Promise.race(this.#flights);
-      } else if (isRead && idleMs === POLL_MS_MAX) {
+      } else if (isRead && !this.#parts.committer.isDatabaseAway) {
         await this.#waitForNews();
       } else {
-        await this.#pause(isRead ? idleMs : POLL_MS_MAX);
-        idleMs = Math.min(idleMs * 2, POLL_MS_MAX);
+        await this.#pause(AWAY_PAUSE_MS);
       }
     }
+  }
+
+  #isClaimDue(): boolean {
+    return this.#parts.clock.monotonicMs() - this.#claimedAtMs >= CLAIM_INTERVAL_MS;
   }
 
   #mayLaunch(): boolean {
@@ -126,7 +133,9 @@ export class CommitLane {
   }
 
   #launch(): void {
-    const flight: Promise<void> = this.#commit(takeBatch(this.#waiting))
+    const batch = takeBatch(this.#waiting);
+    this.#isBusy = countRows(batch.entries) >= BUSY_ROWS_MIN;
+    const flight: Promise<void> = this.#commit(batch)
       .then(
         () => undefined,
         (error: unknown) => this.#parts.log.warn({ ...this.address, error }, "a batch was given up; it stays pending"),
@@ -155,11 +164,13 @@ export class CommitLane {
     const request = { ...this.address, consumerId, entriesMax: this.#entriesPerRead };
     const entries = await store.readNew(request);
     this.#take(entries);
+    this.#isBusy = entries.length === request.entriesMax;
     if (entries.length > 0) {
+      this.#wasActive = true;
       const wanted = Math.ceil((2 * BATCH_ROWS_TARGET * entries.length) / Math.max(1, countRows(entries)));
       this.#entriesPerRead = Math.min(ENTRIES_PER_READ_MAX, Math.max(ENTRIES_PER_READ_MIN, wanted));
     }
-    if (clock.monotonicMs() - this.#claimedAtMs < CLAIM_INTERVAL_MS) return;
+    if (!this.#isClaimDue()) return;
     this.#claimedAtMs = clock.monotonicMs();
     const claimed = await store.claimStale({ ...request, idleMsMin: CLAIM_IDLE_MS });
     this.#take(claimed.entries);
@@ -197,9 +208,12 @@ export class CommitLane {
 
   async #waitForNews(): Promise<void> {
     if (this.#isStopping) return;
-    const { entries, cancel } = this.#parts.idle.wait(this.address);
+    const { news, cancel } = this.#parts.idle.wait(this.address, { wasActive: this.#wasActive });
     this.#wake = cancel;
-    this.#take(await entries);
+    const { entries, isAll } = await news;
+    this.#wasActive = entries.length > 0;
+    this.#isBusy = !isAll;
+    this.#take(entries);
   }
 
   #pause(delayMs: number): Promise<void> {

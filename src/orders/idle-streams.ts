@@ -1,9 +1,10 @@
 /**
- * Waits for acceptances of many quiet buckets with one question for all of them, about ten times a second.
+ * Waits for acceptances of many buckets with one question for all of them: soon after the last one, seldom when all are quiet.
  *
- * A lane that found nothing for a while (commit-lane.ts) hands in its stream and hears of it only when there is something
- * to commit, or when it is time to look for what others left behind: hundreds of quiet sales cost what one command costs.
- * What was read belongs to this worker, so a stream that is asked about is answered, even when its lane gave up waiting.
+ * A lane (commit-lane.ts) hands in its stream and hears of it when there is something to commit, or when it is time to look for
+ * what others left behind: hundreds of sales cost what one command costs, and one that was quiet is found as quickly as its
+ * neighbours are. What was read belongs to this worker, so a stream that is asked about is answered, even when its lane gave up
+ * waiting.
  */
 import { isFault } from "../domain/faults.ts";
 import type { BucketEpoch, BucketStore, StreamEntry } from "../ports/bucket-store.ts";
@@ -11,7 +12,10 @@ import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import type { Log } from "../ports/telemetry.ts";
 
-const ASK_INTERVAL_MS = 100;
+/** The first question after news; each that finds nothing doubles the pause before the next. */
+const ASK_INTERVAL_MS = { min: 2, max: 100 };
+/** A question about many streams takes longer: so much more pause for each. */
+const ASK_INTERVAL_MS_PER_STREAM = 0.03;
 /** A lane looks after itself this often, whatever happens here; hundreds of lanes less often, so many a second together. */
 export const WAIT_MS_MAX = 1_000;
 const RETURNS_PER_S_MAX = 200;
@@ -28,19 +32,29 @@ export interface IdleStreamsParts {
   readonly log: Log;
 }
 
+export interface StreamNews {
+  readonly entries: readonly StreamEntry[];
+  /** False: there may be more, or the stream could not be read together with the others; the lane reads by itself. */
+  readonly isAll: boolean;
+}
+
 interface Waiter {
   readonly stream: BucketEpoch;
   readonly sinceMs: number;
-  readonly resolve: (entries: readonly StreamEntry[]) => void;
+  readonly resolve: (news: StreamNews) => void;
   /** Its stream is being read: only the answer ends the waiting. */
   isAsked: boolean;
   isCancelled: boolean;
 }
 
+const NOTHING: StreamNews = { entries: [], isAll: true };
+const UNKNOWN: StreamNews = { entries: [], isAll: false };
+
 /** See the head of this file. One per worker. */
 export class IdleStreams {
   readonly #parts: IdleStreamsParts;
   readonly #waiters = new Set<Waiter>();
+  #intervalMs = ASK_INTERVAL_MS.min;
   #cancelTimer: (() => void) | null = null;
   #isAsking = false;
 
@@ -48,30 +62,41 @@ export class IdleStreams {
     this.#parts = parts;
   }
 
-  /** Resolves with what is new in the stream; with nothing when it could not be read, was cancelled, or took its time. */
-  wait(stream: BucketEpoch): { readonly entries: Promise<readonly StreamEntry[]>; readonly cancel: () => void } {
-    const { promise, resolve } = Promise.withResolvers<readonly StreamEntry[]>();
+  /**
+   * Resolves with what is new in the stream; with nothing when it was cancelled or took its time. `wasActive`: something came
+   * a moment ago, and more may follow.
+   */
+  wait(
+    stream: BucketEpoch,
+    { wasActive }: { readonly wasActive: boolean },
+  ): { readonly news: Promise<StreamNews>; readonly cancel: () => void } {
+    const { promise, resolve } = Promise.withResolvers<StreamNews>();
     const sinceMs = this.#parts.clock.monotonicMs();
     const waiter: Waiter = { stream, sinceMs, resolve, isAsked: false, isCancelled: false };
     this.#waiters.add(waiter);
+    if (wasActive && this.#intervalMs > ASK_INTERVAL_MS.min) {
+      this.#intervalMs = ASK_INTERVAL_MS.min;
+      this.#stopTimer();
+    }
     this.#schedule();
     const cancel = (): void => {
       waiter.isCancelled = true;
-      if (!waiter.isAsked) this.#end(waiter, []);
+      if (!waiter.isAsked) this.#end(waiter, NOTHING);
       if (this.#waiters.size === 0) this.#stopTimer();
     };
-    return { entries: promise, cancel };
+    return { news: promise, cancel };
   }
 
-  #end(waiter: Waiter, entries: readonly StreamEntry[]): void {
+  #end(waiter: Waiter, news: StreamNews): void {
     this.#waiters.delete(waiter);
-    waiter.resolve(entries);
+    waiter.resolve(news);
   }
 
   #schedule(): void {
     if (this.#cancelTimer !== null || this.#isAsking || this.#waiters.size === 0) return;
     const { clock, random } = this.#parts;
-    this.#cancelTimer = clock.setTimer(ASK_INTERVAL_MS * (0.8 + 0.4 * random.fraction()), () => {
+    const intervalMs = this.#intervalMs + this.#waiters.size * ASK_INTERVAL_MS_PER_STREAM;
+    this.#cancelTimer = clock.setTimer(intervalMs * (0.8 + 0.4 * random.fraction()), () => {
       this.#cancelTimer = null;
       void this.#ask();
     });
@@ -88,13 +113,16 @@ export class IdleStreams {
     for (const waiter of asked) waiter.isAsked = true;
     const lists = await this.#read(asked.map(({ stream }) => stream));
     this.#isAsking = false;
+    const hasNews = lists?.some((entries) => entries.length > 0) ?? false;
+    this.#intervalMs = hasNews ? ASK_INTERVAL_MS.min : Math.min(this.#intervalMs * 2, ASK_INTERVAL_MS.max);
     const nowMs = this.#parts.clock.monotonicMs();
     const waitMsMax = Math.max(WAIT_MS_MAX, (asked.length * 1_000) / RETURNS_PER_S_MAX);
     for (const [index, waiter] of asked.entries()) {
       waiter.isAsked = false;
       const entries = lists?.[index] ?? [];
-      const isOver = lists === null || waiter.isCancelled || nowMs - waiter.sinceMs >= waitMsMax;
-      if (entries.length > 0 || isOver) this.#end(waiter, entries);
+      if (lists === null) this.#end(waiter, UNKNOWN);
+      else if (entries.length > 0) this.#end(waiter, { entries, isAll: entries.length < ENTRIES_MAX });
+      else if (waiter.isCancelled || nowMs - waiter.sinceMs >= waitMsMax) this.#end(waiter, NOTHING);
     }
     this.#schedule();
   }
@@ -107,8 +135,8 @@ export class IdleStreams {
       return await store.readNewOfEach({ streams, consumerId, entriesMax: ENTRIES_MAX });
     } catch (error) {
       const fields = { streams: streams.length, error };
-      if (isFault(error)) log.debug(fields, "the acceptances of quiet buckets could not be read");
-      else log.error(fields, "reading the acceptances of quiet buckets failed; each is read by itself");
+      if (isFault(error)) log.debug(fields, "the acceptances of several buckets could not be read");
+      else log.error(fields, "reading the acceptances of several buckets failed; each is read by itself");
       return null;
     }
   }
