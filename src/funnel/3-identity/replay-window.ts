@@ -21,13 +21,25 @@ const WORDS_PER_NONCE = 2;
 /** "first": never seen. "repeated": the same nonce under the same signature. "reused": under a different one. */
 export type NonceUse = "first" | "repeated" | "reused";
 
+/** Most sessions use one nonce: the first needs no array of its own. */
 class Ring {
-  #words = new Uint32Array(NONCES_AT_FIRST * WORDS_PER_NONCE);
-  #nonceCount = 0;
-  #next = 0;
+  readonly #firstNonce: number;
+  readonly #firstSignature: number;
+  #words: Uint32Array | null = null;
+  #nonceCount = 1;
+  #next = 1;
+
+  constructor(nonce: number, signature: number) {
+    this.#firstNonce = nonce;
+    this.#firstSignature = signature;
+  }
 
   find(nonce: number, signature: number): NonceUse {
     const words = this.#words;
+    if (words === null) {
+      if (this.#firstNonce !== nonce) return "first";
+      return this.#firstSignature === signature ? "repeated" : "reused";
+    }
     for (let index = 0; index < this.#nonceCount * WORDS_PER_NONCE; index += WORDS_PER_NONCE) {
       if (words[index] === nonce) return words[index + 1] === signature ? "repeated" : "reused";
     }
@@ -35,18 +47,29 @@ class Ring {
   }
 
   add(nonce: number, signature: number): void {
-    const capacity = this.#words.length / WORDS_PER_NONCE;
-    if (this.#next === capacity && capacity < NONCES_PER_SESSION_MAX) {
-      const grown = new Uint32Array(this.#words.length * 4);
-      grown.set(this.#words);
-      this.#words = grown;
-    } else if (this.#next === capacity) {
-      this.#next = 0;
-    }
-    this.#words[this.#next * WORDS_PER_NONCE] = nonce;
-    this.#words[this.#next * WORDS_PER_NONCE + 1] = signature;
+    const words = this.#withRoom();
+    words[this.#next * WORDS_PER_NONCE] = nonce;
+    words[this.#next * WORDS_PER_NONCE + 1] = signature;
     this.#next += 1;
     this.#nonceCount = Math.max(this.#nonceCount, this.#next);
+  }
+
+  /** Grows up to the most there may be, and then begins again at the oldest. */
+  #withRoom(): Uint32Array {
+    if (this.#words === null) {
+      this.#words = new Uint32Array(NONCES_AT_FIRST * WORDS_PER_NONCE);
+      this.#words.set([this.#firstNonce, this.#firstSignature]);
+    }
+    const capacity = this.#words.length / WORDS_PER_NONCE;
+    if (this.#next < capacity) return this.#words;
+    if (capacity === NONCES_PER_SESSION_MAX) {
+      this.#next = 0;
+      return this.#words;
+    }
+    const grown = new Uint32Array(this.#words.length * 4);
+    grown.set(this.#words);
+    this.#words = grown;
+    return grown;
   }
 }
 
@@ -77,7 +100,7 @@ export class ReplayWindow {
     const earlier = this.#previous.get(use.sessionId)?.find(nonce, signature) ?? "first";
     if (earlier !== "first") return earlier;
     if (ring !== undefined) ring.add(nonce, signature);
-    else this.#open(use.sessionId).add(nonce, signature);
+    else this.#open(use.sessionId, new Ring(nonce, signature));
     return "first";
   }
 
@@ -86,14 +109,12 @@ export class ReplayWindow {
     return this.#current.size + this.#previous.size;
   }
 
-  #open(sessionId: string): Ring {
+  #open(sessionId: string, ring: Ring): void {
     if (this.#current.size >= this.#sessionsMax) {
       this.#previous = this.#current;
       this.#current = new Map();
     }
-    const ring = new Ring();
     this.#current.set(sessionId, ring);
-    return ring;
   }
 
   /** Starts a new generation when the current one is old enough, or when the clock jumped back behind its start. */
