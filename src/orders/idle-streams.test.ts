@@ -14,7 +14,7 @@ const streamOf = (bucket: number) => ({ itemId: 1, bucket, epoch: 2 });
 function scene() {
   const clock = new ManualClock();
   const asked: number[][] = [];
-  const answers: (() => Promise<readonly (readonly StreamEntry[])[]>)[] = [];
+  const answers: (() => Promise<readonly (readonly StreamEntry[] | null)[]>)[] = [];
   const state = { isPaused: false };
   const idle = new IdleStreams({
     store: {
@@ -105,6 +105,17 @@ test("when the servers do not answer everybody looks for himself", async () => {
   await clock.advance(100);
   const unknown = { entries: [], isAll: false };
   expect(await Promise.all(waits.map(({ news }) => news))).toEqual([unknown, unknown]);
+});
+
+test("a stream whose server does not answer keeps nobody from what was read of the others", async () => {
+  const { clock, answers, idle } = scene();
+  answers.push(async () => [null, [entry(5)]]);
+  const waits = [0, 1].map((bucket) => idle.wait(streamOf(bucket), active));
+  await clock.advance(5);
+  expect(await Promise.all(waits.map(({ news }) => news))).toEqual([
+    { entries: [], isAll: false },
+    { entries: [entry(5)], isAll: true },
+  ]);
 });
 
 test("while nothing may be read nothing is, and the waiting has its end", async () => {

@@ -113,14 +113,14 @@ export class IdleStreams {
     for (const waiter of asked) waiter.isAsked = true;
     const lists = await this.#read(asked.map(({ stream }) => stream));
     this.#isAsking = false;
-    const hasNews = lists?.some((entries) => entries.length > 0) ?? false;
+    const hasNews = lists?.some((entries) => entries !== null && entries.length > 0) ?? false;
     this.#intervalMs = hasNews ? ASK_INTERVAL_MS.min : Math.min(this.#intervalMs * 2, ASK_INTERVAL_MS.max);
     const nowMs = this.#parts.clock.monotonicMs();
     const waitMsMax = Math.max(WAIT_MS_MAX, (asked.length * 1_000) / RETURNS_PER_S_MAX);
     for (const [index, waiter] of asked.entries()) {
       waiter.isAsked = false;
-      const entries = lists?.[index] ?? [];
-      if (lists === null) this.#end(waiter, UNKNOWN);
+      const entries = lists === null ? null : (lists[index] ?? null);
+      if (entries === null) this.#end(waiter, UNKNOWN);
       else if (entries.length > 0) this.#end(waiter, { entries, isAll: entries.length < ENTRIES_MAX });
       else if (waiter.isCancelled || nowMs - waiter.sinceMs >= waitMsMax) this.#end(waiter, NOTHING);
     }
@@ -128,9 +128,9 @@ export class IdleStreams {
   }
 
   /** Null: they could not be read, and each lane asks for itself. Never rejects. */
-  async #read(streams: readonly BucketEpoch[]): Promise<readonly (readonly StreamEntry[])[] | null> {
+  async #read(streams: readonly BucketEpoch[]): Promise<readonly (readonly StreamEntry[] | null)[] | null> {
     const { store, consumerId, isPaused, log } = this.#parts;
-    if (isPaused()) return [];
+    if (isPaused()) return streams.map(() => []);
     try {
       return await store.readNewOfEach({ streams, consumerId, entriesMax: ENTRIES_MAX });
     } catch (error) {

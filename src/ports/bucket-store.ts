@@ -211,13 +211,16 @@ export interface BucketStore {
   readNew(
     request: BucketEpoch & { readonly consumerId: string; readonly entriesMax: number },
   ): Promise<readonly StreamEntry[]>;
-  /** The same of many streams with one question where the servers allow it; answers in the order of the streams. */
+  /**
+   * The same of many streams with one question where the servers allow it; answers in the order of the streams. Null: this one
+   * could not be read, which keeps nobody from what was read of the others.
+   */
   readNewOfEach(request: {
     readonly streams: readonly BucketEpoch[];
     readonly consumerId: string;
     /** Of each stream. */
     readonly entriesMax: number;
-  }): Promise<readonly (readonly StreamEntry[])[]>;
+  }): Promise<readonly (readonly StreamEntry[] | null)[]>;
   /** Entries that another worker took and left alone for that long. */
   claimStale(
     request: BucketEpoch & { readonly consumerId: string; readonly idleMsMin: number; readonly entriesMax: number },

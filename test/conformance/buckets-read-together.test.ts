@@ -3,9 +3,10 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { hashSlot } from "../../src/adapters/redis/hash-slot.ts";
 import type { BucketStore } from "../../src/ports/bucket-store.ts";
 import { RedisCluster, RedisServer } from "../support/redis-server.ts";
-import { attemptsOf, openBucket, openStore } from "./bucket-fixture.ts";
+import { attemptsOf, DEPLOYMENT, openBucket, openStore } from "./bucket-fixture.ts";
 
 const BUCKETS = 150;
 const reader = { consumerId: "w", entriesMax: 2 };
@@ -51,7 +52,7 @@ for (const { name, start } of places) {
       }
       const seqsOf = async () => {
         const lists = await store.readNewOfEach({ ...reader, streams });
-        return lists.flatMap((entries, bucket) => entries.map(({ lastSeq }) => [bucket, lastSeq]));
+        return lists.flatMap((entries, bucket) => (entries ?? []).map(({ lastSeq }) => [bucket, lastSeq]));
       };
       assert.deepEqual(await seqsOf(), [
         [3, 2],
@@ -86,9 +87,30 @@ for (const { name, start } of places) {
       const streams = [{ itemId: 3, bucket: 0, epoch: 1 }, there, { ...there, epoch: 7 }];
       const lists = await store.readNewOfEach({ ...reader, streams });
       assert.deepEqual(
-        lists.map((entries) => entries.map(({ lastSeq }) => lastSeq)),
+        lists.map((entries) => entries?.map(({ lastSeq }) => lastSeq)),
         [[], [2], []],
       );
     });
   });
 }
+
+test("in a Cluster, the buckets of a node that is gone keep nobody from the others", async () => {
+  const cluster = await RedisCluster.start();
+  const store = await openStore([...cluster.urls]);
+  const streams = Array.from({ length: 24 }, (_, bucket) => ({ itemId: 1, bucket, epoch: 1 }));
+  for (const stream of streams) {
+    await openBucket(store, stream, { units: 9 });
+    await store.reserve({ ...stream, leaseId: null, attempts: attemptsOf(0, 1) });
+  }
+  const isOn = (node: RedisServer, { itemId, bucket }: { itemId: number; bucket: number }): boolean =>
+    cluster.nodeOf(hashSlot(`${DEPLOYMENT}.${itemId}.${bucket}`)) === node;
+  const dead = cluster.nodes[0] as RedisServer;
+  await dead.kill();
+  const lists = await store.readNewOfEach({ ...reader, streams });
+  assert.deepEqual(
+    lists.map((entries) => entries?.length ?? null),
+    streams.map((stream) => (isOn(dead, stream) ? null : 1)),
+  );
+  assert.ok(lists.includes(null));
+  await Promise.all([store.close(), cluster.stop()]);
+});

@@ -6,6 +6,7 @@
  * stream that does not exist has no entries.
  */
 import { ErrorReply } from "@redis/client";
+import { isFault } from "../../domain/faults.ts";
 import type { BucketEpoch, BucketStore, ClaimedEntries, StreamEntry } from "../../ports/bucket-store.ts";
 import type { LedgerKeys } from "./keys.ts";
 import { parseEntries, toLedgerFault } from "./ledger-replies.ts";
@@ -42,26 +43,28 @@ export class BucketStreams {
   /** In a Cluster, where a command cannot name two buckets, it is a command each. */
   async readNewOfEach(
     request: Parameters<BucketStore["readNewOfEach"]>[0],
-  ): Promise<readonly (readonly StreamEntry[])[]> {
+  ): Promise<readonly (readonly StreamEntry[] | null)[]> {
     const { streams, ...reader } = request;
-    const readOne = (stream: BucketEpoch) => this.readNew({ ...stream, ...reader });
+    const readOne = (stream: BucketEpoch) => this.readNew({ ...stream, ...reader }).catch(unlessBug);
     if (this.#servers.isCluster) return Promise.all(streams.map(readOne));
     const chunks: (readonly BucketEpoch[])[] = [];
     for (let from = 0; from < streams.length; from += STREAMS_PER_READ) {
       chunks.push(streams.slice(from, from + STREAMS_PER_READ));
     }
     const answers = chunks.map(async (chunk) => {
+      const lists = await this.#readTogether(chunk, reader).catch(unlessBug);
+      if (lists === null) return chunk.map(() => null);
       // One stream without a group fails the command for all, before any was read.
-      return (await this.#readTogether(chunk, reader)) ?? Promise.all(chunk.map(readOne));
+      return lists === NO_GROUP ? Promise.all(chunk.map(readOne)) : lists;
     });
     return (await Promise.all(answers)).flat();
   }
 
-  /** Null: one of them has no group. */
+  /** {@link NO_GROUP}: one of them has none. */
   async #readTogether(
     streams: readonly BucketEpoch[],
     reader: { readonly consumerId: string; readonly entriesMax: number },
-  ): Promise<readonly (readonly StreamEntry[])[] | null> {
+  ): Promise<readonly (readonly StreamEntry[])[] | typeof NO_GROUP> {
     const [first] = streams;
     if (first === undefined) return [];
     const keys = streams.map((stream) => this.#keys.streamOf(stream, stream.epoch));
@@ -69,7 +72,7 @@ export class BucketStreams {
       ...["XREADGROUP", "GROUP", BucketStreams.GROUP, reader.consumerId, "COUNT", String(reader.entriesMax)],
       ...["STREAMS", ...keys, ...keys.map(() => ">")],
     ]);
-    if (reply === NO_GROUP) return null;
+    if (reply === NO_GROUP) return NO_GROUP;
     const byKey = new Map((reply ?? []) as readonly (readonly [string, unknown])[]);
     return keys.map((key) => parseEntries(byKey.get(key)));
   }
@@ -143,4 +146,10 @@ export class BucketStreams {
       throw toLedgerFault(error);
     }
   }
+}
+
+/** A server that does not answer: null. Whatever else it was is thrown. */
+function unlessBug(error: unknown): null {
+  if (isFault(error)) return null;
+  throw error;
 }

@@ -197,7 +197,7 @@ class RedisBucketStore implements BucketStore {
     return this.#streams.readNew(request);
   }
 
-  readNewOfEach(request: Parameters<BucketStore["readNewOfEach"]>[0]): Promise<readonly (readonly StreamEntry[])[]> {
+  readNewOfEach(request: Parameters<BucketStore["readNewOfEach"]>[0]): ReturnType<BucketStore["readNewOfEach"]> {
     return this.#streams.readNewOfEach(request);
   }
 
