@@ -50,7 +50,7 @@ export function addRehearse(program: Command, surroundings: Surroundings): void 
     .option("--for <sale>", "the sale that is rehearsed: its stock and its name go into the certificate")
     .option("--expected-buyers <count>", "how many come: the headroom is computed for them", whole(1, 100_000_000))
     .option("--busiest-second <share>", "the share of them that comes in the busiest second (default: 0.08)", share)
-    .option("--seconds <seconds>", "how long it may take", whole(10, 300), 90)
+    .option("--seconds <seconds>", "how long it may take, 10 to 300", whole(10, 300), 90)
     .option("--latency <ms>", "what 99 of 100 decisions must keep", whole(10, 5_000), 250)
     .option("--target <url...>", "where buyers connect: this machine or PUBLIC_URL (default: the node's own port)")
     .option("--force", "also while a sale is open or about to open")
@@ -81,6 +81,7 @@ async function rehearse(flags: Flags, surroundings: Surroundings): Promise<void>
     ...{ seconds: flags.seconds, latencyMsMax: flags.latency, force: flags.force === true },
     ...(flags.target === undefined ? {} : { urls: flags.target }),
   });
+  surroundings.err(`Rehearsal ${id} runs on the node, and goes on there should this command end.\n`);
   const ended = await follow(operator, { id, withinMs: flags.seconds * MS_PER_S + GRACE_MS }, surroundings);
   if (ended.signed === null)
     throw new CommandFailure(`No certificate: ${ended.failure ?? "the rehearsal did not end."}`);
@@ -89,7 +90,12 @@ async function rehearse(flags: Flags, surroundings: Surroundings): Promise<void>
   surroundings.out(describeCertificate(certificate));
   const headroom = certificate.crowd?.headroom ?? null;
   if (headroom !== null && headroom < 1) {
-    throw new CommandFailure(`The expected crowd is more than this deployment carries: headroom ${headroom} x.`);
+    const what = `headroom ${headroom} x`;
+    throw new CommandFailure(
+      certificate.limitedBy === "time"
+        ? `The expected crowd is more than this rehearsal had time to show: ${what}. Give it more with --seconds.`
+        : `The expected crowd is more than this deployment carries: ${what}.`,
+    );
   }
 }
 

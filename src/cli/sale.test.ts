@@ -37,9 +37,9 @@ test.each([
   [
     "the deployment's latest where the sale's own failed",
     { ...NONE, rehearsals: [{ saleId: "drop", signed: null }] },
-    "rehearsed: 900/s",
+    "rehearsed, though not for this sale: 900/s",
   ],
-  ["the deployment's latest where there was none for the sale", NONE, "rehearsed: 900/s"],
+  ["the deployment's latest where there was none for the sale", NONE, "rehearsed, though not for this sale: 900/s"],
 ])("a sale is shown with %s", async (_, own, line) => {
   answers = {
     "/v1/admin/sales/drop": SALE,

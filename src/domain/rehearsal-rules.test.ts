@@ -29,6 +29,11 @@ describe("a sale in the way of a rehearsal of 90 s", () => {
     ["one that is paused", [{ opensAt: NOW - 1, phase: "paused" }], "The sale drop is paused"],
     ["one that is closed", [{ opensAt: NOW - 1, phase: "closed" }], null],
     ["one that is over", [{ opensAt: NOW - 2, closesAt: NOW - 1 }], null],
+    [
+      "one that a rehearsal left open",
+      [{ id: `rehearsal-${"x".repeat(22)}-accept` as SaleId, opensAt: NOW - 1 }],
+      null,
+    ],
     ["the second of two", [{}, { id: "second" as SaleId, opensAt: NOW }], "The sale second is open"],
   ] as const)("%s", (_, sales, words) => {
     const question = { sales: sales.map(saleOf), nowMs: NOW, durationMs: 90_000, isForced: false };

@@ -28,6 +28,8 @@ export interface RehearsalQuestion {
 export function findSaleInTheWay({ sales, nowMs, durationMs, isForced }: RehearsalQuestion): string | null {
   if (isForced) return null;
   for (const sale of sales) {
+    // Nobody buys there; whether another rehearsal runs is asked for itself, and what a dead one left open is in nobody's way.
+    if (isRehearsalSale(sale)) continue;
     const state = saleStateAt(sale, nowMs, firstOpensAt(sale));
     if (state === "open" || state === "paused") {
       return `The sale ${sale.id} is ${state}. A rehearsal takes all that the deployment has: close the sale first, or say "force".`;

@@ -27,12 +27,13 @@ test.each([
     [certified("other", { acceptsPerS: 1 }), certified("drop", { crowd: CROWD })],
     "rehearsed: 800/s, 2.1 x headroom for 9000 buyers, at 5",
   ],
+  ["one of another sale", [certified("other", { crowd: CROWD })], "rehearsed, though not for this sale: 800/s, at 5"],
+  ["one without a crowd", [certified("drop", {})], "rehearsed: 800/s, no crowd was given, at 5"],
   [
-    "one of another sale",
-    [certified("other", { crowd: CROWD })],
-    "rehearsed: 800/s, no crowd of this sale was given, at 5",
+    "one that ran out of time",
+    [certified("drop", { crowd: CROWD, limitedBy: "time" })],
+    "rehearsed: 800/s and no time to find more, 2.1 x headroom for 9000 buyers, at 5",
   ],
-  ["one without a crowd", [certified("drop", {})], "rehearsed: 800/s, no crowd of this sale was given, at 5"],
   [
     "one under other settings",
     [certified("drop", { crowd: CROWD, settings: "then" })],

@@ -39,11 +39,11 @@ export function rehearsedLine(
   const certified = rehearsals.filter(({ signed }) => signed !== null);
   const chosen = certified.find((one) => one.saleId === saleId) ?? certified[0];
   if (chosen === undefined || chosen.signed === null) return "not rehearsed";
-  const { acceptsPerS, crowd, issuedAt, settings: settingsThen } = chosen.signed.certificate;
-  const isOwn = chosen.saleId === saleId && crowd !== null;
-  const headroom = isOwn
-    ? `${crowd.headroom} x headroom for ${crowd.buyers} buyers`
-    : "no crowd of this sale was given";
+  const { acceptsPerS, crowd, issuedAt, limitedBy, settings: settingsThen } = chosen.signed.certificate;
+  const rate = limitedBy === "time" ? `${acceptsPerS}/s and no time to find more` : `${acceptsPerS}/s`;
   const stale = settingsThen === settings ? "" : "; the settings have changed since";
-  return `rehearsed: ${acceptsPerS}/s, ${headroom}, ${showInstant(issuedAt)}${stale}`;
+  const when = `${showInstant(issuedAt)}${stale}`;
+  if (chosen.saleId !== saleId) return `rehearsed, though not for this sale: ${rate}, ${when}`;
+  const headroom = crowd === null ? "no crowd was given" : `${crowd.headroom} x headroom for ${crowd.buyers} buyers`;
+  return `rehearsed: ${rate}, ${headroom}, ${when}`;
 }

@@ -130,6 +130,12 @@ describe("a warning is", () => {
     expect(result.findings).toEqual([]);
   });
 
+  test("a crowd that shares one address, and is throttled for it", () => {
+    const throttled = Array.from({ length: 5 }, () => ({ outcome: "throttled", dueMs: 3_000, tookMs: 1 }));
+    expect(play([...STORY, ...throttled]).warnings.join()).toContain("TRUSTED_PROXIES");
+    expect(play(STORY).warnings).toEqual([]);
+  });
+
   test("not one that had, nor what a clock makes of two samples side by side", () => {
     expect(busy(1.75).warnings).toEqual([]);
     const [atMs, cpuMs] = [1_001_000, { generator: 0, api: 0 }];
@@ -167,6 +173,8 @@ describe("a finding is", () => {
   test("not a difference that silence explains, nor one of units that may have come back", () => {
     const silent = play([...STORY.slice(1), later("no answer: reset")]);
     expect(silent.findings).toEqual(["1 errors: 1 no answer: reset"]);
+    const lost = play([...STORY, later("no answer: reset")], { audit: auditOf(2, true) });
+    expect(lost.findings.join("\n")).toContain("2 units are taken, and 4 were answered as accepted");
     expect(play(STORY, { audit: auditOf(2, true), keepsUnits: false }).findings).toEqual([]);
   });
 });

@@ -15,6 +15,8 @@ import type { SwarmSale } from "./swarm-sale.ts";
 
 const MS_PER_S = 1_000;
 /** The generator's own lateness beyond which its figures are about itself. */
+/** More than a crowd of buyers with fingers of their own brings about. */
+const THROTTLED_SHARE_MAX = 0.1;
 const LATENESS_MS_MAX = 50;
 /** A process of the generator that uses as much of a core has no more to give. */
 const BUSY_CORES = 0.9;
@@ -162,7 +164,11 @@ export function resultOf(ended: Ended): SwarmResult {
     cpu,
     audit,
   };
-  return { ...result, findings: findingsOf(result, outcomes, ended.keepsUnits), warnings: warningsOf(result) };
+  return {
+    ...result,
+    findings: findingsOf(result, outcomes, ended.keepsUnits),
+    warnings: warningsOf(result, outcomes),
+  };
 }
 
 export function percentilesOf(histogram: Histogram): Percentiles {
@@ -251,16 +257,28 @@ function findingsOf(
   const silent = countWhere(outcomes, isNoAnswer);
   if (sale.unitsTaken !== null && sale.isOwn) {
     if (sale.unitsTaken > sale.stock) findings.push(`${sale.unitsTaken} units are taken of ${sale.stock}`);
-    // Who got no answer may have been accepted all the same.
-    if (keepsUnits && silent === 0 && sale.unitsTaken !== sale.unitsAccepted) {
+    // Who got no answer may have been accepted all the same, but whoever was told must be in the books.
+    const isLost = sale.unitsTaken < sale.unitsAccepted;
+    const isUntold = silent === 0 && sale.unitsTaken > sale.unitsAccepted;
+    if (keepsUnits && (isLost || isUntold)) {
       findings.push(`${sale.unitsTaken} units are taken, and ${sale.unitsAccepted} were answered as accepted`);
     }
   }
   return findings;
 }
 
-function warningsOf({ generator, processes }: Pick<SwarmResult, "generator" | "processes">): readonly string[] {
+function warningsOf(
+  { generator, processes }: Pick<SwarmResult, "generator" | "processes">,
+  outcomes: Readonly<Record<string, number>>,
+): readonly string[] {
   const warnings: string[] = [];
+  const all = countWhere(outcomes, () => true);
+  const throttled = outcomes["throttled"] ?? 0;
+  if (throttled > all * THROTTLED_SHARE_MAX) {
+    warnings.push(
+      `${throttled} of ${all} answers were "throttled": limits that all who come from one address share keep this crowd out, and not the sale. Name this machine in TRUSTED_PROXIES, so that each buyer comes from an address of his own.`,
+    );
+  }
   const lateMs = generator.latenessMs.p99;
   if (lateMs > LATENESS_MS_MAX) {
     warnings.push(

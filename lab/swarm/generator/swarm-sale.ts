@@ -115,6 +115,19 @@ export async function untilInMode(
     throw new SaleError(`Sale ${saleId} is still in ${reading.mode} mode, not in ${mode} mode.`);
 }
 
+/** As buyers see it. Throws {@link SaleError} where nobody answers as a node does. */
+async function lookAtSale(target: Target, saleId: string): Promise<{ readonly opensAt?: number }> {
+  try {
+    const response = await fetch(`${addressOf(target)}/v1/sales/${saleId}`, {
+      signal: AbortSignal.timeout(READY_WITHIN_MS),
+    });
+    return (await response.json()) as { opensAt?: number };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new SaleError(`Buyers cannot connect to ${addressOf(target)}: ${why} Is it where a node serves buyers?`);
+  }
+}
+
 /** Resolves when every target says that the sale opens at that instant. Throws {@link SaleError} when one is too late. */
 export async function untilHeard(
   targets: readonly Target[],
@@ -123,10 +136,7 @@ export async function untilHeard(
 ): Promise<void> {
   for (const target of targets) {
     for (;;) {
-      const response = await fetch(`${addressOf(target)}/v1/sales/${saleId}`, {
-        signal: AbortSignal.timeout(READY_WITHIN_MS),
-      });
-      const sale = (await response.json()) as { opensAt?: number };
+      const sale = await lookAtSale(target, saleId);
       if (sale.opensAt === opensAt) break;
       if (clock.nowMs() >= deadlineMs)
         throw new SaleError(`${addressOf(target)} has not heard of the opening of ${saleId} in time.`);
