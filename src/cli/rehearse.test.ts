@@ -67,7 +67,7 @@ test.each([
 
 test("a file that cannot be written stops it before anything is asked of the node", async () => {
   const { code, err } = await run("--json", join(folder, "no", "such", "folder"), "--url", "http://127.0.0.1:1");
-  expect([code, err]).toEqual([1, expect.stringContaining("ENOENT")]);
+  expect([code, err]).toEqual([2, expect.stringContaining("Cannot write")]);
 });
 
 test("a refusal leaves the last certificate as it was, and no empty file where there was none", async () => {

@@ -4,7 +4,7 @@
  * The node does the work and signs; this command asks, watches and judges: exit 0 only when there is a certificate and, where a
  * crowd was given, room for all of it. `verify` needs no node, only the deployment's secret.
  */
-import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { readSettings } from "../config/load.ts";
@@ -15,6 +15,7 @@ import { describeCertificate } from "./certificate-words.ts";
 import { CommandFailure } from "./failure.ts";
 import { connectOperator, type OperatorClient, type Target } from "./operator-client.ts";
 import type { Surroundings } from "./surroundings.ts";
+import { checkWritable } from "./writable-file.ts";
 
 const EXIT_USAGE = 2;
 const LOOK_EVERY_MS = 500;
@@ -160,12 +161,6 @@ function certificateIn(text: string, key: Parameters<typeof readCertificate>[0])
 }
 
 /** Before the minutes that it takes: throws when the file could not be written. What is in it stays until there is a better one. */
-function checkWritable(file: string): void {
-  const isNew = !existsSync(file);
-  closeSync(openSync(file, "a"));
-  if (isNew) rmSync(file);
-}
-
 function readText(file: string): string {
   try {
     return readFileSync(file, "utf8");

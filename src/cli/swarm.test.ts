@@ -19,6 +19,9 @@ function run(args: readonly string[], env: Record<string, string> = {}): Promise
   return runCommand(["swarm", ...args], { ...usual, ...env });
 }
 
+/** Above what Linux gives out, and within what the flag takes. */
+const NO_PROCESS = 4_194_304;
+
 describe("wrong flags", () => {
   test.each([
     [["--requests", "0"], "Accepted: a whole number from 1 to 5000000"],
@@ -66,8 +69,13 @@ describe("wrong flags", () => {
 
   test("a file that cannot be written stops it before anything is asked of the node", async () => {
     const { code, err } = await run(["smoke", "--json-lines", join(folder, "no", "such", "folder")]);
-    expect(code).toBe(1);
-    expect(err).toContain("ENOENT");
+    expect(code).toBe(2);
+    expect(err).toContain("Cannot write");
+  });
+
+  test("a process that is not there is not watched as one that costs nothing", async () => {
+    const { code, err } = await run(["smoke", "--server-pids", `api=${NO_PROCESS}`]);
+    expect([code, err]).toEqual([2, expect.stringContaining(`there is no process ${NO_PROCESS}`)]);
   });
 });
 

@@ -5,7 +5,7 @@
  * itself, and what its words mean, is lab/swarm/generator; it is loaded only when it is asked for. Exit 1 when something
  * was found, 2 when it was called wrongly.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import type { WatchedProcess } from "../../lab/swarm/generator/processor-watch.ts";
@@ -14,6 +14,7 @@ import { readSettings } from "../config/load.ts";
 import { CommandFailure } from "./failure.ts";
 import { connectOperator, hostInUrl } from "./operator-client.ts";
 import type { Surroundings } from "./surroundings.ts";
+import { checkWritable } from "./writable-file.ts";
 
 const EXIT_USAGE = 2;
 const PID_MAX = 4_194_304;
@@ -81,9 +82,11 @@ async function swarm(name: string, flags: Flags, surroundings: Surroundings): Pr
   const { Recording } = await import("../../lab/swarm/generator/recording.ts");
   const { renderHtml } = await import("../../lab/swarm/generator/html-report.ts");
   const { renderText } = await import("../../lab/swarm/generator/text-report.ts");
+  const { SaleError } = await import("../../lab/swarm/generator/swarm-sale.ts");
   const options = await readOptions(name, flags, surroundings);
+  for (const { pid } of options.watched ?? []) checkRunning(pid);
+  for (const file of [flags.report, flags.jsonLines]) if (file !== undefined) checkWritable(file);
   const recording = flags.jsonLines === undefined ? null : new Recording(flags.jsonLines);
-  if (flags.report !== undefined) writeFileSync(flags.report, "");
   // A block that is drawn over itself goes where the terminal is; lines must not get into what a program reads.
   const write = surroundings.isTerminal ? surroundings.out : surroundings.err;
   const output = { isTTY: surroundings.isTerminal, write: (text: string) => write(text) };
@@ -106,7 +109,8 @@ async function swarm(name: string, flags: Flags, surroundings: Surroundings): Pr
     if (result.findings.length > 0) throw new CommandFailure("The swarm found something.");
   } catch (error) {
     view.end();
-    throw interruption.signal.aborted ? interruption.signal.reason : error;
+    if (interruption.signal.aborted) throw interruption.signal.reason;
+    throw error instanceof SaleError ? new CommandFailure(error.message) : error;
   } finally {
     recording?.close();
   }
@@ -147,6 +151,13 @@ async function readOptions(name: string, flags: Flags, surroundings: Surrounding
   } catch (error) {
     const isUsage = error instanceof ScenarioError || error instanceof TargetError;
     throw isUsage ? new CommandFailure(error.message, EXIT_USAGE) : error;
+  }
+}
+
+/** A process that is not there would be shown as one that costs nothing. Asked only where the system tells. */
+function checkRunning(pid: number): void {
+  if (existsSync(`/proc/${process.pid}`) && !existsSync(`/proc/${pid}`)) {
+    throw new CommandFailure(`--server-pids: there is no process ${pid} on this machine.`, EXIT_USAGE);
   }
 }
 

@@ -84,7 +84,7 @@ function summaryOf(progress: SwarmProgress, perS: number): string {
     `${count(progress.answered)} of ${count(progress.requests)} answered`,
     `${count(perS)}/s`,
     `${count(progress.accepted)} accepted`,
-    `p99 ${count(progress.latencyMsP99)} ms`,
+    perS === 0 ? "p99 –" : `p99 ${count(progress.latencyMsP99)} ms`,
     `${count(progress.errors)} errors`,
   ].join(" · ");
 }

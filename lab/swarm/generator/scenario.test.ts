@@ -55,6 +55,11 @@ const WRONG: readonly (readonly [string, Record<string, unknown>, string])[] = [
   ],
   ["count and share", buyers({ count: 5 }), "populations.buyers must have exactly one of count, share and ratePerS"],
   ["a share of nothing", { ...buyers({}), requests: undefined }, "populations.buyers.share needs `requests`"],
+  [
+    "shares of more than everybody",
+    { populations: { ...RIGHT.populations, more: { ...RIGHT.populations.buyers, share: 0.2 } } },
+    "populations have shares that add up to 1.1",
+  ],
   ["more than everybody", buyers({ share: 1.5 }), "populations.buyers.share must be a number from 0 to 1"],
   [
     "more than there may be",

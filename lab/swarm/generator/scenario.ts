@@ -109,6 +109,9 @@ const range = z
   .refine(([low, high]) => low <= high, expected("two numbers, the smaller one first"));
 export type RangeMs = z.infer<typeof range>;
 
+/** What sums of decimal fractions may be off. */
+const SHARES_ROUNDING = 1e-9;
+
 /** Members of every population; exactly one of count, share and ratePerS. */
 const AMOUNT = {
   count: whole({ min: 1, max: REQUESTS_MAX }, "buyers, or requests of a hostile population").optional(),
@@ -205,6 +208,11 @@ const scenario = members(
   },
   "a scenario",
 ).superRefine((one, context) => {
+  const shares = Object.values(one.populations).reduce((sum, { share }) => sum + (share ?? 0), 0);
+  if (shares > 1 + SHARES_ROUNDING) {
+    const message = `have shares that add up to ${Number(shares.toFixed(6))}, which is more than all requests`;
+    context.addIssue({ code: "custom", path: ["populations"], message });
+  }
   for (const [who, { share }] of Object.entries(one.populations)) {
     if (share === undefined || one.requests !== undefined) continue;
     context.addIssue({
