@@ -21,35 +21,35 @@ const WORDS_PER_NONCE = 2;
 /** "first": never seen. "repeated": the same nonce under the same signature. "reused": under a different one. */
 export type NonceUse = "first" | "repeated" | "reused";
 
-/** Most sessions use one nonce: the first needs no array of its own. */
+/** `mark`: a keyed fingerprint of the nonce's signature. Most sessions use one nonce: the first needs no array of its own. */
 class Ring {
   readonly #firstNonce: number;
-  readonly #firstSignature: number;
+  readonly #firstMark: number;
   #words: Uint32Array | null = null;
   #nonceCount = 1;
   #next = 1;
 
-  constructor(nonce: number, signature: number) {
+  constructor(nonce: number, mark: number) {
     this.#firstNonce = nonce;
-    this.#firstSignature = signature;
+    this.#firstMark = mark;
   }
 
-  find(nonce: number, signature: number): NonceUse {
+  find(nonce: number, mark: number): NonceUse {
     const words = this.#words;
     if (words === null) {
       if (this.#firstNonce !== nonce) return "first";
-      return this.#firstSignature === signature ? "repeated" : "reused";
+      return this.#firstMark === mark ? "repeated" : "reused";
     }
     for (let index = 0; index < this.#nonceCount * WORDS_PER_NONCE; index += WORDS_PER_NONCE) {
-      if (words[index] === nonce) return words[index + 1] === signature ? "repeated" : "reused";
+      if (words[index] === nonce) return words[index + 1] === mark ? "repeated" : "reused";
     }
     return "first";
   }
 
-  add(nonce: number, signature: number): void {
+  add(nonce: number, mark: number): void {
     const words = this.#withRoom();
     words[this.#next * WORDS_PER_NONCE] = nonce;
-    words[this.#next * WORDS_PER_NONCE + 1] = signature;
+    words[this.#next * WORDS_PER_NONCE + 1] = mark;
     this.#next += 1;
     this.#nonceCount = Math.max(this.#nonceCount, this.#next);
   }
@@ -58,7 +58,7 @@ class Ring {
   #withRoom(): Uint32Array {
     if (this.#words === null) {
       this.#words = new Uint32Array(NONCES_AT_FIRST * WORDS_PER_NONCE);
-      this.#words.set([this.#firstNonce, this.#firstSignature]);
+      this.#words.set([this.#firstNonce, this.#firstMark]);
     }
     const capacity = this.#words.length / WORDS_PER_NONCE;
     if (this.#next < capacity) return this.#words;
