@@ -6,6 +6,9 @@
  */
 import { type Fault, isFault } from "../domain/faults.ts";
 
+/** The exit code of a command that was called wrongly; nothing was done. */
+export const EXIT_USAGE = 2;
+
 /** Ends a command with a text and a non-zero exit code. */
 export class CommandFailure extends Error {
   readonly exitCode: number;

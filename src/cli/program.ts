@@ -7,7 +7,7 @@
 import { Command, CommanderError } from "commander";
 import { addAudit } from "./audit.ts";
 import { addConfig } from "./config-print.ts";
-import { CommandFailure, explainFailure } from "./failure.ts";
+import { CommandFailure, EXIT_USAGE, explainFailure } from "./failure.ts";
 import { addKeys } from "./keys.ts";
 import { addMigrate } from "./migrate.ts";
 import { addOperator } from "./operator.ts";
@@ -20,7 +20,6 @@ import type { Surroundings } from "./surroundings.ts";
 import { addSwarm } from "./swarm.ts";
 
 const EXIT_FAILED = 1;
-const EXIT_USAGE = 2;
 
 /** Runs one command line (without the program's own name) and answers the exit code. */
 export async function runCommandLine(args: readonly string[], surroundings: Surroundings): Promise<number> {

@@ -12,12 +12,11 @@ import { type CapacityCertificate, readCertificate, type SignedCertificate } fro
 import { deriveKeys } from "../funnel/3-identity/keys.ts";
 import type { RehearsalProgress } from "../ports/rehearsal-runner.ts";
 import { describeCertificate } from "./certificate-words.ts";
-import { CommandFailure } from "./failure.ts";
+import { CommandFailure, EXIT_USAGE } from "./failure.ts";
 import { connectOperator, type OperatorClient, type Target } from "./operator-client.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { checkWritable } from "./writable-file.ts";
 
-const EXIT_USAGE = 2;
 const LOOK_EVERY_MS = 500;
 /** A node that died in the middle is found out by then. */
 const GRACE_MS = 75_000;

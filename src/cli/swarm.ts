@@ -11,12 +11,11 @@ import { type Command, InvalidArgumentError } from "commander";
 import type { WatchedProcess } from "../../lab/swarm/generator/processor-watch.ts";
 import type { SwarmOptions } from "../../lab/swarm/generator/swarm.ts";
 import { readSettings } from "../config/load.ts";
-import { CommandFailure } from "./failure.ts";
+import { CommandFailure, EXIT_USAGE } from "./failure.ts";
 import { connectOperator, hostInUrl } from "./operator-client.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { checkWritable } from "./writable-file.ts";
 
-const EXIT_USAGE = 2;
 const PID_MAX = 4_194_304;
 
 interface Flags {

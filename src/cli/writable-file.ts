@@ -2,9 +2,7 @@
  * Whether a file can be written, asked before a run that takes minutes and not after it. Writes nothing.
  */
 import { closeSync, existsSync, openSync, rmSync } from "node:fs";
-import { CommandFailure } from "./failure.ts";
-
-const EXIT_USAGE = 2;
+import { CommandFailure, EXIT_USAGE } from "./failure.ts";
 
 /** Throws CommandFailure with what to do when it cannot; what the file holds stays as it is. */
 export function checkWritable(file: string): void {

@@ -6,7 +6,7 @@
  *
  * A worker that dies anywhere leaves its entries pending; another one claims them after a while, and committing them
  * twice changes nothing. While the database is away nothing new is read. Lanes of several workers on the same bucket
- * share its entries. Quiet lanes of a worker ask together (idle-streams.ts).
+ * share its entries. Lanes of a worker that are not busy ask together (idle-streams.ts).
  */
 import { isFault } from "../domain/faults.ts";
 import type { SaleId } from "../domain/ids.ts";

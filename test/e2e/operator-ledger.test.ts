@@ -28,7 +28,8 @@ const ledgerOf = (page: Page) => page.getByRole("region", { name: "Ledger" });
 test("shows who decides about the stock and what each bucket has, and then that and why it fell back", async () => {
   const item = await bed.deployment.sale({ name: "Bucket drop", buckets: 2 });
   const screens = await Promise.all([watchSale(item.saleId, 1_280), watchSale(item.saleId, 375)]);
-  for (const { page } of screens) await ledgerOf(page).getByText("Redis decides, PostgreSQL follows.").waitFor();
+  const decided = screens.map(({ page }) => ledgerOf(page).getByText("Redis decides, PostgreSQL follows."));
+  for (const words of decided) await words.waitFor({ timeout: 30_000 });
   for (let count = 0; count < 3; count += 1) {
     expectAccepted(await (await bed.deployment.guest()).reserve(item));
   }

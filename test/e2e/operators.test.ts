@@ -151,3 +151,30 @@ test("T10: the session is a cookie that no script of the page can read, and surv
   await page.getByRole("heading", { name: "Sales", level: 1 }).waitFor();
   watched.expectNoComplaints();
 });
+
+test("whoever signs out while a page still loads is signed out, and hears nothing of a session that is over", async () => {
+  const { watched } = await join("Eve Tan", "viewer");
+  const { page } = watched;
+  const signedOut = Promise.withResolvers<void>();
+  await page.route("**/v1/admin/sales", async (route) => {
+    await signedOut.promise;
+    await route.continue().catch(() => undefined);
+  });
+  await page.reload();
+  await page.getByText("Loading").waitFor();
+  const givenUp = page.waitForEvent("requestfailed", (request) => request.url().endsWith("/sales"));
+  await page.getByRole("button", { name: /Sign out/ }).click();
+  await page.getByText("You are signed out.").waitFor();
+  signedOut.resolve();
+  await givenUp;
+  await page.getByText("You are signed out.").waitFor();
+  watched.expectNoComplaints();
+});
+
+test("is told when the server could not end the session", async () => {
+  const { watched } = await join("Fay Orr", "viewer");
+  const { page } = watched;
+  await page.route("**/v1/admin/sign-out", (route) => route.abort());
+  await page.getByRole("button", { name: /Sign out/ }).click();
+  await page.getByText(/could not be ended on the server/).waitFor();
+});

@@ -7,7 +7,7 @@
  */
 import { computed, signal } from "@preact/signals";
 import { includesRole, type OperatorRole } from "../../src/domain/operator-role.ts";
-import { AdminApi } from "./admin-api.ts";
+import { AdminApi, AdminError } from "./admin-api.ts";
 
 const TOKEN = "doorbuster.admin-token";
 
@@ -100,11 +100,17 @@ export function signInAs(person: Actor): void {
   actor.value = person;
 }
 
-/** Ends the session here and on the server. */
+/** Ends the session on the server and here; says so when the server could not be told. */
 export async function signOut(): Promise<void> {
-  const current = api.value;
-  if (actor.value?.kind === "person") await current?.call("POST", "/sign-out", {}).catch(() => undefined);
-  leave("You are signed out.");
+  const isPerson = actor.value?.kind === "person";
+  const failure = isPerson ? await api.value?.signOut().then(() => null, whyNotSignedOut) : null;
+  leave(failure ?? "You are signed out.");
+}
+
+/** Whoever has no session any more needs no end of it. */
+function whyNotSignedOut(error: unknown): string | null {
+  if (error instanceof AdminError && error.reason === "unauthorized") return null;
+  return "Your session could not be ended on the server. Reload this page and sign out again.";
 }
 
 function leave(why: string): void {

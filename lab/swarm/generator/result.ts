@@ -15,9 +15,9 @@ import type { SwarmSale } from "./swarm-sale.ts";
 
 const MS_PER_S = 1_000;
 /** The generator's own lateness beyond which its figures are about itself. */
+const LATENESS_MS_MAX = 50;
 /** More than a crowd of buyers with fingers of their own brings about. */
 const THROTTLED_SHARE_MAX = 0.1;
-const LATENESS_MS_MAX = 50;
 /** A process of the generator that uses as much of a core has no more to give. */
 const BUSY_CORES = 0.9;
 /** Samples closer than this say more about the clock than about the processor. */
