@@ -257,7 +257,7 @@ export class BooksHistory {
     const grantId = this.#grantIds[this.#dice(Math.max(1, this.#grantIds.length))];
     const row = this.#model.tables.data.grants.get(grantId ?? "");
     if (row === undefined) return "nothing";
-    const movedUnits = row.units > 0 && this.#dice(4) > 0 ? row.units : this.#dice(Math.abs(row.units) + 1);
+    const movedUnits = row.units > 0 && this.#dice(4) > 0 ? row.units : this.#dice(Math.abs(row.units) + 2);
     await this.#both((on) => on.settleGrant({ grantId: row.grantId, movedUnits }));
     return "settle";
   }

@@ -70,6 +70,17 @@ function describeGrants(fixture: () => BooksFixture): void {
     await assertEquations(fixture(), sale.id);
   });
 
+  test("a bucket that says it got more than was lent is not believed: nothing moves, and the grant stays open", async () => {
+    const { books } = fixture();
+    const sale = await openRedisSale(fixture(), { stocks: [9], lentUnits: 2 });
+    const grant = present(await books.placeGrant(transferOf(sale, "new", 3)));
+    const before = await places(fixture(), sale);
+    await assert.rejects(books.settleGrant({ grantId: grant.grantId, movedUnits: 5 }));
+    assert.deepEqual(await places(fixture(), sale), before);
+    assert.deepEqual(await books.listUnsettledGrants({ saleId: sale.id, epoch: sale.epoch }), [grant]);
+    await assertEquations(fixture(), sale.id);
+  });
+
   test("a recall brings home what the bucket gave, raises the version, and nothing before it answered", async () => {
     const { books } = fixture();
     const sale = await openRedisSale(fixture(), { stocks: [9] });

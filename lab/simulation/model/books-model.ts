@@ -188,6 +188,7 @@ export class BooksModel implements Books {
     if (row?.state !== "new") return;
     if (this.tables.rules.fenceVoidsGrants && this.tables.saleRow(row.saleId).sale.epoch !== row.epoch) return;
     const moved = row.units > 0 ? Math.abs(request.movedUnits) : 0 - Math.abs(request.movedUnits);
+    this.tables.checkMoved(row, moved);
     const unitsHome = row.moved - moved;
     if (unitsHome > 0) this.tables.shift(row.itemId, { granted: -unitsHome, free: unitsHome });
     this.tables.data.grants.set(row.grantId, { ...row, moved, state: "settled" });

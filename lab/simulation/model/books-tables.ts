@@ -168,6 +168,12 @@ export class Tables {
     return this.data.holds.get(holdKey(itemId, buyerId))?.quantity ?? 0;
   }
 
+  /** Throws when more would have moved than was lent or asked back; changes nothing. */
+  checkMoved(grant: GrantRow, moved: number): void {
+    const [least, most] = [Math.min(grant.units, 0), Math.max(grant.units, 0)];
+    if (moved < least || moved > most) throw this.#violated("moved_within_units");
+  }
+
   /** Throws when the buyer would have more than he may; changes nothing. */
   checkHold(itemId: number, buyerId: string, units: number): void {
     if (this.heldUnits(itemId, buyerId) + units > this.perBuyerMax(itemId)) throw this.#violated("per_buyer");
