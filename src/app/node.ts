@@ -5,9 +5,8 @@
  * first says so, then refuses new work, then lets what has begun finish, then closes what that work needed. Where another
  * process shares the port and has taken over, it closes its door instead of refusing: docs/operating/restarts.md.
  */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import type { Config } from "../config/load.ts";
+import { readVersion } from "../config/version.ts";
 import { ConnectionCap } from "../http/listen/connection-cap.ts";
 import type { Listener, ListenOptions } from "../http/listen/listener.ts";
 import { ALLOWLIST_BYTES_MAX } from "../http/operator/allowlist-upload.ts";
@@ -238,9 +237,4 @@ async function listenOn(options: ListenOptions): Promise<Listener> {
   const isBun = process.versions["bun"] !== undefined;
   const { listen } = isBun ? await import("../http/listen/bun.ts") : await import("../http/listen/node.ts");
   return listen(options);
-}
-
-function readVersion(): string {
-  const text = readFileSync(join(import.meta.dirname, "../../package.json"), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
 }

@@ -33,6 +33,7 @@ const MEASURED: RehearsalMeasurement = {
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 interface Stage {
+  readonly clock: ManualClock;
   readonly rehearsals: DeploymentRehearsals;
   readonly stored: Map<string, StoredRehearsal>;
   readonly tasks: RehearsalTask[];
@@ -72,8 +73,13 @@ function stage({ env = {}, sales = [], ports, isOtherRunning = false, run, ...mo
         finishedAt: null,
         signed: null,
         failure: null,
+        isStopping: false,
       });
       return true;
+    },
+    askToStop: async (id) => {
+      const row = stored.get(id);
+      if (row?.finishedAt === null) stored.set(id, { ...row, isStopping: true });
     },
     finish: async ({ id, signed, failure }) => {
       stored.set(id, { ...(stored.get(id) as StoredRehearsal), finishedAt: clock.nowMs(), signed, failure });
@@ -107,7 +113,14 @@ function stage({ env = {}, sales = [], ports, isOtherRunning = false, run, ...mo
     ports: () => ports ?? { buyers: 8_080, operators: 8_081 },
     ...{ version: "1.2.3", deployment: async () => "deployment-x" },
   });
-  return { rehearsals, stored, tasks, finished };
+  return { rehearsals, stored, tasks, finished, clock };
+}
+
+/** A runner that does nothing until it is told to stop. */
+function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason));
+  });
 }
 
 describe("a rehearsal does not begin", () => {
@@ -279,9 +292,7 @@ describe("a rehearsal", () => {
           onProgress(progress);
           begun.resolve();
         });
-        return new Promise((_resolve, reject) => {
-          signal.addEventListener("abort", () => reject(new Error("The node is going down.")));
-        });
+        return untilAborted(signal);
       },
     });
     await rehearsals.start(REQUEST);
@@ -292,5 +303,26 @@ describe("a rehearsal", () => {
       state: "failed",
       failure: "The node is going down.",
     });
+  });
+
+  test.each([
+    ["the node that runs it", "here"],
+    ["another node", "elsewhere"],
+  ])("ends before its time when %s is asked, and stays as it is when it is over", async (_, where) => {
+    const { rehearsals, stored, finished, clock } = stage({ run: (_task, { signal }) => untilAborted(signal) });
+    await rehearsals.start(REQUEST);
+    const id = "rehearsal-one";
+    if (where === "here") expect(await rehearsals.cancel(id)).toMatchObject({ id });
+    else {
+      await clock.advance(1_000);
+      expect(await rehearsals.find(id)).toMatchObject({ state: "running" });
+      stored.set(id, { ...(stored.get(id) as StoredRehearsal), isStopping: true });
+      await clock.advance(1_000);
+    }
+    await finished;
+    const over = { state: "failed", failure: "An operator stopped it.", signed: null };
+    expect(await rehearsals.find(id)).toMatchObject(over);
+    expect(await rehearsals.cancel(id)).toMatchObject(over);
+    expect(await rehearsals.cancel("rehearsal-two")).toBeNull();
   });
 });

@@ -37,7 +37,10 @@ import type { ProcessParts } from "./process-parts.ts";
 const SALES_MAX = 10_000;
 /** A rehearsal whose process does not end in its time is ended by then. */
 const GRACE_MS = 60_000;
+/** How soon the node that runs one hears that somebody asked another node for its end. */
+const LOOK_FOR_STOP_EVERY_MS = 1_000;
 const MAIN_PATH = join(import.meta.dirname, "../main.ts");
+const STOPPED = "An operator stopped it.";
 const ELSEWHERE = "203.0.113.7";
 const LOOPBACKS: Readonly<Record<string, string>> = { localhost: "127.0.0.1", "[::1]": "::1" };
 const HTTP_PORT = 80;
@@ -92,6 +95,7 @@ export class DeploymentRehearsals implements NodeRehearsals {
   readonly settings: string;
   readonly #parts: RehearsalsParts;
   #running: Running | null = null;
+  #cancelLook: (() => void) | null = null;
 
   constructor(parts: RehearsalsParts) {
     this.#parts = parts;
@@ -128,7 +132,14 @@ export class DeploymentRehearsals implements NodeRehearsals {
       signal: controller.signal,
     });
     this.#running = { id, progress: null, controller, ended };
+    this.#lookForStop(id);
     return { kind: "started", id };
+  }
+
+  async cancel(id: string): Promise<RehearsalDocument | null> {
+    await this.#parts.store.askToStop(id);
+    if (this.#running?.id === id) this.#running.controller.abort(new Error(STOPPED));
+    return this.find(id);
   }
 
   async find(id: string): Promise<RehearsalDocument | null> {
@@ -141,8 +152,23 @@ export class DeploymentRehearsals implements NodeRehearsals {
   }
 
   async stop(): Promise<void> {
-    this.#running?.controller.abort();
+    this.#running?.controller.abort(new Error("The node is going down."));
     await this.#running?.ended;
+  }
+
+  /** Looks again and again whether another node was asked for its end, as long as it runs. */
+  #lookForStop(id: string): void {
+    const { store, clock, log } = this.#parts;
+    this.#cancelLook = clock.setTimer(LOOK_FOR_STOP_EVERY_MS, async () => {
+      if (this.#running?.id !== id) return;
+      const stored = await store.find(id).catch((error: unknown) => {
+        log.debug({ error, rehearsalId: id }, "whether a rehearsal should end could not be read; looked again soon");
+        return null;
+      });
+      if (this.#running?.id !== id) return;
+      if (stored?.isStopping === true) this.#running.controller.abort(new Error(STOPPED));
+      else this.#lookForStop(id);
+    });
   }
 
   /** Never rejects: whatever happens is what the rehearsal came to. */
@@ -171,6 +197,7 @@ export class DeploymentRehearsals implements NodeRehearsals {
       log.error({ error, rehearsalId: id }, "the end of a rehearsal could not be written down");
     } finally {
       this.#running = null;
+      this.#cancelLook?.();
     }
   }
 

@@ -110,6 +110,11 @@ describe("help and usage", () => {
     },
   );
 
+  test("--version says which one this is", async () => {
+    const { exitCode, out } = await run(["--version"]);
+    expect([exitCode, out]).toEqual([0, expect.stringMatching(/^\d+\.\d+\.\d+\n$/)]);
+  });
+
   test("an unknown command, an unknown flag and a missing argument exit 2 and name what was wrong", async () => {
     for (const [args, wrong] of [
       [["sel"], "sel"],

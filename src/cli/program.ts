@@ -5,6 +5,7 @@
  * that main.ts and the tests run the same code.
  */
 import { Command, CommanderError } from "commander";
+import { readVersion } from "../config/version.ts";
 import { addAudit } from "./audit.ts";
 import { addConfig } from "./config-print.ts";
 import { CommandFailure, EXIT_USAGE, explainFailure } from "./failure.ts";
@@ -36,6 +37,7 @@ export async function runCommandLine(args: readonly string[], surroundings: Surr
 function createProgram(surroundings: Surroundings): Command {
   const program = new Command("doorbuster")
     .description("Self-hosted flash-sale and ticket on-sale engine: sells exactly the stock.")
+    .version(readVersion(), "-V, --version", "says which version this is")
     .exitOverride()
     .showHelpAfterError("(--help shows what is accepted)")
     .configureOutput({ writeOut: (text) => surroundings.out(text), writeErr: (text) => surroundings.err(text) });

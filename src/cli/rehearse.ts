@@ -12,7 +12,7 @@ import { type CapacityCertificate, readCertificate, type SignedCertificate } fro
 import { deriveKeys } from "../funnel/3-identity/keys.ts";
 import type { RehearsalProgress } from "../ports/rehearsal-runner.ts";
 import { describeCertificate } from "./certificate-words.ts";
-import { CommandFailure, EXIT_USAGE } from "./failure.ts";
+import { CommandFailure, EXIT_USAGE, explainFailure } from "./failure.ts";
 import { connectOperator, type OperatorClient, type Target } from "./operator-client.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { checkWritable } from "./writable-file.ts";
@@ -81,7 +81,8 @@ async function rehearse(flags: Flags, surroundings: Surroundings): Promise<void>
     ...{ seconds: flags.seconds, latencyMsMax: flags.latency, force: flags.force === true },
     ...(flags.target === undefined ? {} : { urls: flags.target }),
   });
-  surroundings.err(`Rehearsal ${id} runs on the node, and goes on there should this command end.\n`);
+  surroundings.err(`Rehearsal ${id} runs on the node. Ctrl+C stops it there.\n`);
+  stopWhenTold(operator, id, surroundings);
   const ended = await follow(operator, { id, withinMs: flags.seconds * MS_PER_S + GRACE_MS }, surroundings);
   if (ended.signed === null)
     throw new CommandFailure(`No certificate: ${ended.failure ?? "the rehearsal did not end."}`);
@@ -97,6 +98,16 @@ async function rehearse(flags: Flags, surroundings: Surroundings): Promise<void>
         : `The expected crowd is more than this deployment carries: ${what}.`,
     );
   }
+}
+
+/** Passes on to the node that this command was told to stop; following goes on until the node has closed its sales. */
+function stopWhenTold(operator: OperatorClient, id: string, surroundings: Surroundings): void {
+  void surroundings.untilToldToStop().then(async () => {
+    surroundings.err("Stopping the rehearsal on the node...\n");
+    await operator.request("DELETE", `/v1/admin/rehearsals/${id}`).catch((error: unknown) => {
+      surroundings.err(`It could not be told to stop: ${explainFailure(error)}\n`);
+    });
+  });
 }
 
 /** Shows how far it is until it is over. */
@@ -159,7 +170,6 @@ function certificateIn(text: string, key: Parameters<typeof readCertificate>[0])
   }
 }
 
-/** Before the minutes that it takes: throws when the file could not be written. What is in it stays until there is a better one. */
 function readText(file: string): string {
   try {
     return readFileSync(file, "utf8");

@@ -16,7 +16,7 @@ export const ROUTE_PROBLEMS = {
   proof_required: { status: 403, title: "Please prove again that it is you." },
   not_found: { status: 404, title: "There is nothing here." },
   method_not_allowed: { status: 405, title: "That cannot be done here." },
-  conflict: { status: 409, title: "The change would break a promise already made." },
+  conflict: { status: 409, title: "That cannot be done as things stand." },
   not_ready: { status: 503, title: "This server is not ready for buyers." },
 } as const;
 

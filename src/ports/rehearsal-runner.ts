@@ -54,6 +54,7 @@ export interface RehearsalMeasurement {
 }
 
 export interface RehearsalRunner {
+  /** `signal` ends it early: it rejects with the signal's reason, an Error in words for the operator. */
   run(
     task: RehearsalTask,
     listeners: { readonly onProgress: (progress: RehearsalProgress) => void; readonly signal: AbortSignal },

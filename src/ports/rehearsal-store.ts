@@ -19,6 +19,8 @@ export interface StoredRehearsal {
   readonly signed: string | null;
   /** Why there is no certificate; null while it runs and where there is one. */
   readonly failure: string | null;
+  /** Somebody asked for its end. */
+  readonly isStopping: boolean;
 }
 
 export interface RehearsalStore {
@@ -33,6 +35,8 @@ export interface RehearsalStore {
     readonly signed: string | null;
     readonly failure: string | null;
   }): Promise<void>;
+  /** Notes down that somebody asked for its end. Of one that is over, or of none, nothing is noted. */
+  askToStop(id: string): Promise<void>;
   find(id: string): Promise<StoredRehearsal | null>;
   /** The newest first. With a sale, only those that were for it. */
   list(request: { readonly saleId: string | null; readonly rowsMax: number }): Promise<readonly StoredRehearsal[]>;

@@ -39,6 +39,16 @@ function describeRehearsals(name: string, open: () => Promise<LedgerFixture>): v
       assert.equal(await store.find("nothing"), null);
     });
 
+    test("its end is asked for while it runs, and not any more", async () => {
+      for (const id of ["next", "nothing"]) await store.askToStop(id);
+      assert.equal((await store.find("next"))?.isStopping, false);
+      assert.ok(await store.begin({ id: "long", saleId: null, durationMs: 60_000 }));
+      assert.equal((await store.find("long"))?.isStopping, false);
+      await store.askToStop("long");
+      assert.deepEqual([(await store.find("long"))?.isStopping, (await store.find("long"))?.finishedAt], [true, null]);
+      await store.finish({ id: "long", signed: null, failure: "It was stopped." });
+    });
+
     test("those of a sale are listed, the newest first", async () => {
       assert.ok(await store.begin({ id: "later", saleId: "drop", durationMs: 0 }));
       const ids = (await store.list({ saleId: "drop", rowsMax: 10 })).map(({ id }) => id);

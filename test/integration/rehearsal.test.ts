@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { SignedCertificate } from "../../src/domain/certificate.ts";
+import { runCommand } from "../support/command-line.ts";
 import { type EndedProcess, NodeProcess, runToEnd } from "../support/node-process.ts";
 import { Operator, saleSpec, seat } from "../support/operator-client.ts";
 
@@ -77,6 +78,15 @@ test("a small rehearsal ends with a certificate that verifies, and leaves nothin
     expect(await operator.must("GET", `/sales/${id}/audit`)).toMatchObject({ balanced: true });
   }
 }, 90_000);
+
+test("a command that is told to stop stops the load on the node, and both of its sales are closed", async () => {
+  const { adminPort, adminToken } = node;
+  const env = { ADMIN_PORT: String(adminPort), ADMIN_TOKEN: adminToken };
+  const { code, err } = await runCommand(["rehearse", "--seconds", "120"], env, "everybody is served");
+  expect([code, err]).toEqual([1, expect.stringContaining("No certificate: An operator stopped it.")]);
+  const all: { id: string; state: string }[] = (await operator.must("GET", "/sales")).sales;
+  expect(all.filter(({ id, state }) => id.startsWith("rehearsal-") && state !== "closed")).toEqual([]);
+}, 30_000);
 
 test("nobody rehearses while a sale is open, unless he insists", async () => {
   await operator.must("POST", "/sales/drop/open");

@@ -10,8 +10,13 @@ export interface CommandEnd {
   readonly err: string;
 }
 
-/** Runs the command line in these surroundings; starting or migrating anything is an error. */
-export async function runCommand(args: readonly string[], env: Readonly<Record<string, string>>): Promise<CommandEnd> {
+/** Runs the command line in these surroundings; starting or migrating anything is an error. It is told to stop once what it says has `stopAt`. */
+export async function runCommand(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  stopAt?: string,
+): Promise<CommandEnd> {
+  const told = Promise.withResolvers<string>();
   const heard = { out: "", err: "" };
   const refuse = (): never => {
     throw new Error("not expected here");
@@ -25,9 +30,10 @@ export async function runCommand(args: readonly string[], env: Readonly<Record<s
     },
     err: (text) => {
       heard.err += text;
+      if (stopAt !== undefined && heard.err.includes(stopAt)) told.resolve("SIGINT");
     },
     readInput: async () => "",
-    untilToldToStop: () => new Promise(() => undefined),
+    untilToldToStop: () => told.promise,
   });
   return { code, ...heard };
 }

@@ -89,6 +89,7 @@ export function stageOperatorApp(): Staged {
     rehearsals: {
       settings: "settings-of-the-tests",
       start: async () => ({ kind: "refused", why: "This is a test." }),
+      cancel: async () => null,
       find: async () => null,
       list: async () => [],
     },
@@ -151,6 +152,7 @@ function dependenciesOf(state: Staged): OperatorDependencies {
     rehearsals: {
       settings: state.rehearsals.settings,
       start: async (request) => state.rehearsals.start(request),
+      cancel: async (id) => state.rehearsals.cancel(id),
       find: async (id) => state.rehearsals.find(id),
       list: async (request) => state.rehearsals.list(request),
     },

@@ -7,7 +7,16 @@ import type { SwarmProgress } from "./swarm.ts";
 
 const RUNNING: SwarmProgress = {
   phase: "running",
-  ...{ minted: 10, identities: 10, requests: 4_000, atMs: 1_500, sent: 2_100, answered: 2_000, accepted: 30 },
+  ...{
+    minted: 10,
+    identities: 10,
+    requests: 4_000,
+    endMs: 3_000,
+    atMs: 1_500,
+    sent: 2_100,
+    answered: 2_000,
+    accepted: 30,
+  },
   ...{ decided: 1_900, errors: 2, latencyMsP99: 12.4 },
 };
 
@@ -24,7 +33,9 @@ test("a terminal: as many lines up as were drawn, and nothing left at the end", 
   clock.nowMs = 250;
   view.show({ ...RUNNING, answered: 2_500 });
   expect(written()).toContain("[████████████████████                    ] 50 %");
-  expect(written()).toContain("1.5 s · 2,500 of 4,000 answered · 2,000/s · 30 accepted · p99 12 ms · 2 errors");
+  expect(written()).toContain(
+    "1.5 s · 4,000 arrivals in all · 2,500 answered · 2,000/s · 30 accepted · p99 12 ms · 2 errors",
+  );
   expect(written().split("\u001b[4A")).toHaveLength(2);
   view.end();
   expect(written().endsWith("\u001b[4A\r\u001b[0J")).toBe(true);

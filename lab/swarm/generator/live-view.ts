@@ -81,7 +81,8 @@ function summaryOf(progress: SwarmProgress, perS: number): string {
   if (phase !== "running") return `${PHASES[phase]}, in ${seconds(Math.max(0, -atMs))}`;
   return [
     seconds(atMs),
-    `${count(progress.answered)} of ${count(progress.requests)} answered`,
+    `${count(progress.requests)} arrivals in all`,
+    `${count(progress.answered)} answered`,
     `${count(perS)}/s`,
     `${count(progress.accepted)} accepted`,
     perS === 0 ? "p99 –" : `p99 ${count(progress.latencyMsP99)} ms`,
@@ -91,8 +92,8 @@ function summaryOf(progress: SwarmProgress, perS: number): string {
 
 /** A phase, how far it has come, what it comes to, and the rate of the last while as a line of blocks. */
 function linesOf(progress: SwarmProgress, perS: number, rates: readonly number[]): readonly string[] {
-  const { phase, minted, identities, requests, answered } = progress;
-  const share = phase === "preparing" ? minted / Math.max(1, identities) : answered / Math.max(1, requests);
+  const { phase, minted, identities, atMs, endMs } = progress;
+  const share = phase === "preparing" ? minted / Math.max(1, identities) : Math.max(0, atMs) / Math.max(1, endMs);
   const full = Math.round(Math.min(1, share) * BAR_WIDTH);
   const bar = `[${"█".repeat(full)}${" ".repeat(BAR_WIDTH - full)}] ${(100 * Math.min(1, share)).toFixed(0)} %`;
   const top = Math.max(1, ...rates);

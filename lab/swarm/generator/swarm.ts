@@ -77,7 +77,10 @@ export interface SwarmProgress extends PartProgress {
   /** Buyers with a session, of how many. */
   readonly minted: number;
   readonly identities: number;
+  /** Arrivals in all; who comes again or pays sends more. */
   readonly requests: number;
+  /** The last arrival, after the opening. */
+  readonly endMs: number;
   /** After the opening; negative before it. */
   readonly atMs: number;
 }
@@ -307,6 +310,7 @@ class Run {
         minted: sum((part) => part.mintedCount),
         identities: this.#plan.identityCount,
         requests: this.#plan.requestCount,
+        endMs: this.#plan.endMs,
         atMs: this.#opensAtMs === 0 ? 0 : clock.nowMs() - this.#opensAtMs,
         sent: sum((part) => part.progress.sent),
         answered: sum((part) => part.progress.answered),

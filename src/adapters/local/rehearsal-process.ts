@@ -36,7 +36,8 @@ export function createRehearsalProcess({ mainPath }: { mainPath: string }): Rehe
           if (line?.type === "progress") onProgress(line);
           else if (line?.type === "measured") resolve(line);
           else {
-            reject(new Error(line === null ? `${NOT_A_LINE}: ${text.slice(0, SHOWN_CHARACTERS_MAX)}` : line.message));
+            const said = line === null ? `${NOT_A_LINE}: ${text.slice(0, SHOWN_CHARACTERS_MAX)}` : line.message;
+            reject(signal.aborted ? signal.reason : new Error(said));
             if (line === null) stop(child);
           }
         });
@@ -47,7 +48,7 @@ export function createRehearsalProcess({ mainPath }: { mainPath: string }): Rehe
           clearTimeout(timer);
           signal.removeEventListener("abort", abort);
           // After a result this changes nothing.
-          reject(new Error(signal.aborted ? "The node is going down." : why));
+          reject(signal.aborted ? signal.reason : new Error(why));
         });
         if (signal.aborted) abort();
         child.stdin?.on("error", () => undefined);

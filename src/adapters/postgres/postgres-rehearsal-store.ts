@@ -20,7 +20,10 @@ const FINISH: Statement = {
           WHERE id = $1 AND finished_at IS NULL`,
 };
 const COLUMNS = `id, sale_id AS "saleId", started_at AS "startedAt", ends_at AS "endsAt", finished_at AS "finishedAt",
-  signed, failure`;
+  signed, failure, is_stopping AS "isStopping"`;
+const ASK_TO_STOP: Statement = {
+  text: "UPDATE rehearsal SET is_stopping = true WHERE id = $1 AND finished_at IS NULL",
+};
 const FIND: Statement = { text: `SELECT ${COLUMNS} FROM rehearsal WHERE id = $1` };
 const LIST: Statement = {
   text: `SELECT ${COLUMNS} FROM rehearsal WHERE $1::text IS NULL OR sale_id = $1 ORDER BY started_at DESC, id LIMIT $2`,
@@ -38,6 +41,9 @@ export function createPostgresRehearsalStore(database: Database): RehearsalStore
       }),
     finish: async ({ id, signed, failure }) => {
       await database.query(FINISH, [id, signed, failure]);
+    },
+    askToStop: async (id) => {
+      await database.query(ASK_TO_STOP, [id]);
     },
     find: async (id) => (await database.query<StoredRehearsal>(FIND, [id]))[0] ?? null,
     list: ({ saleId, rowsMax }) => database.query<StoredRehearsal>(LIST, [saleId, rowsMax]),

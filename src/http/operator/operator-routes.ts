@@ -75,6 +75,7 @@ export const OPERATOR_ROUTES: Readonly<Record<string, OperatorRoute>> = {
   "DELETE /bans/:banId": RUN,
   "GET /risk": READ,
   "POST /rehearsals": RUN,
+  "DELETE /rehearsals/:id": RUN,
   "GET /rehearsals": READ,
   "GET /rehearsals/:id": READ,
   "GET /webhooks": { role: "operator" },

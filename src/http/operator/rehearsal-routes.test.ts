@@ -15,6 +15,7 @@ const RUNNING: RehearsalDocument = {
   },
   progress: { phase: "accepting", ratePerS: 500, trials: 2, acceptsPerS: 250, refusesPerS: 0, elapsedMs: 9_000 },
 };
+const OVER: RehearsalDocument = { ...RUNNING, id: "rehearsal-over", state: "failed", finishedAt: 2, progress: null };
 
 let staged: Staged;
 let asked: RehearsalRequest[];
@@ -30,6 +31,7 @@ beforeEach(() => {
       asked.push(request);
       return answer;
     },
+    cancel: async (id) => (id === RUNNING.id ? RUNNING : id === OVER.id ? OVER : null),
     find: async (id) => (id === RUNNING.id ? RUNNING : null),
     list: async ({ saleId }) => (saleId === null || saleId === RUNNING.saleId ? [RUNNING] : []),
   };
@@ -78,6 +80,16 @@ describe("beginning", () => {
   ])("%p is malformed: %s", async (body, words) => {
     expect((await expectProblem(await post(body), "malformed", 400))["detail"]).toContain(words);
     expect(asked).toEqual([]);
+  });
+});
+
+describe("ending early", () => {
+  test("is on its way, or was over before, or of nothing that there is", async () => {
+    const end = (id: string): Promise<Response> => staged.request("DELETE", `${PATH}/${id}`);
+    const [running, over] = [await end("rehearsal-one"), await end("rehearsal-over")];
+    expect([running.status, await running.json()]).toEqual([202, RUNNING]);
+    expect([over.status, await over.json()]).toEqual([200, OVER]);
+    for (const id of ["rehearsal-two", "%20", "a.b"]) await expectProblem(await end(id), "not_found", 404);
   });
 });
 

@@ -1,5 +1,5 @@
 /**
- * Rehearsals: begin one, see how far it is, read the certificates.
+ * Rehearsals: begin one, see how far it is, end it early, read the certificates.
  *
  * Whether one may begin now is decided elsewhere; its reasons are told as they are. A certificate is shown with its signature, so
  * that what is saved can be checked (`doorbuster rehearse verify`).
@@ -63,6 +63,13 @@ export function createRehearsalRoutes({ rehearsals, clock, log }: OperatorDepend
     const id = context.req.param("id");
     const found = isId(id) ? await rehearsals.find(id) : null;
     return found === null ? problemResponse({ reason: "not_found" }) : context.json(found);
+  });
+  app.delete("/rehearsals/:id", async (context) => {
+    const id = context.req.param("id");
+    const found = isId(id) ? await rehearsals.cancel(id) : null;
+    if (found === null) return problemResponse({ reason: "not_found" });
+    log.info({ rehearsalId: id, state: found.state }, "the end of a rehearsal was asked for");
+    return context.json(found, found.state === "running" ? 202 : 200);
   });
   return app;
 }

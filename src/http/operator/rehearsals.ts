@@ -41,6 +41,8 @@ export interface Rehearsals {
   readonly settings: string;
   /** Answers once it is settled that it runs. */
   start(request: RehearsalRequest): Promise<RehearsalStart>;
+  /** Ends one before its time, on whichever node it runs; one that is over stays as it is. Null when there is none of that id. */
+  cancel(id: string): Promise<RehearsalDocument | null>;
   /** Null when there is none of that id. */
   find(id: string): Promise<RehearsalDocument | null>;
   /** The newest first. With a sale, only those that were for it. */

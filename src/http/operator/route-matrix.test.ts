@@ -57,6 +57,7 @@ const MATRIX: Readonly<Record<string, readonly Asker[]>> = {
   "POST /rehearsals": OPERATORS,
   "GET /rehearsals": SIGNED_IN,
   "GET /rehearsals/:id": SIGNED_IN,
+  "DELETE /rehearsals/:id": OPERATORS,
   "GET /webhooks": OPERATORS,
   "POST /webhooks": OWNERS,
   "DELETE /webhooks/:id": OWNERS,
