@@ -158,17 +158,18 @@ export class DeploymentRehearsals implements NodeRehearsals {
 
   /** Looks again and again whether another node was asked for its end, as long as it runs. */
   #lookForStop(id: string): void {
-    const { store, clock, log } = this.#parts;
-    this.#cancelLook = clock.setTimer(LOOK_FOR_STOP_EVERY_MS, async () => {
-      if (this.#running?.id !== id) return;
-      const stored = await store.find(id).catch((error: unknown) => {
-        log.debug({ error, rehearsalId: id }, "whether a rehearsal should end could not be read; looked again soon");
-        return null;
-      });
-      if (this.#running?.id !== id) return;
-      if (stored?.isStopping === true) this.#running.controller.abort(new Error(STOPPED));
-      else this.#lookForStop(id);
+    this.#cancelLook = this.#parts.clock.setTimer(LOOK_FOR_STOP_EVERY_MS, () => void this.#stopIfAsked(id));
+  }
+
+  async #stopIfAsked(id: string): Promise<void> {
+    const { store, log } = this.#parts;
+    const stored = await store.find(id).catch((error: unknown) => {
+      log.debug({ error, rehearsalId: id }, "whether a rehearsal should end could not be read; looked again soon");
+      return null;
     });
+    if (this.#running?.id !== id) return;
+    if (stored?.isStopping === true) this.#running.controller.abort(new Error(STOPPED));
+    else this.#lookForStop(id);
   }
 
   /** Never rejects: whatever happens is what the rehearsal came to. */
