@@ -41,7 +41,7 @@ export const FAULTS = {
   DATABASE_UNAVAILABLE: {
     whose: "dependency",
     retryable: true,
-    text: "PostgreSQL cannot be reached or broke the connection. Check DATABASE_URL and the server.",
+    text: "The database gave no answer or broke the connection. Check DATABASE_URL and the server; the embedded one (no DATABASE_URL) is too busy.",
   },
   DATABASE_CONFLICT: {
     whose: "dependency",

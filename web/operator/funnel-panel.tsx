@@ -20,6 +20,10 @@ export function FunnelPanel({ watch }: { watch: SaleWatch }) {
         </thead>
         <tbody>{stats === null ? <NoFigures /> : <Stages stats={stats} />}</tbody>
       </table>
+      <p class="small soft">
+        Nodes count attempts and report them every second: one that is killed takes its last second of counting with it.
+        Units are counted by the audit, and never lost.
+      </p>
     </section>
   );
 }

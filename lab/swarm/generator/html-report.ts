@@ -65,14 +65,16 @@ function funnel({ stages, matrix }: SwarmResult): PageSection {
         .map(([outcome, value]) => ({ name: `${stage}: ${outcome}`, value, group: stage })),
     );
   const names = Object.keys(outcomes).sort((left, right) => (outcomes[right] ?? 0) - (outcomes[left] ?? 0));
-  const rows = Object.entries(matrix).map(([population, counts]) => [
-    population,
-    ...names.map((name) => (counts[name] === undefined ? "" : number(counts[name]))),
+  const populations = Object.entries(matrix);
+  // An outcome a row: there are many of them, and few populations, so the table fits a screen.
+  const rows = names.map((name) => [
+    name,
+    ...populations.map(([, counts]) => (counts[name] === undefined ? "" : number(counts[name]))),
   ]);
   return {
     heading: "The funnel",
     charts: [barChart({ title: "Answers by stage and reason", unit: "requests", bars })],
-    table: { head: ["population", ...names], rows },
+    table: { head: ["answered", ...populations.map(([population]) => population)], rows },
   };
 }
 
