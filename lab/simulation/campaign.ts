@@ -28,6 +28,8 @@ export interface CampaignOptions {
   readonly processes: number;
   /** A mutant's name; null = the real design. */
   readonly mutant: string | null;
+  /** Hears now and then how many have been run. */
+  readonly onProgress?: (schedules: number) => void;
 }
 
 export interface CampaignResult extends PartReport {
@@ -40,7 +42,13 @@ const NOTHING: PartReport = { schedules: 0, moments: 0, virtualMs: 0, losses: 0,
 /** Runs them all. With a finding the other processes are ended, and the lowest seed that was found is the result. */
 export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {
   const startedAtMs = performance.now();
-  const children = Array.from({ length: options.processes }, (_, index) => startPart(options, index));
+  const run = Array.from({ length: options.processes }, () => 0);
+  const children = run.map((_, index) =>
+    startPart(options, index, (schedules) => {
+      run[index] = schedules;
+      options.onProgress?.(run.reduce((sum, count) => sum + count, 0));
+    }),
+  );
   const reports = await Promise.all(
     children.map(async (child) => {
       const report = await child.report;
@@ -51,7 +59,11 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   return { ...reports.reduce(add, NOTHING), tookMs: performance.now() - startedAtMs };
 }
 
-function startPart(options: CampaignOptions, index: number): { report: Promise<PartReport>; end: () => void } {
+function startPart(
+  options: CampaignOptions,
+  index: number,
+  onProgress: (schedules: number) => void,
+): { report: Promise<PartReport>; end: () => void } {
   const { firstSeed, schedules, processes, mutant } = options;
   const own = Math.ceil((schedules - index) / processes);
   const values = [firstSeed + index, processes, own, mutant ?? ""].map(String);
@@ -60,6 +72,7 @@ function startPart(options: CampaignOptions, index: number): { report: Promise<P
   let isEnded = false;
   createInterface({ input: child.stdout }).on("line", (line) => {
     last = JSON.parse(line) as PartReport;
+    onProgress(last.schedules);
   });
   const report = new Promise<PartReport>((resolve, reject) => {
     child.on("error", reject);

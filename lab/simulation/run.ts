@@ -9,6 +9,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { oneOf, readFlags, wholeNumberOf } from "../bench/flags.ts";
 import { runCampaign } from "./campaign.ts";
 import { MUTANTS, mutantOf } from "./mutants.ts";
 import { createSchedule } from "./schedule.ts";
@@ -18,8 +19,21 @@ import { simulate } from "./simulate.ts";
 import { formatTrace } from "./trace.ts";
 
 const MUTANT_SCHEDULES_MAX = 2_000;
+const TELL_EVERY_MS = 5_000;
 
 async function main(): Promise<number> {
+  const { values, firstSeed, ...wanted } = readFlags(readValues);
+  const { processes } = wanted;
+  if (values.table === true) return printTable(values.write === true);
+  if (values.mutants === true) return tryMutants(processes);
+  const mutant = values.mutant ?? null;
+  const isOne = values.seed !== undefined && values.schedules === undefined && mutant === null;
+  const schedules = wanted.schedules ?? MUTANT_SCHEDULES_MAX;
+  if (isOne) return runOne(firstSeed, values.trace === true);
+  return runMany({ firstSeed, schedules, processes, mutant }, values.trace === true);
+}
+
+function readValues() {
   const { values } = parseArgs({
     options: {
       seed: { type: "string" },
@@ -32,15 +46,19 @@ async function main(): Promise<number> {
       trace: { type: "boolean" },
     },
   });
-  if (values.table === true) return printTable(values.write === true);
-  const processes = Number(values.processes ?? 2);
-  if (values.mutants === true) return tryMutants(processes);
-  const mutant = values.mutant ?? null;
-  const firstSeed = Number(values.seed ?? 1);
-  const isOne = values.seed !== undefined && values.schedules === undefined && mutant === null;
-  const schedules = Number(values.schedules ?? (isOne ? 1 : MUTANT_SCHEDULES_MAX));
-  if (isOne) return runOne(firstSeed, values.trace === true);
-  return runMany({ firstSeed, schedules, processes, mutant }, values.trace === true);
+  const { seed = "1", schedules, processes = "2", mutant } = values;
+  if (mutant !== undefined)
+    oneOf(
+      "--mutant",
+      mutant,
+      MUTANTS.map(({ name }) => name),
+    );
+  return {
+    values,
+    firstSeed: wholeNumberOf("--seed", seed, { min: 0, max: 2 ** 32 - 1 }),
+    schedules: schedules === undefined ? null : wholeNumberOf("--schedules", schedules, { min: 1, max: 100_000_000 }),
+    processes: wholeNumberOf("--processes", processes, { min: 1, max: 64 }),
+  };
 }
 
 async function runOne(seed: number, isTraced: boolean): Promise<number> {
@@ -55,7 +73,7 @@ async function runMany(
   options: { firstSeed: number; schedules: number; processes: number; mutant: string | null },
   isTraced: boolean,
 ): Promise<number> {
-  const result = await runCampaign(options);
+  const result = await runCampaign({ ...options, onProgress: teller(options.schedules) });
   const { schedules, tookMs, virtualMs, losses, epochs, counts, found } = result;
   const perS = Math.round((schedules * 1_000) / tookMs);
   print(
@@ -71,6 +89,16 @@ async function runMany(
   }
   await explain(found.seed, options.mutant, isTraced);
   return options.mutant === null ? 1 : 0;
+}
+
+/** Says every few seconds how far it is. */
+function teller(schedules: number): (run: number) => void {
+  let toldAtMs = performance.now();
+  return (run) => {
+    if (performance.now() - toldAtMs < TELL_EVERY_MS) return;
+    toldAtMs = performance.now();
+    process.stderr.write(`${run} of ${schedules} schedules\n`);
+  };
 }
 
 /** The seed, the finding, the fewest events that lead to it, and what happened at the end. */
