@@ -121,6 +121,8 @@ export function createPorts(world: Scene, process: SimProcess, random: SeededRan
   const deciding = link("postgres", "LEDGER_UNAVAILABLE", POSTGRES_PATIENCE_MS);
   const money = link("provider", "PROVIDER_UNAVAILABLE", PROVIDER_PATIENCE_MS);
   const store = overLink<BucketStore>(redis, STORE_METHODS, () => world.redis.routeOf(process));
+  // As a Cluster has it: a look at each bucket, with a fate of its own.
+  store.auditEach = (addresses) => Promise.all(addresses.map((address) => store.audit(address)));
   const books = overLink<Books>(database, BOOKS_METHODS, () => world.books);
   const provider = overLink<PaymentProvider>(money, PROVIDER_METHODS, () => world.provider);
   const servers = world.weakened.servers?.({ store, books, provider }) ?? { store, books, provider };

@@ -33,8 +33,8 @@ import type { Webhooks } from "./webhooks.ts";
 const CATALOGUE_AGE_MS_MAX = 10_000;
 
 /** What a node without REDIS_URL can say about buckets. */
-const NO_BUCKETS: Pick<BucketStore, "audit"> = {
-  audit: () => Promise.reject(new Fault("LEDGER_UNAVAILABLE", { internal: "this node has no REDIS_URL" })),
+const NO_BUCKETS: Pick<BucketStore, "auditEach"> = {
+  auditEach: () => Promise.reject(new Fault("LEDGER_UNAVAILABLE", { internal: "this node has no REDIS_URL" })),
 };
 
 export interface OperatorSide {

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { BucketModel } from "../../lab/simulation/model/bucket-model.ts";
 import { attemptOf, BucketWorld, ITEM_ID } from "../../test/support/bucket-world.ts";
 import type { Books } from "../ports/books.ts";
-import type { BucketStore } from "../ports/bucket-store.ts";
+import type { BucketAudit, BucketStore } from "../ports/bucket-store.ts";
 import { BucketAuditor } from "./bucket-auditor.ts";
 import { PLACE_VIOLATIONS, type PlacesReport, type PlaceViolationCode } from "./places.ts";
 
@@ -113,15 +113,17 @@ test("units that a bucket forgot to have given are a loss, although it remembers
 test("what is granted or committed while it looks is no alarm: Postgres is read before the buckets and after", async () => {
   const { world } = await setUp();
   let round = 0;
-  const store: Pick<BucketStore, "audit"> = {
-    audit: async (address) => {
-      round += 1;
-      world.books.adjustStock(ITEM_ID, 1);
-      await world.relay.run(world.sale);
-      const attempts = [attemptOf(`during-${round}`)];
-      await world.redis.reserve({ ...address, epoch: world.sale.epoch, leaseId: null, attempts });
-      await world.commit();
-      return world.redis.auditNow(address);
+  const store: Pick<BucketStore, "auditEach"> = {
+    auditEach: async (addresses) => {
+      for (const address of addresses) {
+        round += 1;
+        world.books.adjustStock(ITEM_ID, 1);
+        await world.relay.run(world.sale);
+        const attempts = [attemptOf(`during-${round}`)];
+        await world.redis.reserve({ ...address, epoch: world.sale.epoch, leaseId: null, attempts });
+        await world.commit();
+      }
+      return addresses.map((address) => world.redis.auditNow(address));
     },
   };
   const report = await new BucketAuditor({ ...world, store }).check(world.sale.id);
@@ -156,7 +158,7 @@ test("a Postgres that went back in time is told from a Redis that did", async ()
 
 test("buckets that do not answer are a fault, never a verdict", async () => {
   const { world, check } = await setUp();
-  world.link = (call) => (call === "audit" ? "lose-call" : "answer");
+  world.link = (call) => (call === "auditEach" ? "lose-call" : "answer");
   await expect(check()).rejects.toThrow();
 });
 
@@ -230,7 +232,7 @@ test("whatever happens between its reads, it raises no false alarm", async () =>
 function interrupted(
   world: BucketWorld,
   before: () => Promise<void>,
-): { store: Pick<BucketStore, "audit">; books: Books } {
+): { store: Pick<BucketStore, "auditEach">; books: Books } {
   const books = new Proxy(world.books as Books, {
     get: (target, name) => {
       const method: unknown = Reflect.get(target, name, target);
@@ -245,9 +247,13 @@ function interrupted(
   return {
     books,
     store: {
-      audit: async (address) => {
-        await before();
-        return redis.auditNow(address);
+      auditEach: async (addresses) => {
+        const audits: (BucketAudit | null)[] = [];
+        for (const address of addresses) {
+          await before();
+          audits.push(redis.auditNow(address));
+        }
+        return audits;
       },
     },
   };

@@ -18,7 +18,7 @@ import { VerifiedPrefix } from "./verified-prefix.ts";
 const READS_MAX = 4;
 
 export interface BucketAuditorParts {
-  readonly store: Pick<BucketStore, "audit">;
+  readonly store: Pick<BucketStore, "auditEach">;
   readonly books: Pick<Books, "readBooks" | "sumOrders" | "missingSeqs">;
   readonly clock: Clock;
 }
@@ -121,15 +121,9 @@ export class BucketAuditor {
   }
 
   async #audit(booked: BookedSale): Promise<ReadonlyMap<string, BucketAudit | null>> {
-    const audits = new Map<string, BucketAudit | null>();
-    await Promise.all(
-      booked.items.flatMap(({ itemId, buckets }) =>
-        buckets.map(async ({ bucket }) => {
-          audits.set(keyOf({ itemId, bucket }), await this.#parts.store.audit({ itemId, bucket }));
-        }),
-      ),
-    );
-    return audits;
+    const addresses = booked.items.flatMap(({ itemId, buckets }) => buckets.map(({ bucket }) => ({ itemId, bucket })));
+    const audits = await this.#parts.store.auditEach(addresses);
+    return new Map(addresses.map((address, index) => [keyOf(address), audits[index] ?? null]));
   }
 
   async #judgeItem(

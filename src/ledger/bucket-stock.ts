@@ -22,21 +22,27 @@ export interface BucketItem {
  * epoch by now. Throws when a bucket cannot be asked: then nothing is known.
  */
 export async function readBucketStock(request: {
-  readonly store: Pick<BucketStore, "audit">;
+  readonly store: Pick<BucketStore, "auditEach">;
   readonly books: Pick<Books, "readGrantedItems">;
   readonly items: readonly BucketItem[];
 }): Promise<readonly Stock[]> {
   const { store, books, items } = request;
   const granted = await books.readGrantedItems({ itemIds: items.map(({ itemId }) => itemId) });
   const byId = new Map(granted.map((item) => [item.itemId, item]));
-  const stocks = items.map(async ({ sale, itemId }) => {
+  const current = items.flatMap(({ sale, itemId }) => {
     const item = byId.get(itemId);
-    if (item === undefined || item.epoch !== sale.epoch) return [];
-    const buckets = Array.from({ length: sale.buckets }, (_, bucket) => bucket);
-    const audits = await Promise.all(buckets.map((bucket) => store.audit({ itemId, bucket })));
-    return [stockOf(item, sale, audits)];
+    return item === undefined || item.epoch !== sale.epoch ? [] : [{ sale, item }];
   });
-  return (await Promise.all(stocks)).flat();
+  const addresses = current.flatMap(({ sale, item: { itemId } }) =>
+    Array.from({ length: sale.buckets }, (_, bucket) => ({ itemId, bucket })),
+  );
+  const audits = await store.auditEach(addresses);
+  let from = 0;
+  return current.map(({ sale, item }) => {
+    const own = audits.slice(from, from + sale.buckets);
+    from += sale.buckets;
+    return stockOf(item, sale, own);
+  });
 }
 
 function stockOf(item: GrantedItem, sale: Sale, audits: readonly (BucketAudit | null)[]): Stock {

@@ -45,7 +45,7 @@ interface Memory {
 }
 
 export interface GapAuditParts {
-  readonly store: Pick<BucketStore, "audit" | "readFrom" | "findBySeq">;
+  readonly store: Pick<BucketStore, "auditEach" | "readFrom" | "findBySeq">;
   readonly books: Pick<Books, "missingSeqs" | "sumOrders" | "voidSeq">;
   readonly committer: BatchCommitter;
   readonly alarm: SaleAlarm;
@@ -89,7 +89,7 @@ export class GapAudit {
 
   async #lookAt(address: LaneAddress, sale: Sale): Promise<void> {
     const { store, books, clock } = this.#parts;
-    const audit = await store.audit(address);
+    const [audit = null] = await store.auditEach([address]);
     if (audit === null || audit.epoch !== address.epoch) return;
     const memory = this.#memories.get(keyOf(address)) ?? { cuts: [], denseSeq: audit.committedSeq };
     this.#memories.set(keyOf(address), memory);

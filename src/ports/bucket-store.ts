@@ -183,6 +183,8 @@ export interface BucketStore {
   lease(request: LeaseCall): Promise<LeaseAnswer>;
   /** Null when there is no such bucket. Never fenced: it is how fences are found out. */
   audit(address: BucketAddress): Promise<BucketAudit | null>;
+  /** The same of many buckets, in the order in which they are asked for, with one question where the servers allow it. */
+  auditEach(addresses: readonly BucketAddress[]): Promise<readonly (BucketAudit | null)[]>;
 
   /**
    * Wipes the bucket and starts it in the epoch, empty, its gate closed, registered to the server that answers. Refused

@@ -1,5 +1,6 @@
 /**
- * Reading the streams of many buckets with one question: each reader's answer is his stream's, wherever the buckets lie.
+ * Asking about many buckets with one question, for new entries or for an audit: each asker's answer is his bucket's, wherever
+ * the buckets lie.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -7,6 +8,7 @@ import { hashSlot } from "../../src/adapters/redis/hash-slot.ts";
 import type { BucketStore } from "../../src/ports/bucket-store.ts";
 import { RedisCluster, RedisServer } from "../support/redis-server.ts";
 import { attemptsOf, DEPLOYMENT, openBucket, openStore } from "./bucket-fixture.ts";
+import { present } from "./ledger-fixture.ts";
 
 const BUCKETS = 150;
 const reader = { consumerId: "w", entriesMax: 2 };
@@ -91,8 +93,44 @@ for (const { name, start } of places) {
         [[], [2], []],
       );
     });
+
+    test("are looked at in the order in which they were asked for, several askers at a time", async () => {
+      const addresses = Array.from({ length: BUCKETS }, (_, bucket) => ({ itemId: 4, bucket }));
+      for (const address of addresses.slice(1)) await openBucket(store, { ...address, epoch: 1 }, { units: 9 });
+      for (const bucket of [3, 140]) {
+        await store.reserve({ itemId: 4, bucket, epoch: 1, leaseId: null, attempts: attemptsOf(bucket, 2) });
+      }
+      const [all, few, none] = await Promise.all([
+        store.auditEach(addresses),
+        store.auditEach([140, 7].map((bucket) => ({ itemId: 4, bucket }))),
+        store.auditEach([]),
+      ]);
+      const reserved = all.map((audit) => audit?.reserved ?? null);
+      assert.deepEqual(
+        reserved,
+        addresses.map(({ bucket }) => (bucket === 0 ? null : bucket === 3 || bucket === 140 ? 2 : 0)),
+      );
+      assert.deepEqual([few.map((audit) => audit?.available), none], [[7, 9], []]);
+      const { nowMs: _, ...together } = present(all[140]);
+      const { nowMs: __, ...alone } = present(await store.audit({ itemId: 4, bucket: 140 }));
+      assert.deepEqual(together, alone);
+    });
   });
 }
+
+test("a bucket that somebody damaged keeps nobody from being told of the others", async () => {
+  const server = await RedisServer.start();
+  const store = await openStore([server.url]);
+  const addresses = [0, 1, 2].map((bucket) => ({ itemId: 1, bucket }));
+  for (const address of addresses) await openBucket(store, { ...address, epoch: 1 }, { units: 9 });
+  await server.call("SET", `{${DEPLOYMENT}.1.1}:leases`, "not a hash");
+  const looks = await Promise.allSettled(addresses.map((address) => store.auditEach([address])));
+  assert.deepEqual(
+    looks.map((look) => (look.status === "fulfilled" ? look.value[0]?.available : look.reason.internal.split(" ")[0])),
+    [9, "WRONGTYPE", 9],
+  );
+  await Promise.all([store.close(), server.stop()]);
+});
 
 test("in a Cluster, the buckets of a node that is gone keep nobody from the others", async () => {
   const cluster = await RedisCluster.start();

@@ -106,6 +106,10 @@ export class BucketModel implements BucketStore {
     return this.auditNow(address);
   }
 
+  async auditEach(addresses: readonly BucketAddress[]): Promise<readonly (BucketAudit | null)[]> {
+    return addresses.map((address) => this.auditNow(address));
+  }
+
   /** {@link audit} without a promise. */
   auditNow(address: BucketAddress): BucketAudit | null {
     const bucket = this.#server.buckets.get(bucketKey(address));

@@ -6,7 +6,7 @@
  */
 import { ErrorReply } from "@redis/client";
 import { Fault, isFault } from "../../domain/faults.ts";
-import type { AcceptedRow, RememberedReservation, StreamEntry } from "../../ports/bucket-store.ts";
+import type { AcceptedRow, BucketAudit, RememberedReservation, StreamEntry } from "../../ports/bucket-store.ts";
 import { SCRIPT_ERRORS } from "./scripts.ts";
 
 const ROW = /^(\d{1,15}) (\d{1,9}) ([A-Za-z0-9_-]{1,64}) ([A-Za-z0-9_-]{1,64})$/;
@@ -25,6 +25,15 @@ export function toLedgerFault(error: unknown): Fault {
     ? SCRIPT_ERRORS[word as keyof typeof SCRIPT_ERRORS]
     : "LEDGER_UNAVAILABLE";
   return new Fault(code, { cause: error, internal });
+}
+
+/** What the audit script says of one bucket. */
+export function toAudit(reply: readonly number[] | null): BucketAudit | null {
+  if (reply === null) return null;
+  const [epoch = 0, isOpen, isRegistered, available = 0, leased = 0, leaseSum = 0, ...rest] = reply;
+  const [reserved = 0, grantedIn = 0, seq = 0, committedSeq = 0, nowMs = 0] = rest;
+  const counts = { available, leased, leaseSum, reserved, grantedIn, seq, committedSeq };
+  return { epoch, isOpen: isOpen === 1, isRegistered: isRegistered === 1, ...counts, nowMs };
 }
 
 /** One entry: [id, [field, value, …]]. Null when the reply is not an entry (it was deleted while pending). */

@@ -25,6 +25,7 @@ import type {
 } from "../../ports/bucket-store.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Log } from "../../ports/telemetry.ts";
+import { BucketAudits } from "./bucket-audits.ts";
 import { BucketStreams } from "./bucket-streams.ts";
 import { lookAtServer } from "./durability.ts";
 import { type BucketKeys, LedgerKeys } from "./keys.ts";
@@ -64,6 +65,7 @@ class RedisBucketStore implements BucketStore {
   readonly #servers: RedisServers;
   readonly #scripts: Readonly<Record<ScriptName, LoadedScript>>;
   readonly #streams: BucketStreams;
+  readonly #audits: BucketAudits;
   readonly #durability: "always" | "everysec";
 
   constructor({ urls, deployment, durability, answerTimeoutMs, clock, log, scripts }: RedisBucketStoreOptions) {
@@ -78,6 +80,11 @@ class RedisBucketStore implements BucketStore {
       prepare: (send) => installScripts(this.#scripts, send),
     });
     this.#streams = new BucketStreams(this.#keys, this.#servers);
+    this.#audits = new BucketAudits({
+      keys: this.#keys,
+      servers: this.#servers,
+      evaluate: (keys, command) => this.#evaluate("audit", keys, command),
+    });
   }
 
   async reserve(request: BucketReserve): Promise<BucketAnswer> {
@@ -131,25 +138,12 @@ class RedisBucketStore implements BucketStore {
     return { units: units < 0 ? null : units, available, leased };
   }
 
-  async audit(address: BucketAddress): Promise<BucketAudit | null> {
-    const keys = this.#keysOf(address);
-    const reply = (await this.#evaluate("audit", keys, commandOf("audit", keys, {}))) as number[] | null;
-    if (reply === null) return null;
-    const [epoch = 0, isOpen, isRegistered, available = 0, leased = 0, leaseSum = 0, ...rest] = reply;
-    const [reserved = 0, grantedIn = 0, seq = 0, committedSeq = 0, nowMs = 0] = rest;
-    return {
-      epoch,
-      isOpen: isOpen === 1,
-      isRegistered: isRegistered === 1,
-      available,
-      leased,
-      leaseSum,
-      reserved,
-      grantedIn,
-      seq,
-      committedSeq,
-      nowMs,
-    };
+  audit(address: BucketAddress): Promise<BucketAudit | null> {
+    return this.#audits.audit(address);
+  }
+
+  auditEach(addresses: readonly BucketAddress[]): Promise<readonly (BucketAudit | null)[]> {
+    return this.#audits.auditEach(addresses);
   }
 
   async prepare(request: Parameters<BucketStore["prepare"]>[0]): Promise<boolean> {
