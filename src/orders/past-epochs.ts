@@ -15,6 +15,8 @@ import type { LostAcceptances } from "./lost-acceptances.ts";
 
 /** Epochs back that are looked at: a return to redis mode takes two. */
 const EPOCHS_BACK = 2;
+/** The one before it is the one in which a sale begins: Postgres decides in it, and nobody writes to a stream. */
+const FIRST_EPOCH_IN_REDIS = 2;
 const LOOK_INTERVAL_MS = 3_000;
 /** What a worker has in its hands is left to it for so long. */
 const IDLE_MS_MIN = 5_000;
@@ -82,7 +84,7 @@ export class PastEpochs {
 }
 
 function pastStreamsOf(sale: Sale): (readonly [string, PastStream])[] {
-  const first = Math.max(1, sale.epoch - EPOCHS_BACK);
+  const first = Math.max(FIRST_EPOCH_IN_REDIS, sale.epoch - EPOCHS_BACK);
   const epochs = Array.from({ length: Math.max(0, sale.epoch - first) }, (_, index) => first + index);
   return epochs.flatMap((epoch) =>
     sale.items.flatMap(({ itemId }) =>
