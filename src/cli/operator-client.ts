@@ -128,6 +128,8 @@ function parseJson(text: string): unknown {
 
 function explainAnswer(answer: { url: string; status: number; problem: unknown }): string {
   const problem = (answer.problem ?? {}) as { title?: string; detail?: string; reason?: string };
-  const words = [problem.title, problem.detail].filter((part) => typeof part === "string").join(" ");
+  // Health and metrics answer there too, so the address looks right.
+  const advice = problem.reason === "not_found" ? "A node without the admin role has no operator API." : undefined;
+  const words = [problem.title, problem.detail, advice].filter((part) => typeof part === "string").join(" ");
   return `${answer.url} answered ${answer.status}${problem.reason ? ` ${problem.reason}` : ""}${words ? `: ${words}` : ""}`;
 }
