@@ -68,6 +68,7 @@ const RULES: readonly Rule[] = [
     expectedBuyers === undefined ? "Rehearse" : `Rehearse a crowd of ${textOf(expectedBuyers)}`,
     saleId === undefined ? "on this deployment" : `for sale ${textOf(saleId)}`,
   ]),
+  rule("DELETE", /^\/rehearsals\/([\w-]+)$/, ([id]) => ["End early", `rehearsal ${id}`]),
   rule("POST", /^\/webhooks$/, (_, { url }) => ["Tell of reservations", textOf(url)]),
   rule("DELETE", /^\/webhooks\/([\w-]+)$/, ([id]) => ["Tell no more of reservations", `address ${id}`]),
   rule("POST", /^\/people$/, (_, { name, role }) => [`Let somebody in as ${textOf(role)}`, textOf(name)]),
