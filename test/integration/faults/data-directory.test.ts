@@ -19,7 +19,10 @@ import {
 
 setDefaultTimeout(90_000);
 
-for (const runtime of RUNTIMES) {
+/** Whoever comes second is tried on both, whoever was first only at night: what holds the folder is the same code. */
+const FIRST_RUNTIMES = process.env["RUNS"] === undefined ? (["bun"] as const) : RUNTIMES;
+
+for (const runtime of FIRST_RUNTIMES) {
   test(`lets a second process on the same folder not start, says who holds it, and harms nobody, on ${runtime}`, async () => {
     const folder = freshFolder();
     const holder = await startSolo(runtime, folder);
