@@ -122,7 +122,7 @@ export class DeploymentRehearsals implements NodeRehearsals {
     if (!(await store.begin({ id, saleId, durationMs: durationMs + GRACE_MS }))) {
       return {
         kind: "refused",
-        why: "Another rehearsal of this deployment runs. Wait for its end: two at once measure each other.",
+        why: "Another rehearsal of this deployment runs. Wait for its end, or end it (DELETE /v1/admin/rehearsals/{id}): two at once measure each other.",
       };
     }
     const controller = new AbortController();

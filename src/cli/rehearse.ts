@@ -118,9 +118,9 @@ async function follow(
 ): Promise<ShownRehearsal> {
   const looksMax = Math.ceil(withinMs / LOOK_EVERY_MS);
   let said = "";
-  for (let look = 0; ; look += 1) {
-    const rehearsal = await operator.request<ShownRehearsal>("GET", `/v1/admin/rehearsals/${id}`);
-    if (rehearsal.state !== "running" || look >= looksMax) return rehearsal;
+  for (let looks = 0; ; looks += 1) {
+    const rehearsal = await look(operator, id);
+    if (rehearsal.state !== "running" || looks >= looksMax) return rehearsal;
     const line = progressLine(rehearsal);
     if (line !== said) surroundings.err(`${line}\n`);
     said = line;
@@ -128,6 +128,16 @@ async function follow(
     await new Promise<void>((resume) => {
       AbortSignal.timeout(LOOK_EVERY_MS).addEventListener("abort", () => resume());
     });
+  }
+}
+
+async function look(operator: OperatorClient, id: string): Promise<ShownRehearsal> {
+  try {
+    return await operator.request<ShownRehearsal>("GET", `/v1/admin/rehearsals/${id}`);
+  } catch (error) {
+    throw new CommandFailure(
+      `${explainFailure(error)}\nWhat became of rehearsal ${id} is not known: it is listed at /v1/admin/rehearsals. Should its node have died, its sales close by themselves.`,
+    );
   }
 }
 

@@ -35,7 +35,10 @@ export interface RehearsalStore {
     readonly signed: string | null;
     readonly failure: string | null;
   }): Promise<void>;
-  /** Notes down that somebody asked for its end. Of one that is over, or of none, nothing is noted. */
+  /**
+   * Notes down that somebody asked for its end: half a minute later it is over, also when its node died. Of one that is over, or
+   * of none, nothing is noted.
+   */
   askToStop(id: string): Promise<void>;
   find(id: string): Promise<StoredRehearsal | null>;
   /** The newest first. With a sale, only those that were for it. */

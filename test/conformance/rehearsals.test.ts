@@ -44,7 +44,13 @@ function describeRehearsals(name: string, open: () => Promise<LedgerFixture>): v
       assert.equal((await store.find("next"))?.isStopping, false);
       assert.ok(await store.begin({ id: "long", saleId: null, durationMs: 60_000 }));
       assert.equal((await store.find("long"))?.isStopping, false);
+      const before = await store.find("long");
       await store.askToStop("long");
+      const asked = await store.find("long");
+      const [earliest, latest] = [25_000, 35_000].map((ms) => (before?.endsAt ?? 0) - 60_000 + ms);
+      assert.ok(asked !== null && asked.endsAt >= (earliest ?? 0) && asked.endsAt <= (latest ?? 0));
+      await store.askToStop("long");
+      assert.equal((await store.find("long"))?.endsAt, asked.endsAt, "asking again does not put it off");
       assert.deepEqual([(await store.find("long"))?.isStopping, (await store.find("long"))?.finishedAt], [true, null]);
       await store.finish({ id: "long", signed: null, failure: "It was stopped." });
     });

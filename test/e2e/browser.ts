@@ -28,7 +28,7 @@ const START_MS_MAX = 90_000;
 const TEST_MS_MAX = 60_000;
 /** A deployment whose challenges are solved in a moment, and that never minds how many come from here. */
 export const WITH_CHALLENGES = { ...OPEN_LIMITS, CHALLENGE_BITS: "6" };
-const ACTION_MS_MAX = 15_000;
+const ACTION_MS_MAX = 25_000;
 const HEIGHT = 900;
 
 /** A page in a profile of its own, and its complaints. */

@@ -166,6 +166,11 @@ describe("a finding is", () => {
       play(STORY, { audit: auditOf(2, true) }),
       "2 units are taken, and 4 were answered as accepted",
     ],
+    [
+      "a buyer whose session is not accepted: the load was not of this deployment's buyers",
+      play([...STORY, later("session_invalid")]),
+      "1 attempts of buyers were refused as session_invalid",
+    ],
   ])("%s", (_, result, words) => {
     expect(result.findings.join("\n")).toContain(words);
   });
@@ -176,5 +181,7 @@ describe("a finding is", () => {
     const lost = play([...STORY, later("no answer: reset")], { audit: auditOf(2, true) });
     expect(lost.findings.join("\n")).toContain("2 units are taken, and 4 were answered as accepted");
     expect(play(STORY, { audit: auditOf(2, true), keepsUnits: false }).findings).toEqual([]);
+    const forged = { ...later("session_invalid"), population: 1 };
+    expect(play([...STORY, forged]).findings).toEqual([]);
   });
 });

@@ -166,7 +166,7 @@ export function resultOf(ended: Ended): SwarmResult {
   };
   return {
     ...result,
-    findings: findingsOf(result, outcomes, ended.keepsUnits),
+    findings: [...sessionFindingOf(ended), ...findingsOf(result, outcomes, ended.keepsUnits)],
     warnings: warningsOf(result, outcomes),
   };
 }
@@ -239,6 +239,17 @@ export function unitsAcceptedOf({ plan, score }: Pick<Ended, "plan" | "score">):
     const quantity = population.kind === "buyer" ? population.quantity : 1;
     return sum + quantity * countWhere(score.matrix[name] ?? {}, isAccepted);
   }, 0);
+}
+
+/** Sessions of buyers are minted with the SECRET that was given: one that is not accepted makes the whole load another one. */
+function sessionFindingOf({ plan, score }: Pick<Ended, "plan" | "score">): readonly string[] {
+  const refused = plan.streams.reduce((sum, { name, population }) => {
+    return population.kind === "buyer" ? sum + (score.matrix[name]?.["session_invalid"] ?? 0) : sum;
+  }, 0);
+  if (refused === 0) return [];
+  return [
+    `${refused} attempts of buyers were refused as session_invalid: the SECRET that their sessions were made with is not the deployment's, or the clocks of the two differ.`,
+  ];
 }
 
 function findingsOf(

@@ -71,9 +71,10 @@ function cost({ cpu, generator, processes }: SwarmResult): string {
   return `${table(["processor", "ms in all", "µs per answer"], lines)}\n${own}`;
 }
 
-function verdict({ findings, audit }: SwarmResult): string {
+function verdict({ findings, warnings, audit }: SwarmResult): string {
   const books = audit === null ? "" : audit.balanced ? " The audit balances: every unit is in exactly one place." : "";
-  if (findings.length === 0) return `VERDICT: good.${books}`;
+  const good = warnings.length === 0 ? "good." : "good, as far as this run can say: see the warning above.";
+  if (findings.length === 0) return `VERDICT: ${good}${books}`;
   return `VERDICT: not good:\n${findings.map((finding) => `  ${finding}`).join("\n")}${books === "" ? "" : `\n${books.trim()}`}`;
 }
 

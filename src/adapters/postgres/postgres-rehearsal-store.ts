@@ -21,8 +21,10 @@ const FINISH: Statement = {
 };
 const COLUMNS = `id, sale_id AS "saleId", started_at AS "startedAt", ends_at AS "endsAt", finished_at AS "finishedAt",
   signed, failure, is_stopping AS "isStopping"`;
+/** One whose node died is over half a minute later: a node that lives has closed its sales by then. */
 const ASK_TO_STOP: Statement = {
-  text: "UPDATE rehearsal SET is_stopping = true WHERE id = $1 AND finished_at IS NULL",
+  text: `UPDATE rehearsal SET is_stopping = true, ends_at = least(ends_at, now_ms() + 30000)
+          WHERE id = $1 AND finished_at IS NULL AND NOT is_stopping`,
 };
 const FIND: Statement = { text: `SELECT ${COLUMNS} FROM rehearsal WHERE id = $1` };
 const LIST: Statement = {
