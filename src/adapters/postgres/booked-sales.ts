@@ -5,11 +5,13 @@
  * which is one snapshot. Sales that are asked for in the same moment are read by the same statement: whoever audits hundreds
  * of them needs few. Reads on the primary, locks nothing.
  */
+
 import type { SaleId } from "../../domain/ids.ts";
 import type { LedgerMode } from "../../domain/sale.ts";
 import type { BookedBucket, BookedItem, BookedSale, Books, GrantedItem } from "../../ports/books.ts";
 import type { BucketAddress, BucketEpoch } from "../../ports/bucket-store.ts";
 import type { Database } from "../../ports/database.ts";
+import { AskedTogether } from "../local/asked-together.ts";
 
 /** Sales that one statement reads; each has some 1,000 buckets at most. */
 const QUESTIONS_MAX = 32;
@@ -52,45 +54,23 @@ interface BookedRow extends Omit<BookedItem, "buckets">, BookedBucket {
   readonly takenAtMs: number;
 }
 
-interface WaitingQuestion {
-  readonly request: BooksRequest;
-  readonly resolve: (booked: BookedSale | null) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 /** Answers {@link Books.readBooks}, together what is asked together. A statement that fails fails all whom it was for. */
 export class BookedSales {
   readonly #database: Database;
-  #waiting: WaitingQuestion[] = [];
+  readonly #together: AskedTogether<BooksRequest, BookedSale | null>;
 
   constructor(database: Database) {
     this.#database = database;
+    this.#together = new AskedTogether({ questionsMax: QUESTIONS_MAX, ask: (requests) => this.#readAll(requests) });
   }
 
   read(request: BooksRequest): Promise<BookedSale | null> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ request, resolve, reject });
-      if (this.#waiting.length === 1) setImmediate(() => this.#answerAll());
-    });
+    return this.#together.ask(request);
   }
 
-  #answerAll(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (let from = 0; from < waiting.length; from += QUESTIONS_MAX) {
-      void this.#answer(waiting.slice(from, from + QUESTIONS_MAX));
-    }
-  }
-
-  async #answer(questions: readonly WaitingQuestion[]): Promise<void> {
-    try {
-      const rows = await this.#readRows(questions.map(({ request }) => request));
-      for (const [index, { request, resolve }] of questions.entries()) {
-        resolve(saleOf(request.saleId, rows.get(index + 1) ?? []));
-      }
-    } catch (error) {
-      for (const { reject } of questions) reject(error);
-    }
+  async #readAll(requests: readonly BooksRequest[]): Promise<readonly (BookedSale | null)[]> {
+    const rows = await this.#readRows(requests);
+    return requests.map(({ saleId }, index) => saleOf(saleId, rows.get(index + 1) ?? []));
   }
 
   async #readRows(requests: readonly BooksRequest[]): Promise<ReadonlyMap<number, readonly BookedRow[]>> {

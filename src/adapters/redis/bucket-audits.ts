@@ -8,6 +8,7 @@
 import { ErrorReply } from "@redis/client";
 import { isFault } from "../../domain/faults.ts";
 import type { BucketAddress, BucketAudit } from "../../ports/bucket-store.ts";
+import { AskedTogether } from "../local/asked-together.ts";
 import type { BucketKeys, LedgerKeys } from "./keys.ts";
 import { toAudit } from "./ledger-replies.ts";
 import { commandOf } from "./scripts.ts";
@@ -16,12 +17,6 @@ import { commandOf } from "./scripts.ts";
 const BUCKETS_PER_CALL = 128;
 
 type Audits = readonly (BucketAudit | null)[];
-
-interface Question {
-  readonly address: BucketAddress;
-  readonly resolve: (audit: BucketAudit | null) => void;
-  readonly reject: (error: unknown) => void;
-}
 
 export interface BucketAuditsParts {
   readonly keys: LedgerKeys;
@@ -33,10 +28,16 @@ export interface BucketAuditsParts {
 /** See the head of this file. */
 export class BucketAudits {
   readonly #parts: BucketAuditsParts;
-  #waiting: Question[] = [];
+  readonly #together: AskedTogether<BucketAddress, BucketAudit | null>;
 
   constructor(parts: BucketAuditsParts) {
     this.#parts = parts;
+    this.#together = new AskedTogether({
+      questionsMax: BUCKETS_PER_CALL,
+      ask: (addresses) => this.#ask(addresses),
+      // A server that answered disliked one of them: nobody else's look may depend on that one.
+      isOfOne: (error) => isFault(error) && error.cause instanceof ErrorReply,
+    });
   }
 
   async audit(address: BucketAddress): Promise<BucketAudit | null> {
@@ -45,34 +46,7 @@ export class BucketAudits {
 
   auditEach(addresses: readonly BucketAddress[]): Promise<Audits> {
     if (this.#parts.servers.isCluster) return Promise.all(addresses.map((address) => this.audit(address)));
-    return Promise.all(addresses.map((address) => this.#join(address)));
-  }
-
-  #join(address: BucketAddress): Promise<BucketAudit | null> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ address, resolve, reject });
-      if (this.#waiting.length === 1) setImmediate(() => this.#answerAll());
-    });
-  }
-
-  #answerAll(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (let from = 0; from < waiting.length; from += BUCKETS_PER_CALL) {
-      void this.#answer(waiting.slice(from, from + BUCKETS_PER_CALL));
-    }
-  }
-
-  async #answer(questions: readonly Question[]): Promise<void> {
-    try {
-      const audits = await this.#ask(questions.map(({ address }) => address));
-      for (const [index, { resolve }] of questions.entries()) resolve(audits[index] ?? null);
-    } catch (error) {
-      // A server that answered disliked one of them: nobody else's look may depend on that one.
-      const isOfOne = questions.length > 1 && isFault(error) && error.cause instanceof ErrorReply;
-      if (isOfOne) for (const question of questions) void this.#answer([question]);
-      else for (const { reject } of questions) reject(error);
-    }
+    return Promise.all(addresses.map((address) => this.#together.ask(address)));
   }
 
   async #ask(addresses: readonly BucketAddress[]): Promise<Audits> {
