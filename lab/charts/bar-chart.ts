@@ -14,7 +14,7 @@ export interface BarChartOptions {
   readonly bars: readonly { readonly name: string; readonly value: number; readonly group?: string }[];
 }
 
-const WIDTH = 720;
+const WIDTH = 960;
 const TOP = 40;
 const BAR_HEIGHT = 16;
 const BAR_DISTANCE = 23;

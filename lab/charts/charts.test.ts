@@ -158,13 +158,27 @@ describe("a page", () => {
     const table = { head: ["a", "b"], rows: [["bun", "12,345"]] };
     const page = htmlPage({ title: "P", sections: [{ heading: "H", table }] });
     expect(page).toContain('<th scope="row">bun</th><td class="n">12,345</td>');
+    expect(page).toContain('<tr><th scope="col">a</th><th scope="col" class="n">b</th></tr>');
+  });
+
+  test("puts what stands among numbers where they stand, and leaves words at the left", () => {
+    const rows = [
+      ["bun", "12 ms", "–", "yes"],
+      ["node", "–", "1", "1"],
+      ["deno", "unknown", "", "no"],
+      ["other", "7 ms", "2", "no"],
+    ];
+    const page = htmlPage({ title: "P", sections: [{ heading: "H", table: { head: ["a", "b", "c", "d"], rows } }] });
+    expect(page).toContain('<th scope="row">bun</th><td class="n">12 ms</td><td class="n">–</td><td>yes</td>');
+    expect(page).toContain('<th scope="row">node</th><td class="n">–</td><td class="n">1</td><td>1</td>');
+    expect(page).toContain('<td class="n">unknown</td><td class="n"></td><td>no</td>');
   });
 
   test("has heads that say something: of columns, of rows, and none without a text", () => {
     const pageOf = (head: readonly string[]): string =>
       htmlPage({ title: "P", sections: [{ heading: "H", table: { head, rows: [["a", "1"]] } }] });
     expect(pageOf(["", ""])).toContain('<table>\n<tbody>\n<tr><th scope="row">a</th><td class="n">1</td></tr>');
-    expect(pageOf(["", "p50"])).toContain('<tr><td></td><th scope="col">p50</th></tr>');
+    expect(pageOf(["", "p50"])).toContain('<tr><td></td><th scope="col" class="n">p50</th></tr>');
     for (const head of [
       ["", ""],
       ["", "p50"],
@@ -173,10 +187,10 @@ describe("a page", () => {
       expect(pageOf(head)).not.toMatch(/<th[^>]*><\/th>/);
   });
 
-  test("keeps charts readable on a small screen, in boxes that have a name and can be moved with the keyboard", () => {
+  test("lets charts be as wide as the page, and readable on a small screen, in boxes that have a name and can be moved with the keyboard", () => {
     const table = { head: ["a", "b"], rows: [["bun", "1"]] };
     const page = htmlPage({ title: "P", sections: [{ heading: "A & B", charts: [line([[1, 1]])], table }] });
-    expect(page).toMatch(/svg\{[^}]*min-width:42rem/);
+    expect(page).toMatch(/svg\{[^}]*width:100%;min-width:56rem/);
     expect(page).toMatch(
       /<div class="wide" role="group" tabindex="0" aria-labelledby="(chart-\w+)"><svg [^>]*><title id="\1">T<\/title>/,
     );

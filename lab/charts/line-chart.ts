@@ -21,7 +21,7 @@ export interface LineChartOptions {
   readonly logY?: boolean;
 }
 
-const WIDTH = 720;
+const WIDTH = 960;
 const PLOT_TOP = 56;
 const PLOT_HEIGHT = 260;
 const RIGHT = 24;

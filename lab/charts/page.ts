@@ -11,7 +11,7 @@ export interface PageSection {
   readonly paragraphs?: readonly string[];
   /** What the chart functions returned, put in as it is. */
   readonly charts?: readonly string[];
-  /** Cells are plain text; those that look like numbers stand to the right. The first of a row says what the row is of. */
+  /** Cells are plain text; columns of numbers stand to the right, whole. The first of a row says what the row is of. */
   readonly table?: { readonly head: readonly string[]; readonly rows: readonly (readonly string[])[] };
 }
 
@@ -22,11 +22,13 @@ export interface PageOptions {
 
 const NUMBER = /^[<>≤≥×~ ]*[-–+]?[\d.,]+(e[-+]?\d+)?( ?[kMGT%µa-zA-Z/]{0,8})?$/;
 
+const DASHES: ReadonlySet<string> = new Set(["-", "–", "—"]);
+
 const STYLE = `:root{color-scheme:light dark}
 body{font:16px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem;background:#fff;color:#1b1b1b}
-svg{max-width:100%;min-width:42rem;height:auto}.charts{display:flex;flex-wrap:wrap;gap:1rem}
+svg{display:block;width:100%;min-width:56rem;height:auto}.charts{display:grid;grid-template-columns:minmax(0,1fr);gap:1rem}
 .wide{overflow-x:auto;max-width:100%;margin:.5rem 0}th[scope=row]{font-weight:inherit}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-th,td{padding:.25rem .75rem;border-bottom:1px solid #8886;text-align:left}.n{text-align:right}
+th,td{padding:.25rem .75rem;border-bottom:1px solid #8886;text-align:left}.n{text-align:right;white-space:nowrap}
 @media(prefers-color-scheme:dark){body{background:#16181c;color:#e8e8e8}}`;
 
 /** The whole document. */
@@ -75,14 +77,21 @@ function renderChart(svg: string): string {
 
 /** A head without text heads nothing, and a head of such alone is left out. */
 function renderTable({ head, rows }: NonNullable<PageSection["table"]>): string {
-  const classOf = (text: string): string => (NUMBER.test(text) ? ' class="n"' : "");
+  const classes = head.map((_, column) => (isOfNumbers(rows.map((row) => row[column] ?? "")) ? ' class="n"' : ""));
   const cell = (text: string, column: number): string =>
     column === 0 && text !== ""
-      ? `<th scope="row"${classOf(text)}>${escapeText(text)}</th>`
-      : `<td${classOf(text)}>${escapeText(text)}</td>`;
-  const headCell = (text: string): string => (text === "" ? "<td></td>" : `<th scope="col">${escapeText(text)}</th>`);
+      ? `<th scope="row"${classes[column] ?? ""}>${escapeText(text)}</th>`
+      : `<td${classes[column] ?? ""}>${escapeText(text)}</td>`;
+  const headCell = (text: string, column: number): string =>
+    text === "" ? "<td></td>" : `<th scope="col"${classes[column] ?? ""}>${escapeText(text)}</th>`;
   const isHeaded = head.some((text) => text !== "");
   const headRow = isHeaded ? `<thead><tr>${head.map(headCell).join("")}</tr></thead>\n` : "";
   const bodyRows = rows.map((row) => `<tr>${row.map(cell).join("")}</tr>`).join("\n");
   return `<table>\n${headRow}<tbody>\n${bodyRows}\n</tbody>\n</table>`;
+}
+
+/** More than half of what a column says: a dash or "unknown" among numbers stands where the numbers do. */
+function isOfNumbers(cells: readonly string[]): boolean {
+  const said = cells.filter((text) => text !== "" && !DASHES.has(text));
+  return said.filter((text) => NUMBER.test(text)).length > said.length / 2;
 }

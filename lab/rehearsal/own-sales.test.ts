@@ -3,6 +3,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import { ManualClock } from "../../test/support/manual-clock.ts";
+import type { Target } from "../swarm/generator/wire.ts";
 import { OperatorClient } from "../swarm/operator-client.ts";
 import { OwnSales } from "./own-sales.ts";
 
@@ -10,7 +11,11 @@ const ID = "rehearsal-AAAAAAAAAAAAAAAAAAAAAA";
 const WHILE_MS = 20_000;
 
 /** `modeOf`: of the sale, at that time. */
-function stage(ledger: "redis" | "postgres", modeOf: (id: string, atMs: number) => string) {
+function stage(
+  ledger: "redis" | "postgres",
+  modeOf: (id: string, atMs: number) => string,
+  targets: readonly Target[] = [],
+) {
   const clock = new ManualClock();
   const operator = new OperatorClient({
     call: async (method, path) => {
@@ -20,7 +25,7 @@ function stage(ledger: "redis" | "postgres", modeOf: (id: string, atMs: number) 
   });
   const sales = new OwnSales({
     task: { id: ID, ledger, buckets: 1, durationMs: 90_000 },
-    ...{ holdMs: 150_000, operator, targets: [], clock, signal: new AbortController().signal },
+    ...{ holdMs: 150_000, operator, targets, clock, signal: new AbortController().signal },
   });
   return { clock, sales };
 }
@@ -52,4 +57,11 @@ describe("the ledger of a rehearsal's sales", () => {
     await clock.advance(WHILE_MS);
     expect(await opened).toContain(`the sale before was in redis mode, ${ID}-refuse is in postgres mode`);
   });
+});
+
+test("a target where nobody listens is told with its address and why", async () => {
+  const { sales } = stage("postgres", () => "postgres", [{ hostname: "127.0.0.1", port: 1 }]);
+  await expect(sales.open("accept", 10)).rejects.toThrow(
+    "No answer from http://127.0.0.1:1: the connection was refused.",
+  );
 });

@@ -5,6 +5,7 @@
  * nobody can close now closes by itself soon after, and what was measured is worth more. A sale that came into another mode or
  * epoch meanwhile was decided by somebody else for a while, so nothing that was measured on it is certified.
  */
+import { noAnswerFrom } from "../../src/domain/connection-failure.ts";
 import { type RehearsalSaleKind, rehearsalSaleId } from "../../src/domain/rehearsal-rules.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import type { RehearsalTask } from "../../src/ports/rehearsal-runner.ts";
@@ -103,12 +104,9 @@ export class OwnSales {
   async #untilKnownAt(target: Target, saleId: string): Promise<void> {
     const { clock, signal } = this.#parts;
     const deadlineMs = clock.monotonicMs() + READY_WITHIN_MS;
-    const url = `${addressOf(target)}/v1/sales/${saleId}`;
     while (clock.monotonicMs() < deadlineMs) {
       signal.throwIfAborted();
-      const response = await fetch(url, { redirect: "error", signal: AbortSignal.timeout(READY_WITHIN_MS) });
-      const isJson = response.headers.get("content-type")?.includes("json") === true;
-      const sale = isJson ? ((await response.json()) as { id?: string; state?: string }) : {};
+      const sale = await lookAtSale(target, saleId);
       if (sale.id === saleId && (sale.state === "open" || sale.state === "empty")) return;
       await wait(clock, LOOK_EVERY_MS);
     }
@@ -133,4 +131,17 @@ export class OwnSales {
 
 function describe(standing: Standing | null): string {
   return standing === null ? "unknown" : `${standing.mode} mode (epoch ${standing.epoch})`;
+}
+
+/** As buyers see it; nothing where something else is answered. Rejects where nobody answers. */
+async function lookAtSale(target: Target, saleId: string): Promise<{ id?: string; state?: string }> {
+  const address = addressOf(target);
+  try {
+    const options = { redirect: "error", signal: AbortSignal.timeout(READY_WITHIN_MS) } as const;
+    const response = await fetch(`${address}/v1/sales/${saleId}`, options);
+    const isJson = response.headers.get("content-type")?.includes("json") === true;
+    return isJson ? ((await response.json()) as { id?: string; state?: string }) : {};
+  } catch (error) {
+    throw new Error(noAnswerFrom(address, error), { cause: error });
+  }
 }

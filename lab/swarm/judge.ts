@@ -72,7 +72,7 @@ export const RULES = {
   no_forged_order: "no order came from a forged request",
   sold_out_is_final: "sold out was said only of items that are sold to the last unit",
   paid_is_paid: "every payment taken has a paid order",
-  stock_adds_up: "free, lent, held and sold add up to the stock that was announced",
+  stock_adds_up: "free, granted, held and sold add up to the stock that was announced",
   orders_match_stock: "the orders add up to the units held and sold",
   nothing_stranded: "no units are stuck in holds that ended",
   audit_balanced: "the shop's own audit balances",

@@ -4,6 +4,7 @@
  * Uses fetch: these calls are rare, and an operator's tool would use it too. Any answer but the expected one ends the
  * run with the shop's own words.
  */
+import { noAnswerFrom } from "../../src/domain/connection-failure.ts";
 import type { OrderRow, StockRow } from "./judge.ts";
 
 const CALL_DEADLINE_MS = 15_000;
@@ -123,14 +124,24 @@ function callOver({ address, token }: { address: string; token: string }): Opera
   return async (method, path, body) => {
     const headers: Record<string, string> = { authorization: `Bearer ${token}` };
     if (body !== null) headers["content-type"] = "application/json";
-    const response = await fetch(`${address}${path}`, {
-      method,
-      headers,
-      body: body === null ? null : JSON.stringify(body),
-      signal: AbortSignal.timeout(CALL_DEADLINE_MS),
-    });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`${method} ${path} was answered with ${response.status}: ${text}`);
+    const options = { method, headers, body: body === null ? null : JSON.stringify(body) };
+    const { ok, status, text } = await ask(address, path, options);
+    if (!ok) throw new Error(`${method} ${path} was answered with ${status}: ${text}`);
     return text === "" ? null : JSON.parse(text);
   };
+}
+
+/** Rejects with the address and why nobody answered there. */
+async function ask(
+  address: string,
+  path: string,
+  options: RequestInit,
+): Promise<{ ok: boolean; status: number; text: string }> {
+  try {
+    const signal = AbortSignal.timeout(CALL_DEADLINE_MS);
+    const response = await fetch(`${address}${path}`, { ...options, signal });
+    return { ok: response.ok, status: response.status, text: await response.text() };
+  } catch (error) {
+    throw new Error(noAnswerFrom(address, error), { cause: error });
+  }
 }

@@ -3,7 +3,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import type { Evidence } from "./judge.ts";
-import { decisionRates, formatReport, type RunResult, verdict } from "./report.ts";
+import { decisionRates, formatReport, type RunResult, table, verdict } from "./report.ts";
 import { sumTallies, Tally } from "./tally.ts";
 
 function evidenceOf(units: { sold: number; held: number; free: number }): Evidence {
@@ -70,6 +70,21 @@ describe("the tables", () => {
     expect(report).toMatch(/no answer +dropped +2 +20\.0 %/);
     expect(report).toMatch(/all +10 +100\.0 %/);
     expect(report.indexOf("sold-out")).toBeLessThan(report.indexOf("reserve "));
+  });
+
+  test("call what Redis has of the stock granted, and put a dash among numbers to the right like them", () => {
+    expect(formatReport(resultOf())).toMatch(/item +stock +sold +held +granted +free\n/);
+    expect(
+      table(
+        ["what", "ms"],
+        [
+          ["a", "1,000"],
+          ["b", "–"],
+        ],
+      )
+        .split("\n")
+        .at(-1),
+    ).toBe("b         –");
   });
 
   test("rate decisions by the best second and by the seconds of the rush", () => {

@@ -116,7 +116,7 @@ function stockTable(result: RunResult): string {
     item.sku,
     ...[item.total, item.sold, item.held, item.granted, item.free].map(number),
   ]);
-  return table(["item", "stock", "sold", "held", "lent", "free"], lines);
+  return table(["item", "stock", "sold", "held", "granted", "free"], lines);
 }
 
 function paymentLine(result: RunResult): string {
@@ -149,7 +149,7 @@ export function table(header: readonly string[], lines: readonly (readonly strin
   const widths = header.map((title, column) =>
     Math.max(title.length, ...lines.map((line) => line[column]?.length ?? 0)),
   );
-  const isNumeric = header.map((_, column) => lines.every((line) => /^[\d,. %ms]*$/.test(line[column] ?? "")));
+  const isNumeric = header.map((_, column) => lines.every((line) => /^(?:[\d,. %ms]*|[–-])$/.test(line[column] ?? "")));
   const format = (line: readonly string[]): string =>
     line
       .map((cell, column) =>

@@ -5,6 +5,7 @@
  * series fails on a violation, or when not a single audit succeeded.
  */
 import { setTimeout as wait } from "node:timers/promises";
+import { counted } from "../domain/counted.ts";
 import type { PlacesAudit } from "../ledger/auditor.ts";
 import { colorsFor } from "./colors.ts";
 import { CommandFailure } from "./failure.ts";
@@ -45,7 +46,7 @@ export async function auditSeries(
     await wait(Math.max(0, nextMs - performance.now()));
   }
   if (!series.isJson) surroundings.out(summary(tally, surroundings));
-  if (tally.violations > 0) throw new CommandFailure(`${tally.violations} audits found violations.`);
+  if (tally.violations > 0) throw new CommandFailure(`${counted(tally.violations, "audit")} found violations.`);
   if (tally.audits === 0) throw new CommandFailure("Not a single audit was answered.");
 }
 
@@ -87,7 +88,7 @@ function describe(report: PlacesAudit, surroundings: Surroundings): string {
 
 function summary(tally: Tally, surroundings: Surroundings): string {
   const { audits, unanswered, violations, slowestMs } = tally;
-  const text = `${audits} audits, ${violations} with violations, ${unanswered} not answered, slowest ${slowestMs.toFixed(0)} ms.`;
+  const text = `${counted(audits, "audit")}, ${violations} with violations, ${unanswered} not answered, slowest ${slowestMs.toFixed(0)} ms.`;
   const colors = colorsFor(surroundings);
   return `${violations === 0 ? colors.green(text) : colors.red(text)}\n`;
 }

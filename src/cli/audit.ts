@@ -4,6 +4,7 @@
  * With --every it looks again and again where the units are, while the sale runs (audit-series.ts).
  */
 import { type Command, InvalidArgumentError } from "commander";
+import { counted } from "../domain/counted.ts";
 import type { AuditReport } from "../ledger/auditor.ts";
 import { auditSeries } from "./audit-series.ts";
 import { colorsFor } from "./colors.ts";
@@ -50,7 +51,7 @@ export function addAudit(program: Command, surroundings: Surroundings): void {
 function milliseconds(text: string): number {
   const value = Number(text);
   if (Number.isInteger(value) && value > 0) return value;
-  throw new InvalidArgumentError("accepted: a whole number of milliseconds, such as 1000");
+  throw new InvalidArgumentError("Accepted: a whole number of milliseconds above 0, such as 1000.");
 }
 
 /** The report as a table, the violations, and a verdict in one sentence. */
@@ -70,7 +71,7 @@ function describeAudit(report: AuditReport, surroundings: Surroundings): string 
   const colors = colorsFor(surroundings);
   const verdict = report.balanced
     ? colors.green(`Balanced: each of ${units} units is in exactly one place.`)
-    : colors.red(`NOT balanced: ${report.violations.length} violation(s).`);
+    : colors.red(`NOT balanced: ${counted(report.violations.length, "violation")}.`);
   const unproven = report.unproven ? `The buckets could not be looked at: ${report.unproven}\n` : "";
   return `${renderTable(header, rows)}\n${describePlaces(report)}${violations.join("")}${unproven}${verdict}\n`;
 }

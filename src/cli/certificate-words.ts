@@ -2,13 +2,14 @@
  * A capacity certificate in words, for whoever had it made. The one line about a sale is domain/rehearsed-line.ts.
  */
 import type { CapacityCertificate, MeasuredRate } from "../domain/certificate.ts";
+import { counted } from "../domain/counted.ts";
 
 /** A few lines of text. */
 export function describeCertificate(certificate: CapacityCertificate): string {
   const { decidesPerS, acceptsPerS, p99Ms, latencyMsMax, mode, nodes, accepts, refuses, crowd } = certificate;
   const lines = [
     `Certificate ${certificate.id} of deployment ${certificate.deployment}, ${instant(certificate.issuedAt)}, version ${certificate.version}`,
-    `  ${mode} mode, ${nodes} ${nodes === 1 ? "process" : "processes"}, settings ${certificate.settings}`,
+    `  ${mode} mode, ${counted(nodes, "process", "processes")}, settings ${certificate.settings}`,
     `  decides ${decidesPerS}/s and accepts ${acceptsPerS}/s at p99 ${p99Ms} ms (bound ${latencyMsMax} ms), without an error`,
     `  accepting  ${describeRate(accepts)}`,
     `  refusing   ${refuses === null ? "not measured: the time was over" : describeRate(refuses)}`,

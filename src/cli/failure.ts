@@ -6,6 +6,8 @@
  */
 import { type Fault, isFault } from "../domain/faults.ts";
 
+/** The exit code of a command that failed. */
+export const EXIT_FAILED = 1;
 /** The exit code of a command that was called wrongly; nothing was done. */
 export const EXIT_USAGE = 2;
 
@@ -13,8 +15,8 @@ export const EXIT_USAGE = 2;
 export class CommandFailure extends Error {
   readonly exitCode: number;
 
-  constructor(text: string, exitCode = 1) {
-    super(text);
+  constructor(text: string, exitCode = EXIT_FAILED, options?: ErrorOptions) {
+    super(text, options);
     this.name = "CommandFailure";
     this.exitCode = exitCode;
   }

@@ -7,7 +7,8 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { readSettings } from "../config/load.ts";
-import { CommandFailure } from "./failure.ts";
+import { noAnswerFrom } from "../domain/connection-failure.ts";
+import { CommandFailure, EXIT_FAILED } from "./failure.ts";
 
 const ANSWER_MS_MAX = 30_000;
 const URL_FLAG = "--url";
@@ -50,8 +51,7 @@ export class OperatorClient {
     body?: unknown,
   ): Promise<Body> {
     const answer = await this.#send(method, path, body);
-    const text = await answer.text();
-    const parsed = parseJson(text);
+    const parsed = parseJson(answer.text);
     if (answer.ok && parsed !== undefined) return parsed as Body;
     if (answer.status === 401) {
       throw new CommandFailure(
@@ -61,20 +61,22 @@ export class OperatorClient {
     throw new CommandFailure(explainAnswer({ url: `${this.url}${path}`, status: answer.status, problem: parsed }));
   }
 
-  async #send(method: string, path: string, body: unknown): Promise<Response> {
+  async #send(method: string, path: string, body: unknown): Promise<{ ok: boolean; status: number; text: string }> {
     const headers: Record<string, string> = { authorization: `Bearer ${this.#token}`, accept: "application/json" };
     if (body !== undefined) headers["content-type"] = "application/json";
     try {
-      return await fetch(`${this.url}${path}`, {
+      const response = await fetch(`${this.url}${path}`, {
         method,
         headers,
         ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
         signal: AbortSignal.timeout(ANSWER_MS_MAX),
       });
+      return { ok: response.ok, status: response.status, text: await response.text() };
     } catch (error) {
-      const cause = (error as { cause?: Error }).cause ?? (error as Error);
       throw new CommandFailure(
-        `No answer from ${this.url} (${cause.message}). Is a node running there? Another one is named with ${this.#urlFlag}.`,
+        `${noAnswerFrom(this.url, error)} Is a node running there? Another one is named with ${this.#urlFlag}.`,
+        EXIT_FAILED,
+        { cause: error },
       );
     }
   }

@@ -8,7 +8,7 @@ import { Command, CommanderError } from "commander";
 import { readVersion } from "../config/version.ts";
 import { addAudit } from "./audit.ts";
 import { addConfig } from "./config-print.ts";
-import { CommandFailure, EXIT_USAGE, explainFailure } from "./failure.ts";
+import { CommandFailure, EXIT_FAILED, EXIT_USAGE, explainFailure } from "./failure.ts";
 import { addKeys } from "./keys.ts";
 import { addMigrate } from "./migrate.ts";
 import { addOperator } from "./operator.ts";
@@ -19,8 +19,6 @@ import { addSale } from "./sale.ts";
 import { addServe } from "./serve.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { addSwarm } from "./swarm.ts";
-
-const EXIT_FAILED = 1;
 
 /** Runs one command line (without the program's own name) and answers the exit code. */
 export async function runCommandLine(args: readonly string[], surroundings: Surroundings): Promise<number> {

@@ -2,6 +2,7 @@
  * `doorbuster recover ID --from-stream`: makes orders again that PostgreSQL has forgotten, from what Redis remembers.
  */
 import type { Command } from "commander";
+import { counted } from "../domain/counted.ts";
 import type { RecoveryReport } from "../orders/stream-recovery.ts";
 import { CommandFailure } from "./failure.ts";
 import { connectOperator, type Target } from "./operator-client.ts";
@@ -29,12 +30,13 @@ export function addRecover(program: Command, surroundings: Surroundings): void {
       const operator = connectOperator(options, surroundings.env);
       const report = await operator.request<RecoveryReport>("POST", `${salePath(id)}/recover`, { from: "stream" });
       surroundings.out(options.json ? `${JSON.stringify(report, null, 2)}\n` : describe(report));
-      if (report.voided > 0) throw new CommandFailure(`${report.voided} acceptances could not become orders again.`);
+      if (report.voided > 0)
+        throw new CommandFailure(`${counted(report.voided, "acceptance")} could not become orders again.`);
     });
 }
 
 function describe({ found, known, recovered, voided }: RecoveryReport): string {
   const parts = [`${known} were orders already`, `${recovered} are orders again`];
   if (voided > 0) parts.push(`${voided} are void: their units belong to others now`);
-  return `${found} acceptances in the streams: ${parts.join(", ")}.\nThe sale goes on in postgres mode. Run doorbuster audit.\n`;
+  return `${counted(found, "acceptance")} in the streams: ${parts.join(", ")}.\nThe sale goes on in postgres mode. Run doorbuster audit.\n`;
 }

@@ -3,6 +3,8 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type CommandEnd, runCommand } from "../../test/support/command-line.ts";
@@ -78,6 +80,22 @@ test("a refusal leaves the last certificate as it was, and no empty file where t
     expect([code, err]).toEqual([1, expect.stringContaining("No answer from http://127.0.0.1:1")]);
   }
   expect([readFileSync(kept, "utf8"), existsSync(fresh)]).toEqual(["the last certificate", false]);
+});
+
+test("the progress of one trial is told in the singular", async () => {
+  const progress = { phase: "accepting", ratePerS: 250, trials: 1, acceptsPerS: 0, refusesPerS: 0 };
+  let looks = 0;
+  const server = createServer((request, response) => {
+    looks += 1;
+    const isOver = looks > 2;
+    const rehearsal = { state: isOver ? "failed" : "running", progress, failure: "enough", signed: null };
+    request.resume();
+    response.end(JSON.stringify(request.method === "POST" ? { id: "rehearsal-one" } : rehearsal));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { code, err } = await run("--url", `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  server.close();
+  expect([code, err]).toEqual([1, expect.stringContaining("1 trial; everybody is served, trying 250/s\n")]);
 });
 
 describe("verify", () => {

@@ -9,6 +9,7 @@ import { resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { readSettings } from "../config/load.ts";
 import { type CapacityCertificate, readCertificate, type SignedCertificate } from "../domain/certificate.ts";
+import { counted } from "../domain/counted.ts";
 import { deriveKeys } from "../funnel/3-identity/keys.ts";
 import type { RehearsalProgress } from "../ports/rehearsal-runner.ts";
 import { describeCertificate } from "./certificate-words.ts";
@@ -156,7 +157,7 @@ function progressLine({ progress }: ShownRehearsal): string {
     acceptsPerS === 0 ? "" : `accepts ${acceptsPerS}/s`,
     refusesPerS === 0 ? "" : `refuses ${refusesPerS}/s`,
   ].filter((words) => words !== "");
-  return `${trials} trials; ${PHASES[phase]}${trying}${kept.length === 0 ? "" : `; kept so far: ${kept.join(", ")}`}`;
+  return `${counted(trials, "trial")}; ${PHASES[phase]}${trying}${kept.length === 0 ? "" : `; kept so far: ${kept.join(", ")}`}`;
 }
 
 function verify(file: string, surroundings: Surroundings): void {

@@ -4,7 +4,7 @@
  * Only instants are translated here. What a sale may be is the server's to say, in words that name the field; so a field
  * that the server learns needs nothing from us.
  */
-import { CommandFailure } from "./failure.ts";
+import { CommandFailure, EXIT_USAGE } from "./failure.ts";
 
 const INSTANT_FIELDS: readonly string[] = ["opensAt", "closesAt"];
 /** With its zone: a time without one means something else on every machine. */
@@ -35,7 +35,7 @@ export function readSaleFile(text: string, name: string): unknown {
   try {
     sale = JSON.parse(text);
   } catch (error) {
-    throw new CommandFailure(`${name} is not JSON: ${(error as Error).message}`);
+    throw new CommandFailure(`${name} is not JSON: ${(error as Error).message}`, EXIT_USAGE);
   }
   return withInstants(sale, name);
 }
@@ -57,5 +57,6 @@ function toMs(text: string, { name, field }: { readonly name: string; readonly f
   if (Number.isFinite(ms)) return ms;
   throw new CommandFailure(
     `${field} in ${name} is ${JSON.stringify(text)}; accepted: an instant with its zone such as "2030-06-01T18:00:00Z" or "2030-06-01T20:00+02:00", or milliseconds since the epoch.`,
+    EXIT_USAGE,
   );
 }

@@ -1,9 +1,12 @@
 /**
- * `doorbuster sale show`: the line about rehearsals, however many of them there were.
+ * `doorbuster sale show`: the line about rehearsals, however many of them there were. `sale create`: files that are wrong.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { runCommand } from "../../test/support/command-line.ts";
 
 const PRICE = { amount: 4_900, currency: "EUR" };
@@ -48,4 +51,15 @@ test.each([
   };
   const { code, out } = await runCommand(["sale", "show", "drop", "--url", url], { ADMIN_TOKEN: "token" });
   expect([code, out]).toEqual([0, expect.stringContaining(line)]);
+});
+
+test("a file that cannot be read, and an instant that is none, are a wrong call", async () => {
+  const missing = await runCommand(["sale", "create", "/nowhere/sale.json", "--url", url], { ADMIN_TOKEN: "token" });
+  expect([missing.code, missing.err]).toEqual([2, expect.stringContaining("Cannot read /nowhere/sale.json: ")]);
+  const folder = mkdtempSync(join(tmpdir(), "doorbuster-sale-cli-"));
+  const file = join(folder, "sale.json");
+  writeFileSync(file, JSON.stringify({ opensAt: "tomorrow" }));
+  const wrong = await runCommand(["sale", "create", file, "--url", url], { ADMIN_TOKEN: "token" });
+  rmSync(folder, { recursive: true });
+  expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining('is "tomorrow"; accepted: an instant')]);
 });

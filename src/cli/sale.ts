@@ -6,7 +6,7 @@ import type { Command } from "commander";
 import type { Money } from "../domain/money.ts";
 import { findRehearsals, rehearsedLine } from "../domain/rehearsed-line.ts";
 import type { Sale, SaleState } from "../domain/sale.ts";
-import { CommandFailure } from "./failure.ts";
+import { CommandFailure, EXIT_USAGE } from "./failure.ts";
 import { connectOperator, type OperatorClient, type Target } from "./operator-client.ts";
 import { readSaleFile, SALE_FILE_HELP } from "./sale-file.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -84,7 +84,7 @@ function readText(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    throw new CommandFailure(`Cannot read ${file}: ${(error as Error).message}`);
+    throw new CommandFailure(`Cannot read ${file}: ${(error as Error).message}`, EXIT_USAGE);
   }
 }
 

@@ -13,6 +13,9 @@ import { hostInUrl, OperatorClient, UNSPECIFIED_HOSTS } from "./operator-client.
 import { parseRoles, ROLES, type Role } from "./roles.ts";
 import type { RunningNode, Surroundings } from "./surroundings.ts";
 
+/** Nobody wonders before. */
+const PATIENCE_MS = 2_000;
+
 interface ServeOptions {
   readonly roles: readonly Role[];
   readonly demoSale?: true;
@@ -49,7 +52,7 @@ async function serve(options: ServeOptions, surroundings: Surroundings): Promise
   }
   const what = config.mode === "solo" ? `embedded database in ${config.dataDir}` : "PostgreSQL at DATABASE_URL";
   surroundings.err(`Starting Doorbuster, ${config.mode} mode, ${what} …\n`);
-  const node = await surroundings.composition.startNode(config, options.roles);
+  const node = await startPatiently(config, options.roles, surroundings);
   try {
     surroundings.out(describeNode({ config, node, roles: options.roles, surroundings }));
     if (options.demoSale) surroundings.out(await openDemoSale(config, node, surroundings));
@@ -58,6 +61,28 @@ async function serve(options: ServeOptions, surroundings: Surroundings): Promise
     surroundings.err(`\n${signal}: finishing what has begun, at most ${config.drainMs / 1_000} s …\n`);
   } finally {
     await node.stop();
+  }
+}
+
+/** Says once what is waited for, when it takes long enough for somebody to wonder. */
+async function startPatiently(
+  config: Config,
+  roles: readonly Role[],
+  surroundings: Surroundings,
+): Promise<RunningNode> {
+  const what =
+    config.mode === "solo"
+      ? "Preparing the embedded database: a first start unpacks it, which takes up to half a minute"
+      : "Waiting for the database";
+  let isOver = false;
+  // A wait that needs no timer of ours, and keeps no process alive.
+  AbortSignal.timeout(PATIENCE_MS).addEventListener("abort", () => {
+    if (!isOver) surroundings.err(`${what} …\n`);
+  });
+  try {
+    return await surroundings.composition.startNode(config, roles);
+  } finally {
+    isOver = true;
   }
 }
 

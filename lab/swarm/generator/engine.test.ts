@@ -301,3 +301,48 @@ test("looks of scrapers, quick as they are, are in their own latencies and in no
   expect(refused.percentileMs(0.1)).toBeGreaterThan(25);
   expect(seconds.reduce((sum, one) => sum + one.latency.count, 0)).toBe(10);
 }, 20_000);
+
+describe("a payment", () => {
+  const HELD = answerOf(201, '{"rid":"r1"}');
+  const CHECKOUT = answerOf(201, '{"checkoutUrl":"http://127.0.0.1/sandbox-payments/checkout/p1"}');
+  const buying = (thinkMs: readonly [number, number]): Scenario =>
+    steady(
+      { connections: { max: 20 }, patienceMs: 300 },
+      { count: 12, pay: { share: 1, thinkMs }, arrivals: { curve: "steady", durationMs: 100 } },
+    );
+  const none = { begun: 12, taken: 0, elsewhere: 0, refused: 0, unanswered: 0, unsent: 0 };
+  const shopOf = (
+    onPay: (answer: (text: string) => void, socket: Socket, request: string) => void,
+  ): Promise<FakeShop> =>
+    startShop((request, answer, socket) => {
+      if (request.includes("/reservations HTTP")) answer(HELD);
+      else onPay(answer, socket, request);
+    });
+
+  test("that comes after the run's time is counted as one that was not over", async () => {
+    const shop = await shopOf(() => undefined);
+    const { payments, matrix } = await play(shop.port, buying([5_000, 6_000]));
+    expect(payments).toEqual({ ...none, unsent: 12 });
+    expect(matrix["buyers"]).toEqual({ held: 12 });
+  }, 20_000);
+
+  test("without an answer is counted, whether the connection ended or the run", async () => {
+    let count = 0;
+    const shop = await shopOf((_, socket) => {
+      count += 1;
+      if (count % 2 === 0) socket.destroy();
+    });
+    expect((await play(shop.port, buying([0, 0]))).payments).toEqual({ ...none, unanswered: 12 });
+  }, 20_000);
+
+  test("comes to its other ends: taken, refused, or at a page that is not ours", async () => {
+    const taken = await shopOf((answer, _, request) => {
+      answer(request.includes("/checkout HTTP") ? CHECKOUT : answerOf(303, ""));
+    });
+    expect((await play(taken.port, buying([0, 0]))).payments).toEqual({ ...none, taken: 12 });
+    const refused = await shopOf((answer) => answer(answerOf(409, '{"reason":"ended"}')));
+    expect((await play(refused.port, buying([0, 0]))).payments).toEqual({ ...none, refused: 12 });
+    const real = await shopOf((answer) => answer(answerOf(201, '{"checkoutUrl":"https://pay.example/1"}')));
+    expect((await play(real.port, buying([0, 0]))).payments).toEqual({ ...none, elsewhere: 12 });
+  }, 20_000);
+});

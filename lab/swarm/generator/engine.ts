@@ -30,6 +30,7 @@ const OPENING_MAX = 128;
 const IDLE_MS_MAX = 3_000;
 /** So long before the first arrival connections are opened ahead: short enough for them to be trusted still. */
 const AHEAD_MS = 1_000;
+const HTTP_REFUSED = 400;
 /** After a connection could not be opened. */
 const REOPEN_AFTER_MS = 20;
 
@@ -213,6 +214,7 @@ export class Engine implements WireOwner<Errand> {
       const rid = ridIn(this.#reader.body);
       const next = rid === null ? null : nextOfHolder(errand, rid, nowMs);
       if (next !== null) this.#agenda.add(next);
+      if (next?.kind === "checkout") this.score.payment("begun");
     }
     this.#continue(errand, reply, nowMs);
   }
@@ -224,11 +226,14 @@ export class Engine implements WireOwner<Errand> {
     } else if (next === "decided") {
       this.score.decided += 1;
       this.score.lastDecidedMs = nowMs;
+    } else if (isPayment(errand)) {
+      this.score.payment(endOfPayment(errand, reply));
     }
   }
 
   #noAnswer(errand: Errand, cause: string, nowMs: number): void {
     this.score.count(errand.stream.plan.index, this.names.numberOf(cause), nowMs);
+    if (isPayment(errand)) this.score.payment("unanswered");
     const silence = { outcome: cause, status: 0, retryAfterMs: () => null, body: "" };
     if (errand.kind === "attempt") this.#continue(errand, silence, nowMs);
   }
@@ -303,7 +308,11 @@ export class Engine implements WireOwner<Errand> {
     const unsent = this.names.numberOf(`${NO_ANSWER}never sent`);
     for (const wire of this.#wires) {
       if (wire.errand !== null) this.score.count(wire.errand.stream.plan.index, cause, nowMs);
+      if (wire.errand !== null && isPayment(wire.errand)) this.score.payment("unanswered");
       wire.hangUp();
+    }
+    for (let errand = this.#agenda.take(); errand !== undefined; errand = this.#agenda.take()) {
+      if (isPayment(errand)) this.score.payment("unsent");
     }
     for (const stream of this.#options.streams) {
       while (stream.nextMs < Number.POSITIVE_INFINITY) {
@@ -314,6 +323,16 @@ export class Engine implements WireOwner<Errand> {
     }
     this.#finish?.();
   }
+}
+
+function isPayment({ kind }: Errand): boolean {
+  return kind === "checkout" || kind === "press";
+}
+
+/** Where a payment ended that nothing follows. */
+function endOfPayment({ kind }: Errand, { status }: Reply): "taken" | "elsewhere" | "refused" {
+  if (status >= HTTP_REFUSED) return "refused";
+  return kind === "press" ? "taken" : "elsewhere";
 }
 
 /** The reader's answer, as behaviour asks for it; one for all, because it is asked before the next is read. */

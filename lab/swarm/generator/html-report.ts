@@ -1,11 +1,13 @@
 /**
  * The report as one page without anything from outside: the funnel, rates and percentiles over time, cost, errors, the audit.
  */
+import { counted } from "../../../src/domain/counted.ts";
 import { barChart } from "../../charts/bar-chart.ts";
 import { lineChart, type Point } from "../../charts/line-chart.ts";
 import { htmlPage, type PageSection } from "../../charts/page.ts";
 import { isAccepted, isError, stageOf } from "./outcomes.ts";
 import { type SwarmResult, type SwarmSecond, totalOf } from "./result.ts";
+import { paymentWords } from "./text-report.ts";
 
 const MS_PER_S = 1_000;
 const BYTES_PER_MB = 1_048_576;
@@ -26,12 +28,14 @@ export function renderHtml(result: SwarmResult): string {
 }
 
 function summary(result: SwarmResult): PageSection {
-  const { requests, buyers, sale, findings, warnings, generator } = result;
+  const { requests, buyers, payments, sale, findings, warnings, generator } = result;
+  const others = requests.accepted - buyers.accepted;
   const rows = [
     ["requests scheduled", number(requests.scheduled)],
     ["requests sent, coming again among them", number(requests.sent)],
     ["answers", number(requests.answered)],
-    ["accepted", number(requests.accepted)],
+    ["accepted, of buyers", number(buyers.accepted)],
+    ...(others === 0 ? [] : [["accepted, of others", number(others)]]),
     ["errors", number(requests.errors)],
     ["buyers who had their decision", `${number(buyers.decided)} of ${number(buyers.count)}`],
     ["the last decision", `${(buyers.lastDecidedMs / MS_PER_S).toFixed(1)} s`],
@@ -48,7 +52,8 @@ function summary(result: SwarmResult): PageSection {
     paragraphs: [
       ...findings,
       ...warnings,
-      `Run on ${new Date(result.opensAt).toISOString()}, seed ${result.seed}, ${result.processes} generating process(es). Sessions were minted ahead with the deployment's SECRET; each request was signed and distinct.`,
+      ...(payments.begun === 0 ? [] : [`Payments: ${paymentWords(payments)}.`]),
+      `Run on ${new Date(result.opensAt).toISOString()}, seed ${result.seed}, ${counted(result.processes, "generating process", "generating processes")}. Sessions were minted ahead with the deployment's SECRET; each request was signed and distinct.`,
     ],
     table: { head: ["", ""], rows },
   };
@@ -168,7 +173,7 @@ function books({ audit, sale }: SwarmResult): PageSection {
       ...audit.violations.map((violation) => JSON.stringify(violation)),
       `Sale ${sale.id}: ${number(sale.unitsAccepted)} units were answered as accepted.`,
     ],
-    table: { head: ["item", "total", "free", "lent", "held", "sold"], rows },
+    table: { head: ["item", "total", "free", "granted", "held", "sold"], rows },
   };
 }
 

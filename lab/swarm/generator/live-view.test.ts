@@ -54,6 +54,17 @@ test("what is left to do by hand stays where the block was, and is not drawn ove
   }
 });
 
+test("no terminal: sessions are told while they become more, and once when all are there", () => {
+  const { view, written, clock } = setUp(false);
+  const preparing = { ...RUNNING, phase: "preparing", identities: 2_000, minted: 0, atMs: 0 } as const;
+  for (; clock.nowMs <= 4_000; clock.nowMs += 250) view.show(preparing);
+  expect(written()).toBe("");
+  for (; clock.nowMs <= 8_000; clock.nowMs += 250) view.show({ ...preparing, minted: 1_200 });
+  view.show({ ...preparing, phase: "signing", minted: 2_000 });
+  view.show({ ...preparing, phase: "signing", minted: 2_000 });
+  expect(written()).toBe("1,200 of 2,000 sessions\n2,000 sessions minted\nsigning ahead, in 0.0 s\n");
+});
+
 test("no terminal: a line at once and then every two seconds, without escape codes", () => {
   const { view, written, clock } = setUp(false);
   for (clock.nowMs = 0; clock.nowMs <= 4_000; clock.nowMs += 250) view.show(RUNNING);

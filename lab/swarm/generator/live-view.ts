@@ -1,6 +1,7 @@
 /**
  * What goes on, for people: a block that is redrawn on a terminal, a line every two seconds anywhere else.
  */
+import { counted } from "../../../src/domain/counted.ts";
 import type { ProgressOutput } from "../progress.ts";
 import type { SwarmProgress, SwarmTrouble } from "./swarm.ts";
 
@@ -26,6 +27,8 @@ export class LiveView {
   readonly #nowMs: () => number;
   #drawnLines = 0;
   #lastPlainMs = Number.NEGATIVE_INFINITY;
+  /** Null until anything of it was seen. */
+  #saidMinted: number | null = null;
   #rates: readonly number[] = [];
   #recent: { readonly nowMs: number; readonly answered: number }[] = [];
 
@@ -46,15 +49,30 @@ export class LiveView {
     this.#rates = [...this.#rates, perS].slice(-RATES_SHOWN_MAX);
     if (this.#output.isTTY === true) {
       this.#draw(linesOf(progress, perS, this.#rates));
-    } else if (nowMs - this.#lastPlainMs >= PLAIN_INTERVAL_MS) {
-      this.#lastPlainMs = nowMs;
-      this.#output.write(`${summaryOf(progress, perS)}\n`);
+    } else {
+      this.#tellPlainly(progress, { perS, nowMs });
     }
   }
 
   /** Takes the block away; what is written next begins where it was. */
   end(): void {
     this.#draw([]);
+  }
+
+  /** Sessions are counted while they become more, and once when all are there: a line that stays says nothing. */
+  #tellPlainly(progress: SwarmProgress, { perS, nowMs }: { perS: number; nowMs: number }): void {
+    const { phase, minted, identities } = progress;
+    const isPreparing = phase === "preparing";
+    if (!isPreparing && this.#saidMinted !== null) {
+      this.#saidMinted = null;
+      this.#output.write(`${counted(identities, "session")} minted\n`);
+    }
+    if (isPreparing) this.#saidMinted ??= 0;
+    if (nowMs - this.#lastPlainMs < PLAIN_INTERVAL_MS) return;
+    if (isPreparing && minted <= (this.#saidMinted ?? 0)) return;
+    if (isPreparing) this.#saidMinted = minted;
+    this.#lastPlainMs = nowMs;
+    this.#output.write(`${summaryOf(progress, perS)}\n`);
   }
 
   #draw(lines: readonly string[]): void {
@@ -76,17 +94,17 @@ export class LiveView {
 
 function summaryOf(progress: SwarmProgress, perS: number): string {
   const { phase, atMs } = progress;
-  if (phase === "preparing") return `${count(progress.minted)} of ${count(progress.identities)} sessions`;
+  if (phase === "preparing") return `${count(progress.minted)} of ${counted(progress.identities, "session")}`;
   if (phase === "auditing") return PHASES.auditing;
   if (phase !== "running") return `${PHASES[phase]}, in ${seconds(Math.max(0, -atMs))}`;
   return [
     seconds(atMs),
-    `${count(progress.requests)} arrivals in all`,
+    `${counted(progress.requests, "arrival")} in all`,
     `${count(progress.answered)} answered`,
     `${count(perS)}/s`,
     `${count(progress.accepted)} accepted`,
     perS === 0 ? "p99 –" : `p99 ${count(progress.latencyMsP99)} ms`,
-    `${count(progress.errors)} errors`,
+    counted(progress.errors, "error"),
   ].join(" · ");
 }
 

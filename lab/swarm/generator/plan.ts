@@ -44,17 +44,15 @@ export interface Plan {
 /** What the files of replayed curves say, by the path the scenario names. */
 export type RecordedCurves = Readonly<Record<string, readonly RecordedStretch[]>>;
 
-/** The plan of a scenario. `requests` makes it larger or smaller as a whole. Throws {@link ScenarioError}. */
+/** The plan of a scenario. `requests`: exactly so many arrivals, the mixture as it is. Throws {@link ScenarioError}. */
 export function planOf(scenario: Scenario, recorded: RecordedCurves, requests: number | null = null): Plan {
   const wanted = Object.values(scenario.populations).map((population) => countOf(population, scenario));
-  const all = wanted.reduce((sum, count) => sum + count, 0);
-  const factor = requests === null || all === 0 ? 1 : requests / all;
+  const counts = requests === null ? wanted : apportioned(wanted, requests);
   let firstNumber = 0;
   const streams = Object.entries(scenario.populations).map(([name, population], index): StreamPlan => {
     const { arrivals } = population;
     const curve = arrivals.curve === "replay" ? (recorded[arrivals.file] ?? []) : [];
-    // A share of nothing is nobody; anything else, however small, is at least one.
-    const count = population.share === 0 ? 0 : Math.max(1, Math.round((wanted[index] ?? 0) * factor));
+    const count = counts[index] ?? 0;
     const actors = actorsOf(population, count);
     const stream = {
       ...{ name, index, population, count, actors, firstNumber },
@@ -68,9 +66,9 @@ export function planOf(scenario: Scenario, recorded: RecordedCurves, requests: n
   const coming = streams.filter(({ count }) => count > 0);
   const plan = {
     streams,
-    requestCount: streams.reduce((sum, { count }) => sum + count, 0),
+    requestCount: sum(streams.map(({ count }) => count)),
     identityCount: firstNumber,
-    buyerCount: streams.reduce((sum, { population, count }) => sum + (population.kind === "buyer" ? count : 0), 0),
+    buyerCount: sum(streams.map(({ population, count }) => (population.kind === "buyer" ? count : 0))),
     startMs: Math.min(...coming.map(({ startMs }) => startMs)),
     endMs: Math.max(...coming.map(({ startMs, durationMs }) => startMs + durationMs)),
   };
@@ -91,14 +89,41 @@ function check({ requestCount, startMs, endMs }: Plan, name: string): void {
 
 function countOf({ count, share, ratePerS, arrivals }: Population, { requests }: Scenario): number {
   if (count !== undefined) return count;
-  if (share !== undefined) return Math.round(share * (requests ?? 0));
-  return Math.round(((ratePerS ?? 0) * durationOf(arrivals)) / MS_PER_S);
+  // A share of nothing is nobody; anything else, however small, is at least one.
+  if (share === 0) return 0;
+  if (share !== undefined) return Math.max(1, Math.round(share * (requests ?? 0)));
+  return Math.max(1, Math.round(((ratePerS ?? 0) * durationOf(arrivals)) / MS_PER_S));
 }
 
 function actorsOf(population: Population, count: number): number {
   if (population.kind === "buyer") return count;
   const byDefault = Math.min(ACTORS_MAX_BY_DEFAULT, Math.ceil(count * ACTORS_SHARE_BY_DEFAULT));
   return Math.min(count, population.actors ?? byDefault);
+}
+
+/**
+ * The mixture made larger or smaller to exactly so many: one for each population, the rest as they were. Where there are fewer
+ * than populations, the largest get one.
+ */
+function apportioned(wanted: readonly number[], total: number): readonly number[] {
+  const all = sum(wanted);
+  const coming = wanted.map((count, place) => ({ count, place })).filter(({ count }) => count > 0);
+  const largest = coming.sort((left, right) => right.count - left.count).slice(0, total);
+  const more = largest.map(({ count }) => Math.max(0, (count * total) / all - 1));
+  const factor = (total - largest.length) / Math.max(1e-9, sum(more));
+  const counts = wanted.map(() => 0);
+  let until = 0;
+  for (const [index, { place }] of largest.entries()) {
+    const before = Math.round(until);
+    until += (more[index] ?? 0) * factor;
+    // What rounding takes from one the next one gets, so that the sum is right.
+    counts[place] = 1 + Math.round(until) - before;
+  }
+  return counts;
+}
+
+function sum(counts: readonly number[]): number {
+  return counts.reduce((total, count) => total + count, 0);
 }
 
 /** Which of a population's arrivals are one process's: they take turns. */

@@ -2,11 +2,13 @@
  * What a result says of sums that are known: the peak, the time after the last unit, and each promise that can be broken.
  */
 import { describe, expect, test } from "bun:test";
+import { renderHtml } from "./html-report.ts";
 import { OutcomeNames } from "./outcomes.ts";
 import { planOf } from "./plan.ts";
 import { type Ended, resultOf, type SwarmResult } from "./result.ts";
 import { parseScenario } from "./scenario.ts";
-import { Scoreboard, sumScores } from "./scoreboard.ts";
+import { type PaymentCounts, Scoreboard, sumScores } from "./scoreboard.ts";
+import { renderText } from "./text-report.ts";
 
 const PLAN = planOf(
   parseScenario(
@@ -113,6 +115,45 @@ test("what is no decision stays out of the latencies of decisions", () => {
   expect(result.latencyMs.byPopulation["pairs"]?.count).toBe(9);
 });
 
+describe("what people read", () => {
+  const stolen = play([...STORY, { population: 1, outcome: "held", dueMs: 3_000, tookMs: 1 }], { processes: 1 });
+  const html = (result: SwarmResult): string => renderHtml(result);
+
+  test("tells acceptances of buyers from those of others", () => {
+    expect([stolen.buyers.accepted, stolen.requests.accepted]).toEqual([2, 3]);
+    expect(renderText(stolen)).toContain("2 accepted (and 1 attempt of others), 4 of 4 units held or sold.");
+    expect(renderText(play(STORY))).toContain("2 accepted, 4 of 4 units held or sold.");
+    expect(html(stolen)).toContain('accepted, of others</th><td class="n">1</td>');
+    expect(html(play(STORY))).not.toContain("accepted, of others");
+  });
+
+  test("has a line for payments where there were any, with the ends they came to", () => {
+    const score = new Scoreboard({ names: new OutcomeNames(), populations: ["pairs"], startMs: 0, endMs: 1 });
+    const ends: readonly (keyof PaymentCounts)[] = ["taken", "taken", "unanswered", "unsent"];
+    for (const end of ends) {
+      score.payment("begun");
+      score.payment(end);
+    }
+    const half = JSON.parse(JSON.stringify(score.snapshot())) as ReturnType<typeof score.snapshot>;
+    const line =
+      "Payments: 8 begun, 4 taken by the page of the payment, 2 without an answer, 2 not over when the run ended.";
+    const result = play(STORY, { score: sumScores([half, half]) });
+    expect(renderText(result)).toContain(line);
+    expect(html(result)).toContain(line);
+    expect(renderText(stolen)).not.toContain("Payments");
+  });
+
+  test("is in the singular where there is one", () => {
+    expect(renderText(stolen)).toContain("Generator: 1 process, ");
+    expect(html(stolen)).toContain("1 generating process. ");
+    expect(html(play(STORY))).toContain("2 generating processes. ");
+  });
+
+  test("calls what Redis has of the stock what everything else calls it", () => {
+    expect(html(stolen)).toContain('<th scope="col" class="n">granted</th>');
+  });
+});
+
 describe("a warning is", () => {
   /** A second of as many cores, in two processes, among seconds of none. */
   const busy = (cores: number): SwarmResult =>
@@ -169,7 +210,7 @@ describe("a finding is", () => {
     [
       "a buyer whose session is not accepted: the load was not of this deployment's buyers",
       play([...STORY, later("session_invalid")]),
-      "1 attempts of buyers were refused as session_invalid",
+      "1 attempt of a buyer was refused as session_invalid",
     ],
   ])("%s", (_, result, words) => {
     expect(result.findings.join("\n")).toContain(words);
@@ -177,7 +218,7 @@ describe("a finding is", () => {
 
   test("not a difference that silence explains, nor one of units that may have come back", () => {
     const silent = play([...STORY.slice(1), later("no answer: reset")]);
-    expect(silent.findings).toEqual(["1 errors: 1 no answer: reset"]);
+    expect(silent.findings).toEqual(["1 error: 1 no answer: reset"]);
     const lost = play([...STORY, later("no answer: reset")], { audit: auditOf(2, true) });
     expect(lost.findings.join("\n")).toContain("2 units are taken, and 4 were answered as accepted");
     expect(play(STORY, { audit: auditOf(2, true), keepsUnits: false }).findings).toEqual([]);

@@ -5,12 +5,13 @@
  * opening; latencies count from the scheduled instant. Findings are the promises that were broken; none = all is well.
  */
 
+import { counted } from "../../../src/domain/counted.ts";
 import { Histogram } from "../histogram.ts";
 import type { Audit } from "../operator-client.ts";
 import { isAccepted, isError, isNoAnswer, STAGE_ORDER, stageOf } from "./outcomes.ts";
 import type { Plan } from "./plan.ts";
 import type { CpuByPart, CpuSample } from "./processor-watch.ts";
-import type { ScoreSum, SecondSum } from "./scoreboard.ts";
+import type { PaymentCounts, ScoreSum, SecondSum } from "./scoreboard.ts";
 import type { SwarmSale } from "./swarm-sale.ts";
 
 const MS_PER_S = 1_000;
@@ -62,11 +63,14 @@ export interface SwarmResult {
   };
   readonly buyers: {
     readonly count: number;
+    /** Attempts of theirs alone; `requests.accepted` counts those of the hostile as well. */
+    readonly accepted: number;
     /** Those whose last answer was final. */
     readonly decided: number;
     /** When the last of them knew. */
     readonly lastDecidedMs: number;
   };
+  readonly payments: PaymentCounts;
   /** Population → outcome → requests. */
   readonly matrix: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly stages: readonly { readonly stage: string; readonly requests: number }[];
@@ -144,7 +148,11 @@ export function resultOf(ended: Ended): SwarmResult {
       accepted: countWhere(outcomes, isAccepted),
       errors: countWhere(outcomes, isError),
     },
-    buyers: { count: plan.buyerCount, decided: score.decided, lastDecidedMs: score.lastDecidedMs },
+    buyers: {
+      ...{ count: plan.buyerCount, decided: score.decided, lastDecidedMs: score.lastDecidedMs },
+      accepted: acceptedOfBuyers(ended),
+    },
+    payments: score.payments,
     matrix: score.matrix,
     stages: STAGE_ORDER.map((stage) => ({ stage, requests: countWhere(outcomes, (name) => stageOf(name) === stage) })),
     latencyMs: {
@@ -233,6 +241,12 @@ function coresOf({ samples, plan, opensAt, generatorPart }: Ended): { coresUsed:
   };
 }
 
+function acceptedOfBuyers({ plan, score }: Pick<Ended, "plan" | "score">): number {
+  return plan.streams.reduce((sum, { name, population }) => {
+    return population.kind === "buyer" ? sum + countWhere(score.matrix[name] ?? {}, isAccepted) : sum;
+  }, 0);
+}
+
 /** Units of the attempts that were accepted. */
 export function unitsAcceptedOf({ plan, score }: Pick<Ended, "plan" | "score">): number {
   return plan.streams.reduce((sum, { name, population }) => {
@@ -248,7 +262,7 @@ function sessionFindingOf({ plan, score }: Pick<Ended, "plan" | "score">): reado
   }, 0);
   if (refused === 0) return [];
   return [
-    `${refused} attempts of buyers were refused as session_invalid: the SECRET that their sessions were made with is not the deployment's, or the clocks of the two differ.`,
+    `${counted(refused, "attempt of a buyer was", "attempts of buyers were")} refused as session_invalid: the SECRET that their sessions were made with is not the deployment's, or the clocks of the two differ.`,
   ];
 }
 
@@ -261,7 +275,9 @@ function findingsOf(
   const findings: string[] = [];
   const errors = Object.entries(outcomes).filter(([name]) => isError(name));
   if (requests.errors > 0) {
-    findings.push(`${requests.errors} errors: ${errors.map(([name, count]) => `${count} ${name}`).join(", ")}`);
+    findings.push(
+      `${counted(requests.errors, "error")}: ${errors.map(([name, count]) => `${count} ${name}`).join(", ")}`,
+    );
   }
   if (audit !== null && !audit.balanced)
     findings.push(`the audit does not balance: ${JSON.stringify(audit.violations)}`);
@@ -299,7 +315,7 @@ function warningsOf(
   // Who has no time to read answers finds no connection free: that wait looks like the server's.
   if (generator.coresUsedMax >= BUSY_CORES * processes) {
     warnings.push(
-      `The generator used ${generator.coresUsedMax.toFixed(2)} cores in its busiest second, with ${processes} process(es): it had no more to give, and latencies may be its own. Give it more with --processes.`,
+      `The generator used ${generator.coresUsedMax.toFixed(2)} cores in its busiest second, with ${counted(processes, "process", "processes")}: it had no more to give, and latencies may be its own. Give it more with --processes.`,
     );
   }
   return warnings;

@@ -1,8 +1,10 @@
 /**
  * Scenarios as files: those that come with the product by name, others by path, and the recorded curves they name.
+ *
+ * A curve is looked for in the folder of its scenario and nowhere else.
  */
-import { readdirSync, readFileSync, statSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import type { RecordedCurves } from "./plan.ts";
 import { parseRecordedCurve } from "./recorded-curve.ts";
 import { parseScenario, type Scenario, ScenarioError } from "./scenario.ts";
@@ -34,10 +36,42 @@ export function loadScenario(nameOrPath: string): LoadedScenario {
     arrivals.curve === "replay" ? [arrivals.file] : [],
   );
   const curves = files.map((file) => {
-    const from = resolve(dirname(path), file);
+    const from = curveBeside(path, file);
     return [file, parseRecordedCurve(readText(from, `${from}, which ${path} names`), from)] as const;
   });
   return { scenario, recorded: Object.fromEntries(curves) };
+}
+
+/**
+ * Where a curve is that a scenario names: in the scenario's own folder or below it, links followed. A scenario may come from
+ * somebody else, and what it names is read and shown in complaints.
+ */
+function curveBeside(scenario: string, file: string): string {
+  const folder = resolve(dirname(scenario));
+  const named = resolve(folder, file);
+  if (!isWithin(folder, named)) throw outside(scenario, file, named);
+  const real = realPathOf(named, scenario);
+  if (!isWithin(realPathOf(folder, scenario), real)) throw outside(scenario, file, real);
+  return real;
+}
+
+function realPathOf(path: string, scenario: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    throw new ScenarioError(`Cannot read ${path}, which ${scenario} names: ${(error as Error).message}`);
+  }
+}
+
+function isWithin(folder: string, path: string): boolean {
+  const way = relative(folder, path);
+  return way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
+}
+
+function outside(scenario: string, file: string, path: string): ScenarioError {
+  return new ScenarioError(
+    `${scenario} names the curve ${JSON.stringify(file)}, which is ${path}; accepted: a file in the scenario's own folder or below it, not by a link that leaves it either.`,
+  );
 }
 
 function readText(path: string, asked: string): string {

@@ -167,6 +167,26 @@ describe("a right one", () => {
     expect(() => planOf(read(), {}, 5_000_002)).toThrow("accepted: at most 5000000");
   });
 
+  test("can be made of exactly so many, however few, the largest populations first", () => {
+    const parts = [1_600, 160, 60, 60, 60, 60];
+    const populations = Object.fromEntries(
+      parts.map((count, index) => [
+        `p${index}`,
+        { kind: "forger", count, arrivals: { curve: "steady", durationMs: 1_000 } },
+      ]),
+    );
+    const countsOf = (requests: number): readonly number[] =>
+      planOf(read({ populations }), {}, requests).streams.map(({ count }) => count);
+    expect(countsOf(5)).toEqual([1, 1, 1, 1, 1, 0]);
+    expect(countsOf(2_000)).toEqual(parts);
+    for (const requests of [1, 6, 7, 9, 10, 99, 1_000, 1_999, 12_345, 4_999_999]) {
+      const counts = countsOf(requests);
+      expect(counts.reduce((all, count) => all + count, 0)).toBe(requests);
+      expect(counts.every((count) => count >= (requests < parts.length ? 0 : 1))).toBe(true);
+      expect(Math.abs((counts[0] ?? 0) - requests * 0.8)).toBeLessThan(parts.length);
+    }
+  });
+
   test("has nobody of a population whose share is 0, and is none when nobody is left", () => {
     const nobody = { share: 0, arrivals: { curve: "steady", startMs: -9_000, durationMs: 60_000 } };
     const populations = {
@@ -195,7 +215,8 @@ describe("a right one", () => {
   test("has at least one of a population whose share is merely small", () => {
     const few = { kind: "forger", share: 0.000_1, arrivals: { curve: "steady", durationMs: 1_000 } };
     for (const requests of [null, 100]) {
-      expect(planOf(read({ populations: { few } }), {}, requests).streams[0]?.count).toBe(1);
+      const { streams } = planOf(read({ populations: { few, ...RIGHT.populations } }), {}, requests);
+      expect(streams[0]?.count).toBe(1);
     }
   });
 

@@ -20,6 +20,31 @@ export interface SecondSnapshot {
   readonly latency: HistogramSnapshot;
 }
 
+/** Payments that buyers began, and the ends that they came to: each to one. */
+export interface PaymentCounts {
+  readonly begun: number;
+  /** The sandbox's page answered the press of its button. */
+  readonly taken: number;
+  /** The checkout led to a real provider's page, which is never touched. */
+  readonly elsewhere: number;
+  /** The shop or the page said no. */
+  readonly refused: number;
+  /** Sent, and never answered. */
+  readonly unanswered: number;
+  /** Still to be sent when the run ended. */
+  readonly unsent: number;
+}
+
+const PAYMENT_STEPS = ["begun", "taken", "elsewhere", "refused", "unanswered", "unsent"] as const;
+const NO_PAYMENTS: Record<keyof PaymentCounts, number> = {
+  begun: 0,
+  taken: 0,
+  elsewhere: 0,
+  refused: 0,
+  unanswered: 0,
+  unsent: 0,
+};
+
 /** What one process has seen, as it travels to the others. */
 export interface ScoreSnapshot {
   /** Population → outcome → requests. */
@@ -37,6 +62,7 @@ export interface ScoreSnapshot {
   /** Buyers whose last answer was final, and when the last of them had it, in milliseconds after the opening. */
   readonly decided: number;
   readonly lastDecidedMs: number;
+  readonly payments: PaymentCounts;
 }
 
 /** Counts in one process. */
@@ -49,6 +75,7 @@ export class Scoreboard {
   connectionsOpened = 0;
   decided = 0;
   lastDecidedMs = 0;
+  readonly #payments = { ...NO_PAYMENTS };
   readonly #names: OutcomeNames;
   readonly #populations: readonly string[];
   readonly #startMs: number;
@@ -105,6 +132,11 @@ export class Scoreboard {
     ofSecond.record(latencyMs);
   }
 
+  /** A payment began, or came to one of its ends. */
+  payment(step: keyof PaymentCounts): void {
+    this.#payments[step] += 1;
+  }
+
   /** How long the answer took to a look of a population that does nothing else. */
   look(population: number, latencyMs: number): void {
     this.#latency[population]?.record(latencyMs);
@@ -132,6 +164,7 @@ export class Scoreboard {
     const { sent, answered, connectionsOpened, decided, lastDecidedMs } = this;
     return {
       ...{ matrix, latency, seconds, sent, answered, connectionsOpened, decided, lastDecidedMs },
+      payments: { ...this.#payments },
       accepted: this.#accepted.snapshot(),
       refused: this.#refused.snapshot(),
       lateness: this.lateness.snapshot(),
@@ -203,7 +236,14 @@ export function sumScores(snapshots: readonly ScoreSnapshot[]): ScoreSum {
     connectionsOpened: sum(snapshots, (one) => one.connectionsOpened),
     decided: sum(snapshots, (one) => one.decided),
     lastDecidedMs: Math.max(0, ...snapshots.map((one) => one.lastDecidedMs)),
+    payments: sumPayments(snapshots.map((one) => one.payments)),
   };
+}
+
+function sumPayments(all: readonly PaymentCounts[]): PaymentCounts {
+  const total = { ...NO_PAYMENTS };
+  for (const step of PAYMENT_STEPS) total[step] = sum(all, (one) => one[step]);
+  return total;
 }
 
 function mergedInto(histogram: Histogram, snapshot: HistogramSnapshot): Histogram {

@@ -4,12 +4,11 @@
  * Its own opens by itself at the instant for which the first attempts were signed. One that is there is never opened, changed
  * or closed: whoever names it must have opened it, because what a swarm takes of it is really gone.
  */
+import { connectionFailureOf } from "../../../src/domain/connection-failure.ts";
 import type { Clock } from "../../../src/ports/clock.ts";
 import type { Audit, OperatorClient, SaleReading } from "../operator-client.ts";
 import { wait } from "../system-clock.ts";
 import type { Scenario } from "./scenario.ts";
-import { addressOf } from "./target.ts";
-import type { Target } from "./wire.ts";
 
 const SKU = "ticket";
 const HOUR_MS = 3_600_000;
@@ -23,9 +22,8 @@ const CLOSE_AGAIN_AFTER_MS = 500;
 
 /** The shop's reason, in whatever words an {@link OperatorClient} puts it. */
 const NOT_THERE = /\bno_such_sale\b/;
-/** Nobody was there to make a sale, or the answer was a no; anything else may have been an answer that got lost. */
-const NEVER_MADE =
-  /\b(?:ECONNREFUSED|ConnectionRefused|ENOTFOUND)\b|\banswered (?:with )?4(?!08)\d\d\b|does not accept the operator token/;
+/** The answer was a no; anything else may have been an answer that got lost. */
+const REFUSED_TO_MAKE = /\banswered (?:with )?4(?!08)\d\d\b|does not accept the operator token/;
 
 /** What stands in the way, in words for the operator. */
 export class SaleError extends Error {}
@@ -60,9 +58,9 @@ export async function createSwarmSale(
 
 /** False when a failed {@link createSwarmSale} has certainly left no sale behind. */
 export function mayBeMade(failure: unknown): boolean {
-  const { message, code, cause } = failure as NodeJS.ErrnoException;
-  const { message: innerMessage, code: innerCode } = (cause ?? {}) as Partial<NodeJS.ErrnoException>;
-  return !NEVER_MADE.test([message, code, innerMessage, innerCode].join(" "));
+  const kind = connectionFailureOf(failure);
+  if (kind === "refused" || kind === "unknown name") return false;
+  return !REFUSED_TO_MAKE.test((failure as Error).message);
 }
 
 /**
@@ -113,36 +111,6 @@ export async function untilInMode(
   });
   if (reading.mode !== mode)
     throw new SaleError(`Sale ${saleId} is still in ${reading.mode} mode, not in ${mode} mode.`);
-}
-
-/** As buyers see it. Throws {@link SaleError} where nobody answers as a node does. */
-async function lookAtSale(target: Target, saleId: string): Promise<{ readonly opensAt?: number }> {
-  try {
-    const response = await fetch(`${addressOf(target)}/v1/sales/${saleId}`, {
-      signal: AbortSignal.timeout(READY_WITHIN_MS),
-    });
-    return (await response.json()) as { opensAt?: number };
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new SaleError(`Buyers cannot connect to ${addressOf(target)}: ${why} Is it where a node serves buyers?`);
-  }
-}
-
-/** Resolves when every target says that the sale opens at that instant. Throws {@link SaleError} when one is too late. */
-export async function untilHeard(
-  targets: readonly Target[],
-  saleId: string,
-  { opensAt, deadlineMs, clock }: { opensAt: number; deadlineMs: number; clock: Clock },
-): Promise<void> {
-  for (const target of targets) {
-    for (;;) {
-      const sale = await lookAtSale(target, saleId);
-      if (sale.opensAt === opensAt) break;
-      if (clock.nowMs() >= deadlineMs)
-        throw new SaleError(`${addressOf(target)} has not heard of the opening of ${saleId} in time.`);
-      await wait(clock, LOOK_EVERY_MS);
-    }
-  }
 }
 
 /**

@@ -5,6 +5,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { StockRow } from "../judge.ts";
 import { OperatorClient } from "../operator-client.ts";
 import { createSystemClock } from "../system-clock.ts";
 import { parseScenario } from "./scenario.ts";
@@ -33,6 +34,9 @@ class FakeShop {
   id = "";
   failing: RegExp = /never/;
   words = "no answer";
+  /** As the operators' port answers buyers. */
+  isOperators = false;
+  items: readonly StockRow[] = [];
   #opensAt = 0;
   #audits = 0;
   readonly operator = new OperatorClient({ call: (method, path, body) => this.#call(`${method} ${path}`, body) });
@@ -40,6 +44,7 @@ class FakeShop {
   async start(): Promise<number> {
     server = createServer((request, response) => {
       request.resume();
+      if (this.isOperators) return void response.writeHead(404).end('{"reason":"not_found"}');
       response
         .writeHead(request.method === "POST" ? 201 : 200)
         .end(JSON.stringify({ rid: "r", opensAt: this.#opensAt }));
@@ -53,7 +58,7 @@ class FakeShop {
     if (line.startsWith("PATCH ")) this.#opensAt = (body as { opensAt: number }).opensAt;
     if (line === "POST /v1/admin/sales") this.id = (body as { id: string }).id;
     if (this.failing.test(line)) throw new Error(`${this.words} to ${line.split("/").at(-1)}`);
-    if (!line.endsWith("/audit")) return {};
+    if (!line.endsWith("/audit")) return { state: "open", items: this.items };
     this.#audits += 1;
     const held = this.#audits === 1 ? 2 : 4;
     const row = { sku: "ticket", total: STOCK, free: STOCK - held, granted: 0, held, sold: 0 };
@@ -119,4 +124,20 @@ test("a sale that was made is closed after any failure, a no to what came next a
     ...["POST /v1/admin/sales", "PATCH /v1/admin/sales/ID"],
     "POST /v1/admin/sales/ID/close",
   ]);
+}, 20_000);
+
+test("the operators' port is told as such before anybody gets a session, for a sale that is there as well", async () => {
+  const shop = new FakeShop();
+  shop.isOperators = true;
+  const phases: string[] = [];
+  const options = {
+    ...(await optionsFor(shop)),
+    onProgress: ({ phase }: { phase: string }) => void phases.push(phase),
+  };
+  const words = "answers 404 not_found: it is a node's port for operators";
+  await expect(runSwarm(options)).rejects.toThrow(words);
+  expect(shop.calls).toEqual(["POST /v1/admin/sales", "POST /v1/admin/sales/ID/close"]);
+  shop.items = [{ sku: "ticket", total: 9, free: 9, granted: 0, held: 0, sold: 0 }];
+  await expect(runSwarm({ ...options, saleId: "drop" })).rejects.toThrow(words);
+  expect(phases).toEqual([]);
 }, 20_000);

@@ -9,6 +9,7 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "../../../src/ports/clock.ts";
 import type { OperatorClient } from "../operator-client.ts";
 import { wait } from "../system-clock.ts";
+import { checkServesBuyers, readServerOffset, untilHeard } from "./buyers-address.ts";
 import type { PartProgress } from "./messages.ts";
 import { PartProcess } from "./part-process.ts";
 import { type Plan, planOf, type RecordedCurves } from "./plan.ts";
@@ -23,10 +24,9 @@ import {
   findSwarmSale,
   mayBeMade,
   type SwarmSale,
-  untilHeard,
   untilInMode,
 } from "./swarm-sale.ts";
-import { addressOf, hostOf, isLoopback } from "./target.ts";
+import { hostOf, isLoopback } from "./target.ts";
 import type { Target } from "./wire.ts";
 
 const HOUR_MS = 3_600_000;
@@ -38,7 +38,6 @@ const ANNOUNCED_MS = 1_500;
 const HEARD_MS_BEFORE = 100;
 /** Signing of one request, generously, on a busy machine. */
 const SIGN_MS_EACH = 0.008;
-const TIME_WITHIN_MS = 5_000;
 const GRACE_MS = 30_000;
 const PROGRESS_INTERVAL_MS = 250;
 const GENERATOR = "generator";
@@ -122,6 +121,7 @@ function tellTrouble(trouble: string, { onProgress }: SwarmOptions): void {
 /** The run on a sale that is there; none of its processes outlives it. */
 async function playOn(sale: SwarmSale, more: Omit<RunParts, "sale" | "parts">): Promise<SwarmResult> {
   const { options } = more;
+  await checkServesBuyers(options.targets, sale.id);
   const parts = Array.from({ length: options.processes ?? 1 }, () => new PartProcess());
   const run = new Run({ ...more, sale, parts });
   const abort = (): void => run.stop();
@@ -139,16 +139,11 @@ function randomText(length: number): string {
   return Array.from(randomBytes(length), (byte) => RUN_CHARACTERS[byte % RUN_CHARACTERS.length]).join("");
 }
 
-/** How far the server's clock is from ours. */
+/** How far the server's clock is from ours; on this machine they are the same. */
 async function measureServerOffset({ targets, clock }: SwarmOptions): Promise<number> {
   const [target] = targets;
   if (target === undefined) throw new Error("a swarm without a target");
-  if (isLoopback(target.hostname)) return 0;
-  const askedMs = clock.nowMs();
-  const url = `${addressOf(target)}/v1/time`;
-  const response = await fetch(url, { signal: AbortSignal.timeout(TIME_WITHIN_MS) });
-  const { now } = (await response.json()) as { now: number };
-  return now - (askedMs + clock.nowMs()) / 2;
+  return isLoopback(target.hostname) ? 0 : await readServerOffset(target, clock);
 }
 
 interface RunParts {

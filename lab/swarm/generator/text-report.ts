@@ -1,6 +1,7 @@
 /**
  * The end of a swarm as text: who was answered what, how long it took, what it cost, and whether the books balance.
  */
+import { counted } from "../../../src/domain/counted.ts";
 import { table } from "../report.ts";
 import { stageOf } from "./outcomes.ts";
 import type { Percentiles, SwarmResult } from "./result.ts";
@@ -49,19 +50,35 @@ function latencies({ latencyMs, peak, afterSoldOut, generator }: SwarmResult): s
   return table(["latency from the scheduled instant", "count", "p50", "p90", "p99", "p99.9", "max"], lines);
 }
 
-function moments({ requests, buyers, peak, sale }: SwarmResult): string {
+function moments({ requests, buyers, payments, peak, sale }: SwarmResult): string {
   const taken =
     sale.unitsTaken === null ? "" : `, ${number(sale.unitsTaken)} of ${number(sale.stock)} units held or sold`;
+  const accepted = requests.accepted - buyers.accepted;
+  const others = accepted === 0 ? "" : ` (and ${counted(accepted, "attempt")} of others)`;
   return [
-    `Requests: ${number(requests.scheduled)} scheduled, ${number(requests.sent)} sent, ${number(requests.answered)} answered, ${number(requests.errors)} errors.`,
-    `Buyers: ${number(buyers.decided)} of ${number(buyers.count)} had their decision, the last ${seconds(buyers.lastDecidedMs)} after the opening; ${number(requests.accepted)} accepted${taken}.`,
-    ...(peak === null ? [] : [`The peak: ${number(peak.arrivals)} arrivals in one second.`]),
+    `Requests: ${number(requests.scheduled)} scheduled, ${number(requests.sent)} sent, ${number(requests.answered)} answered, ${counted(requests.errors, "error")}.`,
+    `Buyers: ${number(buyers.decided)} of ${number(buyers.count)} had their decision, the last ${seconds(buyers.lastDecidedMs)} after the opening; ${number(buyers.accepted)} accepted${others}${taken}.`,
+    ...(payments.begun === 0 ? [] : [`Payments: ${paymentWords(payments)}.`]),
+    ...(peak === null ? [] : [`The peak: ${counted(peak.arrivals, "arrival")} in one second.`]),
   ].join("\n");
+}
+
+/** How many payments began, and what became of them; ends to which none came are left out. */
+export function paymentWords({ begun, ...ends }: SwarmResult["payments"]): string {
+  const words = [
+    [ends.taken, "taken by the page of the payment"],
+    [ends.elsewhere, "left at a real provider's page"],
+    [ends.refused, "refused"],
+    [ends.unanswered, "without an answer"],
+    [ends.unsent, "not over when the run ended"],
+  ] as const;
+  const told = words.filter(([count]) => count > 0).map(([count, what]) => `${number(count)} ${what}`);
+  return [`${number(begun)} begun`, ...told].join(", ");
 }
 
 function cost({ cpu, generator, processes }: SwarmResult): string {
   const memory = `${number(generator.residentBytes / BYTES_PER_MB)} MiB`;
-  const own = `Generator: ${processes} process${processes === 1 ? "" : "es"}, ${generator.coresUsed.toFixed(2)} cores (${generator.coresUsedMax.toFixed(2)} in the busiest second), ${memory}, ${number(generator.connectionsOpened)} connections opened.`;
+  const own = `Generator: ${counted(processes, "process", "processes")}, ${generator.coresUsed.toFixed(2)} cores (${generator.coresUsedMax.toFixed(2)} in the busiest second), ${memory}, ${counted(generator.connectionsOpened, "connection")} opened.`;
   if (cpu === null) return `${own}\nProcessor time was not measured: there is no /proc here.`;
   const lines = Object.entries(cpu.usPerAnswer).map(([part, us]) => [
     part,

@@ -7,7 +7,7 @@
 import { holdHalfOpen } from "../../floods/half-open.ts";
 import { createSystemClock } from "../system-clock.ts";
 import { AnswerBook, type AnswerCounts } from "./answer-book.ts";
-import { sendFlood } from "./floods.ts";
+import { sendFlood } from "./deaf-senders.ts";
 import { type HonestEnd, planHonest, tellHonest } from "./honest.ts";
 import { FLOODS, type Mixture, type Population, SCALPERS } from "./populations.ts";
 import { tellScalpers } from "./scalpers.ts";

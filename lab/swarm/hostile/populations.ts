@@ -3,7 +3,7 @@
  *
  * Pure. All numbers follow from how many honest buyers there are, so that a small run has the same mixture as a large one.
  * Accounts are the shop's: fresh ones cost nothing and there are as many as anybody likes; old ones were bought, and are the
- * only ones that the sale's rule lets in. What each kind does is in honest.ts, scalpers.ts and floods.ts.
+ * only ones that the sale's rule lets in. What each kind does is in honest.ts, scalpers.ts and deaf-senders.ts.
  */
 
 /** Whom a population consists of, in the words of the report. */
