@@ -112,8 +112,9 @@ export class AttemptQueue {
   settle(pending: PendingAttempt, outcome: AttemptOutcome, askedAtMs: number): void {
     this.#forget(pending);
     if (outcome.kind === "accepted") {
-      const replay = { ...outcome, replayed: true };
-      for (const [index, caller] of pending.callers.entries()) caller.resolve(index === 0 ? outcome : replay);
+      const [first, ...others] = pending.callers;
+      first?.resolve(outcome);
+      if (others.length > 0) for (const caller of others) caller.resolve({ ...outcome, replayed: true });
       return;
     }
     const late: Caller[] = [];

@@ -26,6 +26,7 @@ import {
 } from "../../ports/books.ts";
 import type { BucketEpoch } from "../../ports/bucket-store.ts";
 import type { Database, SqlValue, Statement } from "../../ports/database.ts";
+import { arrayOfNumbers, arrayOfTexts } from "./array-text.ts";
 import { BookedSales, missingSeqs, readGrantedItems, sumOrders } from "./booked-sales.ts";
 import { type Page, readReservations } from "./remembered-reservations.ts";
 
@@ -119,11 +120,11 @@ export class PostgresBooks implements Books {
       itemId,
       epoch,
       bucket,
-      rows.map((row) => row.rid),
-      rows.map((row) => row.buyerId),
-      rows.map((row) => row.quantity),
-      rows.map((row) => row.seq),
-      rows.map((row) => row.promisedUntil),
+      arrayOfTexts(rows.map((row) => row.rid)),
+      arrayOfTexts(rows.map((row) => row.buyerId)),
+      arrayOfNumbers(rows.map((row) => row.quantity)),
+      arrayOfNumbers(rows.map((row) => row.seq)),
+      arrayOfNumbers(rows.map((row) => row.promisedUntil)),
     ]);
     if (answer === undefined) throw new Fault("DATABASE_REFUSED", { internal: "commit_batch answered no row" });
     return answer.fenced ? { kind: "fenced" } : readVerdicts(rows, answer);

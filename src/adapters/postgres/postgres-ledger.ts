@@ -16,6 +16,7 @@ import type {
   ReserveBatch,
   Stock,
 } from "../../ports/ledger.ts";
+import { arrayOfNumbers, arrayOfTexts } from "./array-text.ts";
 import { rehearse } from "./rehearsal.ts";
 
 const CONFLICT_TRIES_MAX = 5;
@@ -118,9 +119,9 @@ export class PostgresLedger implements Ledger {
       batch.saleId,
       batch.itemId,
       batch.epoch,
-      batch.attempts.map((attempt) => attempt.rid),
-      batch.attempts.map((attempt) => attempt.buyerId),
-      batch.attempts.map((attempt) => attempt.quantity),
+      arrayOfTexts(batch.attempts.map((attempt) => attempt.rid)),
+      arrayOfTexts(batch.attempts.map((attempt) => attempt.buyerId)),
+      arrayOfNumbers(batch.attempts.map((attempt) => attempt.quantity)),
     ];
     for (let tries = 1; ; tries++) {
       try {

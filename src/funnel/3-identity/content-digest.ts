@@ -18,5 +18,10 @@ export function compareDigest(header: string | null, body: Uint8Array): "match" 
   const ours = members.filter((member) => member.startsWith(MEMBER));
   const [only] = ours;
   if (only === undefined || ours.length > 1) return "mismatch";
-  return only === `${MEMBER}:${hash("sha256", body, "base64")}:` ? "match" : "mismatch";
+  return only === contentDigestOf(body) ? "match" : "mismatch";
+}
+
+/** The header of a body, as everybody writes it. */
+export function contentDigestOf(body: Uint8Array): string {
+  return `${MEMBER}:${hash("sha256", body, "base64")}:`;
 }

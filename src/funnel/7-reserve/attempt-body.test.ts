@@ -3,7 +3,8 @@
  */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { parseAttemptBody } from "./attempt-body.ts";
+import { contentDigestOf } from "../3-identity/content-digest.ts";
+import { parseAttemptBody, usualBodyOf } from "./attempt-body.ts";
 
 function read(body: string | Uint8Array, perBuyerMax = 4): number | string {
   const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
@@ -116,4 +117,21 @@ describe("attempt body", () => {
       { numRuns: 500 },
     );
   });
+});
+
+describe("usual bodies", () => {
+  test("say what the long way says, with the digest of their bytes", () => {
+    for (let quantity = 1; quantity <= 9; quantity += 1) {
+      const bytes = new TextEncoder().encode(`{"quantity":${quantity}}`);
+      expect(usualBodyOf(bytes)?.body).toEqual(parseAttemptBody(bytes, 9) as never);
+      expect(usualBodyOf(bytes)?.contentDigest).toBe(contentDigestOf(bytes));
+    }
+  });
+
+  test.each(['{"quantity":0}', '{"quantity":x}', '{"quantity":10}', '{"quantity":1]', '{"Quantity":1}', "{}", ""])(
+    "%p is none",
+    (text) => {
+      expect(usualBodyOf(new TextEncoder().encode(text))).toBeNull();
+    },
+  );
 });

@@ -8,6 +8,7 @@
 
 import type { Refusal } from "../../domain/refusals.ts";
 import { parseStrictJson } from "../../domain/strict-json.ts";
+import { contentDigestOf } from "../3-identity/content-digest.ts";
 import type { ChallengeSolution } from "../6-admission/challenge-gate.ts";
 import { malformed, plainRefusal, prepareRefusal } from "../refusal-answers.ts";
 
@@ -30,8 +31,21 @@ export interface AttemptBody {
 /** Keeps a byte order mark, so that it is refused like any other character before the value. */
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** What nearly every body is; anything else takes the long way to the same result. */
-const USUAL_BODY = /^\{"quantity":([1-9][0-9]{0,5})\}$/;
+/** What nearly every body is, with its Content-Digest; anything else takes the long way to the same result. */
+export interface UsualBody {
+  readonly contentDigest: string;
+  readonly body: AttemptBody;
+}
+
+const USUAL_START = Buffer.from('{"quantity":');
+const USUAL_END = "}".charCodeAt(0);
+const ZERO = "0".charCodeAt(0);
+const USUAL_QUANTITY_MAX = 9;
+/** By quantity; there is none of 0. */
+const USUAL_BODIES: readonly UsualBody[] = Array.from({ length: USUAL_QUANTITY_MAX + 1 }, (_, quantity) => ({
+  contentDigest: contentDigestOf(Buffer.from(`{"quantity":${quantity}}`)),
+  body: { quantity, challenge: null },
+}));
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return value !== null && typeof value === "object" && !Array.isArray(value);
@@ -46,12 +60,19 @@ function decode(bytes: Uint8Array): string | null {
   }
 }
 
+/** The bytes as one of the usual bodies, recognised without a string and without hashing them; null when they are none. */
+export function usualBodyOf(bytes: Uint8Array): UsualBody | null {
+  const start = USUAL_START.length;
+  if (bytes.length !== start + 2 || bytes[start + 1] !== USUAL_END) return null;
+  for (let index = 0; index < start; index += 1) if (bytes[index] !== USUAL_START[index]) return null;
+  const quantity = (bytes[start] as number) - ZERO;
+  return quantity > 0 ? (USUAL_BODIES[quantity] ?? null) : null;
+}
+
 /** What is asked for, or the refusal. */
 export function parseAttemptBody(bytes: Uint8Array, perBuyerMax: number): AttemptBody | Refusal {
   const text = decode(bytes);
   if (text === null) return NOT_UTF8;
-  const usual = USUAL_BODY.exec(text);
-  if (usual !== null) return checkQuantity({ quantity: Number(usual[1]), challenge: null }, perBuyerMax);
 
   const json = parseStrictJson(text);
   if (json.kind === "bad") return malformed(json.detail);
@@ -71,7 +92,8 @@ function isSolution(value: unknown): value is ChallengeSolution {
   return typeof token === "string" && typeof solution === "string";
 }
 
-function checkQuantity(body: AttemptBody, perBuyerMax: number): AttemptBody | Refusal {
+/** The body, unless nobody may have so many. */
+export function checkQuantity(body: AttemptBody, perBuyerMax: number): AttemptBody | Refusal {
   const { quantity } = body;
   const isPossible = Number.isInteger(quantity) && quantity >= 1 && quantity <= perBuyerMax;
   return isPossible ? body : plainRefusal("bad_quantity");

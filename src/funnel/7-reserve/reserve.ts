@@ -22,7 +22,7 @@ import type { Lane } from "../5-sold-out/lane.ts";
 import type { ChallengeDemand, ChallengeGate } from "../6-admission/challenge-gate.ts";
 import { fewerLeftRefusal, ledgerRefusal, malformed, plainRefusal, prepareClosingRefusal } from "../refusal-answers.ts";
 import type { HotAnswer, HotRequest, ReadBody } from "../request.ts";
-import { type AttemptBody, parseAttemptBody } from "./attempt-body.ts";
+import { type AttemptBody, checkQuantity, parseAttemptBody, usualBodyOf } from "./attempt-body.ts";
 import { signReceipt } from "./receipt.ts";
 
 /** The body of an attempt fits into one packet; who needs longer than this for it is stalling. */
@@ -70,10 +70,18 @@ export interface ReserveServices {
   readonly durability: "always" | "everysec";
 }
 
-/** The body, or why there is none; a sender that drips is given up. */
-async function readBodyInTime(request: HotRequest, services: ReserveServices): Promise<ReadBody> {
-  const body = request.readBody(HOT_BODY_BYTES_MAX);
-  if (!(body instanceof Promise)) return body;
+/** What the body asks for, once everything else that is demanded of it is there; or the refusal. At once, if it can be. */
+function readQuantity(
+  attempt: AdmittedAttempt,
+  services: ReserveServices,
+): number | Refusal | Promise<number | Refusal> {
+  const body = attempt.request.readBody(HOT_BODY_BYTES_MAX);
+  if (!(body instanceof Promise)) return quantityOf(attempt, body, services);
+  return inTime(body, services).then((late) => quantityOf(attempt, late, services));
+}
+
+/** A body that is still on its way; a sender that drips is given up. */
+async function inTime(body: Promise<ReadBody>, services: ReserveServices): Promise<ReadBody> {
   services.shed.beginRead();
   try {
     return await new Promise((resolve, reject) => {
@@ -85,29 +93,39 @@ async function readBodyInTime(request: HotRequest, services: ReserveServices): P
   }
 }
 
-/** Reads and checks the body, or gives the refusal. */
-async function readAttempt(attempt: AdmittedAttempt, services: ReserveServices): Promise<AttemptBody | Refusal> {
-  const { request, place } = attempt;
-  const body = await readBodyInTime(request, services);
+function quantityOf(
+  attempt: AdmittedAttempt,
+  read: ReadBody,
+  services: ReserveServices,
+): number | Refusal | Promise<number | Refusal> {
+  const { demand, pass } = attempt;
+  const body = checkBody(attempt, read);
+  if ("reason" in body) return body;
+  if (pass !== null && pass.quantity !== body.quantity) return plainRefusal("pass_invalid");
+  return demand === null ? body.quantity : settleDemand({ attempt, demand, body }, services);
+}
+
+/** The body that was signed, or the refusal. */
+function checkBody({ request, place }: AdmittedAttempt, body: ReadBody): AttemptBody | Refusal {
   if (body === "too_large") return plainRefusal("payload_too_large");
   if (body === "stalled") return STALLED;
-  const digest = compareDigest(request.header("content-digest"), body);
+  const { perBuyerMax } = place.item;
+  const header = request.header("content-digest");
+  const usual = usualBodyOf(body);
+  const digest = usual !== null && header === usual.contentDigest ? "match" : compareDigest(header, body);
   const isSigned = request.header("x-signature") !== null;
   // A signature without a digest covers no body, so a signed request may have none.
   if (digest === "mismatch" || (digest === "absent" && isSigned && body.length > 0)) {
     return plainRefusal("signature_invalid");
   }
-  return parseAttemptBody(body, place.item.perBuyerMax);
+  return usual === null ? parseAttemptBody(body, perBuyerMax) : checkQuantity(usual.body, perBuyerMax);
 }
 
-/** What the body asks for, once everything else that is demanded of it is there; or the refusal. */
-async function readQuantity(attempt: AdmittedAttempt, services: ReserveServices): Promise<number | Refusal> {
-  const { request, demand, pass } = attempt;
-  const body = await readAttempt(attempt, services);
-  if ("reason" in body) return body;
-  if (pass !== null && pass.quantity !== body.quantity) return plainRefusal("pass_invalid");
-  if (demand === null) return body.quantity;
-  const purpose = request.header("idempotency-key") ?? "";
+async function settleDemand(
+  { attempt, demand, body }: { attempt: AdmittedAttempt; demand: ChallengeDemand; body: AttemptBody },
+  services: ReserveServices,
+): Promise<number | Refusal> {
+  const purpose = attempt.request.header("idempotency-key") ?? "";
   const handedIn = { solution: body.challenge, purpose, nowMs: services.clock.nowMs() };
   services.shed.beginRead();
   try {
@@ -121,7 +139,8 @@ async function readQuantity(attempt: AdmittedAttempt, services: ReserveServices)
 export async function reserve(attempt: AdmittedAttempt, services: ReserveServices): Promise<ReserveOutcome> {
   const { request, place, lane, session } = attempt;
   const { sale } = place.entry;
-  const quantity = await readQuantity(attempt, services);
+  const asked = readQuantity(attempt, services);
+  const quantity = asked instanceof Promise ? await asked : asked;
   if (typeof quantity !== "number") return refused(quantity);
 
   const idempotencyKey = request.header("idempotency-key") ?? "";

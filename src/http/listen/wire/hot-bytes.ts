@@ -40,6 +40,7 @@ export function statusLine(status: number): string {
 export class HotBytes {
   readonly #date: DateLine;
   readonly #prepared = new WeakMap<HotAnswer, Prepared>();
+  readonly #starts = new WeakMap<HotAnswer["headers"], { readonly status: number; readonly text: string }>();
 
   constructor(date: DateLine) {
     this.#date = date;
@@ -65,12 +66,25 @@ export class HotBytes {
   }
 
   #write(answer: HotAnswer, more: string): Prepared {
-    let head = statusLine(answer.status);
-    for (const name in answer.headers) {
-      if (more === "" || name !== "connection") head += `${name}: ${answer.headers[name]}\r\n`;
-    }
-    head += `content-length: ${Buffer.byteLength(answer.body)}\r\n${more}date: `;
+    const start = more === "" ? this.#startOf(answer) : startOf(answer, "connection");
+    const head = `${start}content-length: ${Buffer.byteLength(answer.body)}\r\n${more}date: `;
     const bytes = Buffer.from(`${head}${this.#date.text}\r\n\r\n${answer.body}`, "utf8");
     return { bytes, dateStart: head.length, second: this.#date.second };
   }
+
+  /** Acceptances have bodies of their own and share all the rest. */
+  #startOf(answer: HotAnswer): string {
+    const known = this.#starts.get(answer.headers);
+    if (known?.status === answer.status) return known.text;
+    const text = startOf(answer, "");
+    if (Object.isFrozen(answer.headers)) this.#starts.set(answer.headers, { status: answer.status, text });
+    return text;
+  }
+}
+
+/** The status line and the headers, but for one that is left out. */
+function startOf({ status, headers }: HotAnswer, leftOut: string): string {
+  let text = statusLine(status);
+  for (const name in headers) if (name !== leftOut) text += `${name}: ${headers[name]}\r\n`;
+  return text;
 }
