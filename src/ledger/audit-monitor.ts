@@ -8,6 +8,7 @@
  */
 import type { SaleId } from "../domain/ids.ts";
 import { firstOpensAt, type Sale, saleStateAt } from "../domain/sale.ts";
+import { forEachBounded } from "../orders/bounded.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { SaleStore } from "../ports/sale-store.ts";
 import type { Log } from "../ports/telemetry.ts";
@@ -23,6 +24,8 @@ const PLACES_COST_FACTOR = 20;
 const COMPLAINT_INTERVAL_MS = 60_000;
 /** Sales looked at in one round: the newest. */
 const SALES_MAX = 50;
+/** Sales that the quick look looks at together: their questions travel in one statement and one script. */
+const LOOKS_AT_ONCE_MAX = 32;
 /** A finished sale is looked at until its last holds and refunds are through. */
 const SETTLED_AFTER_MS = 86_400_000;
 
@@ -120,19 +123,19 @@ async function lookAtAll(
     const sales = await saleStore.listSales({ rowsMax: SALES_MAX });
     const running = sales.filter((sale) => isRunning(sale, clock.nowMs()));
     forgetOthers(places, running);
-    for (const sale of running) {
-      if (isStopping()) return failure;
+    await forEachBounded(running, LOOKS_AT_ONCE_MAX, async (sale) => {
+      if (isStopping()) return;
       try {
         const look = await auditor.auditPlaces(sale.id);
-        if (look === null) continue;
+        if (look === null) return;
         places.set(sale.id, look);
-        if (look.balanced) continue;
+        if (look.balanced) return;
         log.error({ saleId: sale.id, violations: look.violations }, "units of a sale are not where they should be");
       } catch (error) {
         places.delete(sale.id);
         failure = error;
       }
-    }
+    });
   } catch (error) {
     failure = error;
   }

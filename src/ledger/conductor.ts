@@ -38,7 +38,7 @@ const PASS_INTERVAL_MS = 250;
 /** Passes are jittered; one that is early by no more than this is the one that was meant. */
 const EARLY_MS_MAX = PASS_INTERVAL_MS / 2;
 /** Sales worked on at once; mode changes, which take seconds, included. */
-const SALES_AT_ONCE_MAX = 16;
+const SALES_AT_ONCE_MAX = 32;
 /** How long a majority of the API nodes must miss Redis, or it must be unfit, before a sale leaves redis mode. */
 export const AWAY_MS_MAX = 2_000;
 /** How long the conductor itself may miss it: without it nobody relays or audits. */

@@ -376,4 +376,19 @@ function describeVoids(fixture: () => BooksFixture): void {
     assert.equal(nowhere, null);
     for (const each of [small, ...others]) assert.deepEqual(shapeOf(each), [[itemIdOf(other), 3, [none[0]]]]);
   });
+
+  test("books that were read before are read of the same sale, or of none", async () => {
+    const { books, database } = fixture();
+    const sale = await openRedisSale(fixture(), { stocks: [5] });
+    const other = await openRedisSale(fixture(), { stocks: [3] });
+    const read = async () => (await books.readBooks({ saleId: sale.id, aboveSeq: () => 0 }))?.items.length;
+    // As after a restore, when another sale has got the number since.
+    const text = "UPDATE item SET sale_id = $2, sku = $2 || item_id WHERE item_id = $1";
+    const counts = [await read()];
+    for (const saleId of [other.id, sale.id]) {
+      await database.query({ text }, [itemIdOf(sale), saleId]);
+      counts.push(await read());
+    }
+    assert.deepEqual(counts, [1, undefined, 1]);
+  });
 }

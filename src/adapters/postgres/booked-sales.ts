@@ -1,7 +1,7 @@
 /**
  * What Postgres knows of sales' buckets: grants per bucket beside the stock row, and for audits the orders too.
  *
- * Items and the number of buckets never change, so they are read first; everything that moves is read by one statement,
+ * Items and the number of buckets never change, so they are read once; everything that moves is read by one statement,
  * which is one snapshot. Sales that are asked for in the same moment are read by the same statement: whoever audits hundreds
  * of them needs few. Reads on the primary, locks nothing.
  */
@@ -15,13 +15,14 @@ import { AskedTogether } from "../local/asked-together.ts";
 
 /** Sales that one statement reads; each has some 1,000 buckets at most. */
 const QUESTIONS_MAX = 32;
+/** Sales whose buckets are remembered; when there are more, all are read again. */
+const SALES_KEPT_MAX = 4_096;
 
 const BUCKETS = {
   name: "booked_buckets",
-  text: `SELECT q.n AS question, i.item_id AS "itemId", b AS bucket
-           FROM unnest($1::text[]) WITH ORDINALITY q (sale_id, n)
-           JOIN sale s ON s.id = q.sale_id JOIN item i ON i.sale_id = s.id, generate_series(0, s.buckets - 1) b
-          ORDER BY q.n, i.position, i.item_id, b`,
+  text: `SELECT s.id AS "saleId", i.item_id AS "itemId", b AS bucket
+           FROM sale s JOIN item i ON i.sale_id = s.id, generate_series(0, s.buckets - 1) b
+          WHERE s.id = ANY ($1::text[]) ORDER BY i.position, i.item_id, b`,
 };
 const BOOKED = {
   name: "booked_sales",
@@ -30,6 +31,7 @@ const BOOKED = {
                 b.granted_units AS "grantedUnits", b.order_count AS orders, b.order_units AS units, b.seq_max AS "seqMax"
            FROM books_of($2::integer[], $3::integer[], $4::bigint[]) b
            JOIN unnest($1::integer[]) WITH ORDINALITY q (question, place) ON q.place = b.place
+           JOIN item i ON i.item_id = b.item AND i.sale_id = ($5::text[])[q.question]
           ORDER BY b.place`,
 };
 const GRANTED = {
@@ -42,9 +44,8 @@ const MISSING = { name: "missing_seqs", text: "SELECT seq FROM missing_seqs($1, 
 
 type BooksRequest = Parameters<Books["readBooks"]>[0];
 
-/** `question`: which of those that are read together, from 1. */
-interface AskedBucket extends BucketAddress {
-  readonly question: number;
+interface BucketOfSale extends BucketAddress {
+  readonly saleId: SaleId;
 }
 
 interface BookedRow extends Omit<BookedItem, "buckets">, BookedBucket {
@@ -58,6 +59,7 @@ interface BookedRow extends Omit<BookedItem, "buckets">, BookedBucket {
 export class BookedSales {
   readonly #database: Database;
   readonly #together: AskedTogether<BooksRequest, BookedSale | null>;
+  readonly #buckets = new Map<SaleId, readonly BucketAddress[]>();
 
   constructor(database: Database) {
     this.#database = database;
@@ -73,15 +75,41 @@ export class BookedSales {
     return requests.map(({ saleId }, index) => saleOf(saleId, rows.get(index + 1) ?? []));
   }
 
+  /** By the number of the request they answer, from 1. */
   async #readRows(requests: readonly BooksRequest[]): Promise<ReadonlyMap<number, readonly BookedRow[]>> {
-    const asked = await this.#database.query<AskedBucket>(BUCKETS, [requests.map(({ saleId }) => saleId)]);
+    const buckets = await this.#bucketsOf(requests.map(({ saleId }) => saleId));
+    const asked = requests.flatMap(({ saleId, aboveSeq }, index) =>
+      (buckets.get(saleId) ?? []).map((address) => ({
+        ...address,
+        question: index + 1,
+        above: aboveSeq(address),
+      })),
+    );
     const rows = await this.#database.query<BookedRow>(BOOKED, [
       asked.map(({ question }) => question),
       asked.map(({ itemId }) => itemId),
       asked.map(({ bucket }) => bucket),
-      asked.map(({ question, ...address }) => requests[question - 1]?.aboveSeq(address) ?? 0),
+      asked.map(({ above }) => above),
+      requests.map(({ saleId }) => saleId),
     ]);
-    return Map.groupBy(rows, ({ question }) => question);
+    const byQuestion = Map.groupBy(rows, ({ question }) => question);
+    // A database that was restored may know another sale under the same numbers: its answers are nobody's.
+    for (const [index, { saleId }] of requests.entries()) if (!byQuestion.has(index + 1)) this.#buckets.delete(saleId);
+    return byQuestion;
+  }
+
+  /** Of the sales that exist. One that is not there yet is asked for again. */
+  async #bucketsOf(saleIds: readonly SaleId[]): Promise<ReadonlyMap<SaleId, readonly BucketAddress[]>> {
+    const known = new Map(saleIds.map((saleId) => [saleId, this.#buckets.get(saleId) ?? null]));
+    const unknown = [...known.keys()].filter((saleId) => known.get(saleId) === null);
+    const rows = unknown.length === 0 ? [] : await this.#database.query<BucketOfSale>(BUCKETS, [unknown]);
+    if (this.#buckets.size + unknown.length > SALES_KEPT_MAX) this.#buckets.clear();
+    for (const [saleId, buckets] of Map.groupBy(rows, (row) => row.saleId)) {
+      const addresses = buckets.map(({ itemId, bucket }) => ({ itemId, bucket }));
+      this.#buckets.set(saleId, addresses);
+      known.set(saleId, addresses);
+    }
+    return new Map([...known].flatMap(([saleId, buckets]) => (buckets === null ? [] : [[saleId, buckets]])));
   }
 }
 
