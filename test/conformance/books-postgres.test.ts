@@ -5,4 +5,4 @@ import { describeBooksHistories } from "./books-history.suite.ts";
 import { openPostgresFixture } from "./ledger-fixture.ts";
 
 describeBooks("postgres", openPostgresFixture);
-describeBooksHistories("postgres", 3_000, openPostgresFixture);
+describeBooksHistories("postgres", 2_000, openPostgresFixture);

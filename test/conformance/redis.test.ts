@@ -12,4 +12,4 @@ describeLedger("redis", openRedisFixture, ONE);
 describeLedger("redis with three buckets an item", () => openRedisFixture({ buckets: 3 }), SEVERAL);
 describeOrders("redis", openRedisFixture);
 describeHistories("redis", 500, openRedisFixture, ONE);
-describeHistories("redis with three buckets an item", 500, () => openRedisFixture({ buckets: 3 }), SEVERAL);
+describeHistories("redis with three buckets an item", 250, () => openRedisFixture({ buckets: 3 }), SEVERAL);

@@ -21,7 +21,7 @@ const SECRET = "a-secret-that-outlives-the-process-0123456789";
 const ADMIN_TOKEN = "an-operator-token-that-outlives-it";
 const CONCURRENCY = 48;
 const isLong = process.env["RUNS"] !== undefined;
-const SOLO_ROUNDS = isLong ? 20 : 4;
+const SOLO_ROUNDS = isLong ? 20 : 3;
 const POSTGRES_ROUNDS = isLong ? 20 : 3;
 /** A different moment of the rush in each round: from its first answers to its full flow. */
 const ACCEPTED_BEFORE_KILL = [1, 5, 20, 60, 150, 40, 10, 300, 80, 2];
