@@ -168,6 +168,8 @@ class CommitLadder {
         if (committed >= count) finish();
       },
       subscribe: () => () => undefined,
+      wake: () => undefined,
+      onWake: () => () => undefined,
     };
     const sales: SaleDirectory = {
       findSale: (saleId) => (saleId === sale.id ? sale : null),

@@ -175,5 +175,8 @@ function createFeed(world: Scene, process: SimProcess): CommitFeed {
   return {
     publish: (hints: readonly CommitHint[]) => world.publishCommits(process, hints),
     subscribe: (listener) => world.subscribeCommits(process, listener),
+    // Always lost: that it may be is what the protocol has to live with.
+    wake: () => undefined,
+    onWake: () => () => undefined,
   };
 }

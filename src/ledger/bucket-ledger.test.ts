@@ -29,6 +29,20 @@ describe("accepting", () => {
     expect((await world.books.orders.listOrdersByRid(["b0-k"]))[0]).toMatchObject({ status: "held", holdUntil });
   });
 
+  test("wakes the workers after a quiet while, and not while they are busy with what came before", async () => {
+    const world = await BucketWorld.inRedis();
+    const woken: unknown[] = [];
+    world.feed.onWake((bucket) => woken.push(bucket));
+    const here = { itemId: ITEM_ID, bucket: 0, epoch: world.sale.epoch };
+    for (const [index, waitMs] of [0, 9, 9, 10].entries()) {
+      await world.clock.advance(waitMs);
+      await world.reserve([attemptOf(`b${index}`)]);
+    }
+    await world.clock.advance(50);
+    await world.finish(world.reserve([attemptOf("b0", { quantity: 2 })]));
+    expect(woken).toEqual([here, here]);
+  });
+
   test("waits no longer than it should: null when no hint comes, and the acceptance is remembered", async () => {
     const world = await BucketWorld.inRedis({ ackWaitMs: 250 });
     const answer = await world.reserve(crowd(2));

@@ -65,6 +65,9 @@ const REFUSED: ReadonlyMap<number, AttemptOutcome> = new Map(
 const EMPTY: AttemptOutcome = Object.freeze({ kind: "refused", reason: "empty" });
 const SOLD_OUT: AttemptOutcome = Object.freeze({ kind: "refused", reason: "sold_out" });
 
+/** After so long without an acceptance workers ask ever more seldom (src/orders/idle-streams.ts) and have to be woken. */
+const QUIET_MS_MIN = 10;
+
 export interface BucketLedgerParts {
   readonly store: BucketStore;
   readonly books: Books;
@@ -98,6 +101,8 @@ export class BucketLedger implements Ledger {
   readonly #leases: LeaseHolder;
   readonly #empties: EmptyDesk;
   readonly #stalls: StallWatch;
+  /** When anything was accepted last, in any bucket. */
+  #acceptedAtMs = Number.NEGATIVE_INFINITY;
   #resubmit: (batch: ReserveBatch) => Promise<BatchOutcome> = (batch) => this.reserve(batch);
 
   constructor(parts: BucketLedgerParts) {
@@ -185,12 +190,20 @@ export class BucketLedger implements Ledger {
         if ((verdicts[index] ?? 0) > seqBefore) acceptedUnits += attempt.quantity;
       }
       this.#leases.learn(address, { leaseId, leaseLeft, acceptedUnits });
+      if (acceptedUnits > 0) this.#wakeWorkers(address);
       return answer;
     } catch (error) {
       const isAnswer = isFault(error, "LEDGER_FENCED") || isFault(error, "LEDGER_BUCKET_MISSING");
       this.#stalls.end(call, { isAnswer });
       throw error;
     }
+  }
+
+  /** Workers who have just been busy ask again by themselves before a hint could reach them. */
+  #wakeWorkers(address: BucketEpoch): void {
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (nowMs - this.#acceptedAtMs >= QUIET_MS_MIN) this.#parts.commits.wake(address);
+    this.#acceptedAtMs = nowMs;
   }
 
   /** Sorts what a bucket said into what is decided and what has to be looked into. */

@@ -56,6 +56,7 @@ export class CommitWorker {
   readonly #endings = new Set<Promise<void>>();
   #isStarted = false;
   #unsubscribe: (() => void) | null = null;
+  #sleepOn: (() => void) | null = null;
   #refreshing: Promise<void> | null = null;
 
   constructor(parts: CommitWorkerParts) {
@@ -87,6 +88,7 @@ export class CommitWorker {
     if (this.#isStarted) return;
     this.#isStarted = true;
     this.#unsubscribe = this.#parts.sales.onRefresh(() => this.#followSales());
+    this.#sleepOn = this.#parts.commits.onWake((bucket) => this.#idle.wake(bucket));
     this.#followSales();
     this.#upkeep.start();
   }
@@ -95,6 +97,7 @@ export class CommitWorker {
   async stop(): Promise<void> {
     this.#isStarted = false;
     this.#unsubscribe?.();
+    this.#sleepOn?.();
     await this.#upkeep.stop();
     for (const lane of this.#lanes.values()) this.#end(lane);
     this.#lanes.clear();

@@ -126,3 +126,28 @@ test("while nothing may be read nothing is, and the waiting has its end", async 
   expect((await news).entries).toEqual([]);
   expect(asked).toEqual([]);
 });
+
+test("who is woken reads by himself: at once, or after the reading that was under way", async () => {
+  const { clock, asked, answers, idle } = scene();
+  const heard: string[] = [];
+  const wait = (bucket: number) => {
+    const { news } = idle.wait(streamOf(bucket), quiet);
+    void news.then(({ entries, isAll }) => heard.push(`${bucket}: ${entries.length} ${isAll}`));
+  };
+  wait(0);
+  wait(1);
+  idle.wake(streamOf(1));
+  idle.wake({ ...streamOf(0), epoch: 1 });
+  await clock.advance(0);
+  expect([heard, asked]).toEqual([["1: 0 false"], []]);
+  const reading = Promise.withResolvers<readonly (readonly StreamEntry[])[]>();
+  answers.push(() => reading.promise);
+  await clock.advance(5);
+  idle.wake(streamOf(0));
+  await clock.advance(0);
+  expect(heard).toEqual(["1: 0 false"]);
+  reading.resolve([[]]);
+  await clock.advance(0);
+  expect(heard).toEqual(["1: 0 false", "0: 0 false"]);
+  expect(clock.timerCount).toBe(0);
+});

@@ -45,6 +45,8 @@ interface Waiter {
   /** Its stream is being read: only the answer ends the waiting. */
   isAsked: boolean;
   isCancelled: boolean;
+  /** Something came while its stream was being read: what was read may be older. */
+  isWoken: boolean;
 }
 
 const NOTHING: StreamNews = { entries: [], isAll: true };
@@ -72,7 +74,7 @@ export class IdleStreams {
   ): { readonly news: Promise<StreamNews>; readonly cancel: () => void } {
     const { promise, resolve } = Promise.withResolvers<StreamNews>();
     const sinceMs = this.#parts.clock.monotonicMs();
-    const waiter: Waiter = { stream, sinceMs, resolve, isAsked: false, isCancelled: false };
+    const waiter: Waiter = { stream, sinceMs, resolve, isAsked: false, isCancelled: false, isWoken: false };
     this.#waiters.add(waiter);
     if (wasActive && this.#intervalMs > ASK_INTERVAL_MS.min) {
       this.#intervalMs = ASK_INTERVAL_MS.min;
@@ -85,6 +87,17 @@ export class IdleStreams {
       if (this.#waiters.size === 0) this.#stopTimer();
     };
     return { news: promise, cancel };
+  }
+
+  /** Somebody says that there is something in a stream now: its lane, if it waits here, reads by itself. */
+  wake({ itemId, bucket, epoch }: BucketEpoch): void {
+    for (const waiter of this.#waiters) {
+      const { stream } = waiter;
+      if (stream.itemId !== itemId || stream.bucket !== bucket || stream.epoch !== epoch) continue;
+      if (waiter.isAsked) waiter.isWoken = true;
+      else this.#end(waiter, UNKNOWN);
+    }
+    if (this.#waiters.size === 0) this.#stopTimer();
   }
 
   #end(waiter: Waiter, news: StreamNews): void {
@@ -122,6 +135,7 @@ export class IdleStreams {
       const entries = lists === null ? null : (lists[index] ?? null);
       if (entries === null) this.#end(waiter, UNKNOWN);
       else if (entries.length > 0) this.#end(waiter, { entries, isAll: entries.length < ENTRIES_MAX });
+      else if (waiter.isWoken) this.#end(waiter, UNKNOWN);
       else if (waiter.isCancelled || nowMs - waiter.sinceMs >= waitMsMax) this.#end(waiter, NOTHING);
     }
     this.#schedule();

@@ -1,8 +1,9 @@
 /**
- * Port: hints that acceptances of a bucket are now committed in Postgres, from workers to the nodes that wait.
+ * Port: hints between the nodes whose buckets accept and the workers that commit: there is something to commit, and back, it
+ * is committed in Postgres.
  *
- * Promises nothing: a hint may be lost or doubled. Who waits has a deadline and answers 202 when it passes; truth is
- * the order in Postgres. A hint is only ever sent after the commit.
+ * Promises nothing: a hint may be lost or doubled. Who waits for a commit has a deadline and answers 202 when it passes; truth
+ * is the order in Postgres, and a worker that is not woken asks by itself. A hint of a commit is only ever sent after it.
  */
 import type { BucketEpoch } from "./bucket-store.ts";
 
@@ -18,4 +19,8 @@ export interface CommitFeed {
   publish(hints: readonly CommitHint[]): void;
   /** Calls back for each hint until the returned function is called. The callback must not throw or block. */
   subscribe(listener: (hint: CommitHint) => void): () => void;
+  /** Something was accepted after a quiet while: workers, who ask a quiet bucket only now and then, should ask at once. */
+  wake(bucket: BucketEpoch): void;
+  /** Calls back for each {@link wake} until the returned function is called. The callback must not throw or block. */
+  onWake(listener: (bucket: BucketEpoch) => void): () => void;
 }

@@ -15,7 +15,7 @@ import { BucketLedger, type BucketLedgerParts } from "../../src/ledger/bucket-le
 import { Relay } from "../../src/ledger/relay.ts";
 import { RoutedLedger } from "../../src/ledger/routed-ledger.ts";
 import { warmUpBuckets } from "../../src/ledger/warm-up.ts";
-import type { BucketStore } from "../../src/ports/bucket-store.ts";
+import type { BucketEpoch, BucketStore } from "../../src/ports/bucket-store.ts";
 import type { CommitFeed, CommitHint } from "../../src/ports/commit-feed.ts";
 import type { Attempt, BatchOutcome, Ledger } from "../../src/ports/ledger.ts";
 import { ManualClock } from "./manual-clock.ts";
@@ -28,6 +28,7 @@ export type StoreCall = keyof BucketStore;
 /** Hints by hand: delivered at once to whoever listens. */
 export class MemoryFeed implements CommitFeed {
   readonly #listeners = new Set<(hint: CommitHint) => void>();
+  readonly #woken = new Set<(bucket: BucketEpoch) => void>();
 
   publish(hints: readonly CommitHint[]): void {
     for (const hint of hints) for (const listener of [...this.#listeners]) listener(hint);
@@ -36,6 +37,15 @@ export class MemoryFeed implements CommitFeed {
   subscribe(listener: (hint: CommitHint) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  wake(bucket: BucketEpoch): void {
+    for (const listener of [...this.#woken]) listener(bucket);
+  }
+
+  onWake(listener: (bucket: BucketEpoch) => void): () => void {
+    this.#woken.add(listener);
+    return () => this.#woken.delete(listener);
   }
 }
 

@@ -6,6 +6,7 @@
  * committed hears of it at once: the way to Redis and back would be a fifth of his waiting.
  */
 import { randomUUID } from "node:crypto";
+import type { BucketEpoch } from "../../ports/bucket-store.ts";
 import type { CommitFeed, CommitHint } from "../../ports/commit-feed.ts";
 import type { Log } from "../../ports/telemetry.ts";
 import { LedgerKeys } from "./keys.ts";
@@ -15,12 +16,16 @@ const ANSWER_TIMEOUT_MS = 2_000;
 /** itemId bucket epoch firstSeq lastSeq holdUntil, the last one "-" when there is none. */
 const HINT = /^(\d{1,15}) (\d{1,4}) (\d{1,15}) (\d{1,15}) (\d{1,15}) (\d{1,15}|-)$/;
 
+/** itemId bucket epoch. */
+const WAKE = /^wake (\d{1,15}) (\d{1,4}) (\d{1,15})$/;
+
 /** See the file comment. */
 export class RedisCommitFeed implements CommitFeed {
   readonly #channel: string;
   readonly #publisher: RedisConnection;
   readonly #subscriber: RedisConnection;
   readonly #listeners = new Set<(hint: CommitHint) => void>();
+  readonly #woken = new Set<(bucket: BucketEpoch) => void>();
   /** Heads each message: one's own are known already. */
   readonly #signature = `from ${randomUUID()}`;
 
@@ -54,10 +59,7 @@ export class RedisCommitFeed implements CommitFeed {
 
   publish(hints: readonly CommitHint[]): void {
     for (const hint of hints) this.#hear(hint);
-    if (hints.length === 0 || !this.#publisher.isReady) return;
-    const text = [this.#signature, ...hints.map(formatHint)].join("\n");
-    // A hint that is lost costs its waiters a 202 instead of a 201; the connection reports why.
-    this.#publisher.call(["PUBLISH", this.#channel, text]).catch(() => undefined);
+    if (hints.length > 0) this.#send(hints.map(formatHint).join("\n"));
   }
 
   subscribe(listener: (hint: CommitHint) => void): () => void {
@@ -65,11 +67,31 @@ export class RedisCommitFeed implements CommitFeed {
     return () => void this.#listeners.delete(listener);
   }
 
+  wake({ itemId, bucket, epoch }: BucketEpoch): void {
+    for (const listener of this.#woken) listener({ itemId, bucket, epoch });
+    this.#send(`wake ${itemId} ${bucket} ${epoch}`);
+  }
+
+  onWake(listener: (bucket: BucketEpoch) => void): () => void {
+    this.#woken.add(listener);
+    return () => void this.#woken.delete(listener);
+  }
+
+  /** What is lost costs its waiters time, or a 202 instead of a 201; the connection reports why. */
+  #send(lines: string): void {
+    if (!this.#publisher.isReady) return;
+    this.#publisher.call(["PUBLISH", this.#channel, `${this.#signature}\n${lines}`]).catch(() => undefined);
+  }
+
   #tell(text: string): void {
     if (text.startsWith(this.#signature)) return;
     for (const line of text.split("\n")) {
       const hint = parseHint(line);
       if (hint !== null) this.#hear(hint);
+      const wake = WAKE.exec(line);
+      if (wake === null) continue;
+      const bucket = { itemId: Number(wake[1]), bucket: Number(wake[2]), epoch: Number(wake[3]) };
+      for (const listener of this.#woken) listener(bucket);
     }
   }
 
