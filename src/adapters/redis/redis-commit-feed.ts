@@ -27,7 +27,7 @@ export class RedisCommitFeed implements CommitFeed {
   readonly #listeners = new Set<(hint: CommitHint) => void>();
   readonly #woken = new Set<(bucket: BucketEpoch) => void>();
   /** Heads each message: one's own are known already. */
-  readonly #signature = `from ${randomUUID()}`;
+  readonly #origin = `from ${randomUUID()}`;
 
   constructor(options: { readonly urls: readonly string[]; readonly deployment: string; readonly log: Log }) {
     const [url = "", ...others] = options.urls;
@@ -80,11 +80,11 @@ export class RedisCommitFeed implements CommitFeed {
   /** What is lost costs its waiters time, or a 202 instead of a 201; the connection reports why. */
   #send(lines: string): void {
     if (!this.#publisher.isReady) return;
-    this.#publisher.call(["PUBLISH", this.#channel, `${this.#signature}\n${lines}`]).catch(() => undefined);
+    this.#publisher.call(["PUBLISH", this.#channel, `${this.#origin}\n${lines}`]).catch(() => undefined);
   }
 
   #tell(text: string): void {
-    if (text.startsWith(this.#signature)) return;
+    if (text.startsWith(this.#origin)) return;
     for (const line of text.split("\n")) {
       const hint = parseHint(line);
       if (hint !== null) this.#hear(hint);

@@ -124,7 +124,7 @@ describe("usual bodies", () => {
     for (let quantity = 1; quantity <= 9; quantity += 1) {
       const bytes = new TextEncoder().encode(`{"quantity":${quantity}}`);
       expect(usualBodyOf(bytes)?.body).toEqual(parseAttemptBody(bytes, 9) as never);
-      expect(usualBodyOf(bytes)?.contentDigest).toBe(contentDigestOf(bytes));
+      expect(usualBodyOf(bytes)?.digestHeader).toBe(contentDigestOf(bytes));
     }
   });
 

@@ -33,7 +33,7 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** What nearly every body is, with its Content-Digest; anything else takes the long way to the same result. */
 export interface UsualBody {
-  readonly contentDigest: string;
+  readonly digestHeader: string;
   readonly body: AttemptBody;
 }
 
@@ -43,7 +43,7 @@ const ZERO = "0".charCodeAt(0);
 const USUAL_QUANTITY_MAX = 9;
 /** By quantity; there is none of 0. */
 const USUAL_BODIES: readonly UsualBody[] = Array.from({ length: USUAL_QUANTITY_MAX + 1 }, (_, quantity) => ({
-  contentDigest: contentDigestOf(Buffer.from(`{"quantity":${quantity}}`)),
+  digestHeader: contentDigestOf(Buffer.from(`{"quantity":${quantity}}`)),
   body: { quantity, challenge: null },
 }));
 

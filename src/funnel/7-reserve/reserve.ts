@@ -112,7 +112,7 @@ function checkBody({ request, place }: AdmittedAttempt, body: ReadBody): Attempt
   const { perBuyerMax } = place.item;
   const header = request.header("content-digest");
   const usual = usualBodyOf(body);
-  const digest = usual !== null && header === usual.contentDigest ? "match" : compareDigest(header, body);
+  const digest = usual !== null && header === usual.digestHeader ? "match" : compareDigest(header, body);
   const isSigned = request.header("x-signature") !== null;
   // A signature without a digest covers no body, so a signed request may have none.
   if (digest === "mismatch" || (digest === "absent" && isSigned && body.length > 0)) {
