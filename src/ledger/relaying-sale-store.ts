@@ -67,6 +67,10 @@ export class RelayingSaleStore implements SaleStore {
     return this.#store.listSales(request);
   }
 
+  salesVersion(): Promise<string> {
+    return this.#store.salesVersion();
+  }
+
   createBan(ban: NewBan): Promise<Ban> {
     return this.#store.createBan(ban);
   }

@@ -41,4 +41,6 @@ export interface FunnelCounts {
 
 export interface FunnelCountsReader {
   readCounts(): readonly FunnelCounts[];
+  /** All decisions together, for whoever only wants to know whether there were any. */
+  readTotal(): number;
 }

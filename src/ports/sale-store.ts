@@ -91,6 +91,9 @@ export interface SaleStore {
    */
   changePrice(request: { saleId: SaleId; sku: Sku; amount: number }): Promise<Sale | null>;
 
+  /** Another text after every change of any sale, for whoever keeps a copy; what it says means nothing else. */
+  salesVersion(): Promise<string>;
+
   createBan(ban: NewBan): Promise<Ban>;
   /** Bans in force, newest first. */
   listBans(): Promise<readonly Ban[]>;

@@ -266,6 +266,7 @@ function settlingSales(sales: SaleStore, settle: () => Promise<void>, createSale
     commandSale: (saleId, command) => after(sales.commandSale(saleId, command)),
     adjustStock: (request) => after(sales.adjustStock(request)),
     changePrice: (request) => after(sales.changePrice(request)),
+    salesVersion: () => sales.salesVersion(),
     createBan: (ban) => sales.createBan(ban),
     listBans: () => sales.listBans(),
     banRevision: () => sales.banRevision(),

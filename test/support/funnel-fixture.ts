@@ -82,6 +82,7 @@ export class MemorySaleStore {
   #listed: string[] | null = null;
   #listId = 0;
   listCount = 0;
+  lookCount = 0;
   #knownBans: readonly Ban[] | null = null;
   #banRevision = 0;
   fail: Error | null = null;
@@ -89,10 +90,17 @@ export class MemorySaleStore {
 
   async listSales(): Promise<readonly Sale[]> {
     this.listCount += 1;
+    return [...this.sales];
+  }
+
+  /** What each look at the store begins with. */
+  async salesVersion(): Promise<string> {
+    this.lookCount += 1;
     const { fail, sales } = this;
+    const version = sales.map(({ id, revision, epoch }) => `${id}.${revision}.${epoch}`).join();
     if (this.gate !== null) await this.gate;
     if (fail !== null) throw fail;
-    return [...sales];
+    return version;
   }
 
   async listBans(): Promise<readonly Ban[]> {

@@ -253,6 +253,7 @@ function saleStoreOf(state: Staged): OperatorDependencies["saleStore"] {
     },
     listBans: async () => [...state.bans.values()],
     banRevision: async () => 1,
+    salesVersion: async () => JSON.stringify([...state.sales.values()]),
     deleteBan: async (id) => state.bans.delete(id),
   };
 }

@@ -59,6 +59,11 @@ export function createFunnelCounters(): FunnelTelemetry & FunnelCountsReader {
       const sum = isAccepted ? 0 : 1;
       if (durationMs > 0) row.sums[sum] = (row.sums[sum] ?? 0) + durationMs;
     },
+    readTotal() {
+      let total = 0;
+      for (const { decisions } of [unknown, ...rows.values()]) for (const count of decisions) total += count;
+      return total;
+    },
     readCounts: () => [unknown, ...rows.values()].map(readRow).filter((counts) => hasAny(counts)),
   };
 }

@@ -80,7 +80,7 @@ export function createStatsReporter(options: StatsReporterOptions): StatsReporte
 
   /** Nothing new is published only every few ticks: enough to stay alive, and for rates to fall to zero. */
   function isWorthwhile(): boolean {
-    const total = counts.readCounts().reduce((sum, sale) => sum + totalsOf(sale).accepted + totalsOf(sale).refused, 0);
+    const total = counts.readTotal();
     idleTicks = total === lastTotal ? idleTicks + 1 : 0;
     lastTotal = total;
     return idleTicks <= RATE_SAMPLES || idleTicks % IDLE_TICKS_MAX === 0;

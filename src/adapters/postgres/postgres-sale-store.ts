@@ -29,6 +29,11 @@ const INSERT_SALE = {
            signature, eligibility, buckets, opens_to_all_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, $12, nullif($13::bigint, $5))`,
 };
+/** Revisions and epochs only grow, and sales are never deleted; a database that was restored has less of all. */
+const VERSION = {
+  name: "sales_version",
+  text: "SELECT concat_ws('.', count(*), sum(revision), sum(epoch)) AS version FROM sale",
+};
 const INSERT_ITEM = {
   text: `WITH made AS (
            INSERT INTO item (sale_id, sku, name, price_amount, price_currency, per_buyer_max, position)
@@ -107,6 +112,11 @@ export class PostgresSaleStore implements SaleStore {
 
   async listSales(request: { rowsMax: number }): Promise<readonly Sale[]> {
     return (await this.#database.query<SaleRow>(LIST, [request.rowsMax])).map(toSale);
+  }
+
+  async salesVersion(): Promise<string> {
+    const [row] = await this.#database.query<{ version: string }>(VERSION);
+    return row?.version ?? "";
   }
 
   async patchSale(saleId: SaleId, patch: SalePatch): Promise<Sale | null> {

@@ -48,38 +48,52 @@ describe("catalogue", () => {
     ] as const) {
       const { clock, store, catalogue } = setting({ id: () => "id", fraction: () => fraction });
       await catalogue.start();
-      const before = store.listCount;
+      const before = store.lookCount;
       await clock.advance(dueMs - 1);
-      expect(store.listCount).toBe(before);
+      expect(store.lookCount).toBe(before);
       await clock.advance(1);
-      expect(store.listCount).toBe(before + 1);
+      expect(store.lookCount).toBe(before + 1);
       await catalogue.stop();
     }
+  });
+
+  test("reads the sales themselves only when one of them has changed", async () => {
+    const { clock, store, catalogue } = setting();
+    await catalogue.start();
+    const before = store.listCount;
+    await clock.advance(5 * POLL_INTERVAL_MS);
+    expect(store.listCount).toBe(before);
+    store.change(SALE_ID, { phase: "paused" });
+    await clock.advance(5 * POLL_INTERVAL_MS);
+    expect([store.listCount, catalogue.findSale(SALE_ID)?.phase]).toEqual([before + 1, "paused"]);
+    store.sales = [];
+    await clock.advance(2 * POLL_INTERVAL_MS);
+    expect([store.listCount, catalogue.findSale(SALE_ID)]).toEqual([before + 2, null]);
   });
 
   test("any number of names that do not exist costs the store nothing: the copy is complete", async () => {
     const { store, catalogue } = setting();
     await catalogue.start();
-    const before = store.listCount;
+    const before = store.lookCount;
     for (let count = 0; count < 100_000; count += 1) expect(catalogue.findSale(`no-such-${count}`)).toBeNull();
     await settle();
-    expect(store.listCount).toBe(before);
+    expect(store.lookCount).toBe(before);
   });
 
   test("turns a thousand hints during a refresh into one more refresh", async () => {
     const { store, feed, catalogue } = setting();
     await catalogue.start();
-    const before = store.listCount;
+    const before = store.lookCount;
     const { promise, resolve: open } = Promise.withResolvers<void>();
     store.gate = promise;
     for (let hint = 0; hint < 1_000; hint += 1) feed.tell({ topic: "catalogue" });
     await settle();
-    expect(store.listCount).toBe(before + 1);
+    expect(store.lookCount).toBe(before + 1);
     store.gate = null;
     open();
     await settle();
     await settle();
-    expect(store.listCount).toBe(before + 2);
+    expect(store.lookCount).toBe(before + 2);
   });
 
   test("a refresh that was asked for during another one sees what was committed in between", async () => {
@@ -231,9 +245,9 @@ describe("catalogue", () => {
     const { clock, store, catalogue } = setting();
     await catalogue.start();
     await catalogue.start();
-    const before = store.listCount;
+    const before = store.lookCount;
     await clock.advance(POLL_INTERVAL_MS);
-    expect(store.listCount).toBe(before + 1);
+    expect(store.lookCount).toBe(before + 1);
     expect(clock.timerCount).toBe(1);
   });
 

@@ -45,6 +45,12 @@ export interface Place {
   readonly item: Item;
 }
 
+interface KnownSales {
+  /** The store's word for them; null before the first. */
+  readonly version: string | null;
+  readonly entries: ReadonlyMap<string, CatalogueSale>;
+}
+
 interface KnownBans {
   readonly revision: number;
   readonly list: readonly Ban[];
@@ -52,7 +58,7 @@ interface KnownBans {
 }
 
 export interface CatalogueParts {
-  readonly saleStore: Pick<SaleStore, "listSales" | "listBans" | "banRevision">;
+  readonly saleStore: Pick<SaleStore, "listSales" | "salesVersion" | "listBans" | "banRevision">;
   readonly allowlists: Pick<AllowlistStore, "findPublished" | "readPart">;
   readonly feed: ChangeFeed;
   readonly clock: Clock;
@@ -65,7 +71,7 @@ export class Catalogue {
   readonly #parts: CatalogueParts;
   readonly #shelf: AllowlistShelf;
   readonly #listeners = new Set<() => void>();
-  #entries: ReadonlyMap<string, CatalogueSale> = new Map();
+  #copy: KnownSales = { version: null, entries: new Map() };
   #bans: KnownBans = { revision: -1, list: [], table: new BanTable([]) };
   #running: Promise<void> | null = null;
   #next: Promise<void> | null = null;
@@ -114,21 +120,21 @@ export class Catalogue {
 
   /** The sale with its lists, or null. Any text may be asked for. */
   find(saleId: string): CatalogueSale | null {
-    return this.#entries.get(saleId) ?? null;
+    return this.#copy.entries.get(saleId) ?? null;
   }
 
   /** The sale, or null when there is no such sale. Any text may be asked for. */
   findSale(saleId: string): Sale | null {
-    return this.#entries.get(saleId)?.sale ?? null;
+    return this.#copy.entries.get(saleId)?.sale ?? null;
   }
 
   /** All sales of the copy, newest first. */
   listSales(): readonly Sale[] {
-    return Array.from(this.#entries.values(), (entry) => entry.sale);
+    return Array.from(this.#copy.entries.values(), (entry) => entry.sale);
   }
 
   entries(): Iterable<CatalogueSale> {
-    return this.#entries.values();
+    return this.#copy.entries.values();
   }
 
   /** Whether a ban is in force. */
@@ -189,13 +195,11 @@ export class Catalogue {
   }
 
   async #read(): Promise<void> {
-    const { saleStore, clock } = this.#parts;
+    const { clock } = this.#parts;
     const startedAtMs = clock.monotonicMs();
-    const [sales, bans] = await Promise.all([saleStore.listSales({ rowsMax: SALES_MAX }), this.#readBans()]);
-    const entries = new Map<string, CatalogueSale>();
-    for (const sale of sales) entries.set(sale.id, this.#entryOf(sale));
+    const [copy, bans] = await Promise.all([this.#readSales(), this.#readBans()]);
     if (startedAtMs < this.#refreshedAtMs) return;
-    this.#entries = entries;
+    this.#copy = copy;
     this.#bans = bans;
     this.#refreshedAtMs = startedAtMs;
     // A list that is still being read for an earlier refresh keeps none waiting.
@@ -209,7 +213,7 @@ export class Catalogue {
   async #followAllowlists(): Promise<void> {
     const nowMs = this.#parts.clock.nowMs();
     const sales: Sale[] = [];
-    for (const { sale, allowlist } of this.#entries.values()) {
+    for (const { sale, allowlist } of this.#copy.entries.values()) {
       if (allowlist !== null && !isOverAt(sale, nowMs)) sales.push(sale);
     }
     this.#shelf.keepOnly(new Set(sales.map((sale) => sale.id)));
@@ -224,7 +228,7 @@ export class Catalogue {
   }
 
   #entryOf(sale: Sale): CatalogueSale {
-    const known = this.#entries.get(sale.id);
+    const known = this.#copy.entries.get(sale.id);
     if (known !== undefined && known.sale.revision >= sale.revision && known.sale.epoch >= sale.epoch) return known;
     const needsAllowlist = sale.eligibility.allowlist === true || (sale.eligibility.tiers ?? []).length > 0;
     const allowlist = needsAllowlist ? this.#shelf.listOf(sale.id) : null;
@@ -232,6 +236,15 @@ export class Catalogue {
     const entry = { sale, places, allowlist, blocklist: new Set(sale.eligibility.blocklist) };
     for (const item of sale.items) places.set(item.sku, { entry, item });
     return entry;
+  }
+
+  /** Each second, and hundreds of sales hardly ever change: they are read only when one did. */
+  async #readSales(): Promise<KnownSales> {
+    const { saleStore } = this.#parts;
+    const version = await saleStore.salesVersion();
+    if (version === this.#copy.version) return this.#copy;
+    const sales = await saleStore.listSales({ rowsMax: SALES_MAX });
+    return { version, entries: new Map(sales.map((sale) => [sale.id, this.#entryOf(sale)])) };
   }
 
   /** After a rush of cool-downs there are thousands, so they are read only when one changed. */
