@@ -77,14 +77,17 @@ async function growSpread(options: GrowthOptions, axis: SpreadAxis): Promise<Axi
   for (const kind of KINDS) {
     await withSubject(kind, axis.spreadOf(smallest), options, async (few) => {
       for (const size of larger) {
-        const one = await withSubject(kind, axis.spreadOf(size), options, async (many) => ({
-          idleCpuMsPerS: await many.idleCpuMsPerS(),
-          comparison: await inTurns(
+        const one = await withSubject(kind, axis.spreadOf(size), options, async (many) => {
+          const idleCpuMsPerS = await many.idleCpuMsPerS();
+          // The smaller one has run for a while: a first round, which is not counted, so that both have.
+          await many.send(buyers);
+          const comparison = await inTurns(
             rounds,
             () => few.send(buyers),
             () => many.send(buyers),
-          ),
-        }));
+          );
+          return { idleCpuMsPerS, comparison };
+        });
         grown.push({ kind, size, ...one });
         options.tell(`${axis.axis}, ${kind}: ${whole(size)}, ratio ${one.comparison.ratio.toFixed(3)}`);
       }
