@@ -16,7 +16,7 @@ import type { Log } from "../ports/telemetry.ts";
  * The first question after news; each that finds nothing doubles the pause before the next. Whoever was accepted while the lanes
  * were quiet wakes them; where that is lost, the longest pause is still shorter than an answer waits for its commit.
  */
-const ASK_INTERVAL_MS = { min: 2, max: 150 };
+const ASK_INTERVAL_MS = { min: 2, max: 100 };
 /** A question about many streams takes longer: so much more pause for each. */
 const ASK_INTERVAL_MS_PER_STREAM = 0.03;
 /** A lane looks after itself this often, whatever happens here; hundreds of lanes less often, so many a second together. */
