@@ -9,6 +9,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Page } from "playwright-core";
 import { HOSTILE_TEXTS } from "../security/hostile-texts.ts";
+import { NO_LIMITS } from "../support/open-limits.ts";
 import { saleSpec, seat } from "../support/operator-client.ts";
 import { useTestBed } from "./browser.ts";
 
@@ -34,7 +35,7 @@ beforeAll(async () => {
 afterAll(() => {
   for (const server of [shop, stranger]) server?.close();
 });
-const bed = useTestBed({ env: () => ({ CORS_ORIGINS: originOf(shop), RATE_IP_PER_S: "0" }) });
+const bed = useTestBed({ env: () => ({ CORS_ORIGINS: originOf(shop), ...NO_LIMITS }) });
 
 /** Runs a script as the page of an origin would; it may use `node`, the address of ours. */
 async function actAs(server: Server, script: string): Promise<unknown> {
