@@ -11,7 +11,7 @@ import {
   attemptFacts,
   type Buyer,
   expectedRid,
-  hasPassedIdentity,
+  hasSpentNonce,
   press,
   readAcceptance,
   readProblem,
@@ -110,9 +110,9 @@ async function pressAndReplay(context: ShopContext, buyer: Buyer, start: Start):
   const withOtherKey = signAttempt(context, buyer, attempt, { idempotencyKey: otherKey });
   const forged = { idempotencyKey: otherKey, scheduledAtMs: context.clock.nowMs() };
   await sendForged(context, buyer, { ...forged, bytes: withOtherKey, how: "captured_with_other_key" });
-  // A request that was shed twice never showed its nonce, so there would be nothing to reuse. Nor is there on another
-  // node, which remembers its own nonces: an attempt like any other there.
-  if (!hasPassedIdentity(again) || context.nodeCount > 1) return;
+  // Of an attempt that was refused on its way nothing is remembered, so there would be nothing to reuse. Nor is there on
+  // another node, which remembers its own nonces: an attempt like any other there.
+  if (!hasSpentNonce(again) || context.nodeCount > 1) return;
   const nonceAgain = signAttempt(context, buyer, { ...attempt, idempotencyKey: otherKey });
   await sendForged(context, buyer, { ...forged, bytes: nonceAgain, how: "nonce_reused" });
 }

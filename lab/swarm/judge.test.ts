@@ -238,8 +238,10 @@ describe("the judge finds", () => {
         honest({ observations: [forged({ how: "altered_body", status: 201, stage: "reserve" })] }),
       ],
       [
-        "a reused nonce that was throttled only",
-        honest({ observations: [forged({ how: "nonce_reused", status: 429, stage: "throttle" })] }),
+        "a reused nonce that got into the last stage",
+        honest({
+          observations: [forged({ how: "nonce_reused", status: 409, stage: "reserve", reason: "limit_reached" })],
+        }),
       ],
     ],
     no_forged_order: [
@@ -284,6 +286,14 @@ describe("the judge finds", () => {
       test(`${lie}`, () => expect(brokenRules(evidence)).toContain(rule));
     }
   }
+
+  test.each(["throttle", "sold-out", "admission", "identity"])(
+    "a reused nonce may be refused on its way, by %s",
+    (stage) => {
+      const observation = forged({ how: "nonce_reused", status: stage === "identity" ? 401 : 409, stage });
+      expect(brokenRules(honest({ observations: [observation] }))).not.toContain("forgeries_refused");
+    },
+  );
 
   test("how often a rule was broken, with few examples", () => {
     const observations = Array.from({ length: 40 }, (_, index) => forged({ rid: `rid-f${index}`, status: 201 }));

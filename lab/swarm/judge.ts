@@ -229,8 +229,10 @@ function checkForgeries(facts: Facts, findings: Findings): void {
   for (const forged of facts.forged) {
     const example = `${forged.how}: ${forged.status} ${forged.reason}`;
     const isAccepted = forged.status >= 200 && forged.status < 300;
-    // The body is read last, so a request with an altered body may be refused on the way there; it must never win.
-    const isExcused = forged.status === 0 || STAGES_BEFORE_IDENTITY.has(forged.stage) || forged.how === "altered_body";
+    // Nonces are looked at before the last stage and the body in it, so such a request may be refused on the way there; it
+    // must never win.
+    const isLate = forged.how === "altered_body" || (forged.how === "nonce_reused" && forged.stage !== "reserve");
+    const isExcused = forged.status === 0 || STAGES_BEFORE_IDENTITY.has(forged.stage) || isLate;
     if (isAccepted || (forged.status !== UNAUTHORIZED && !isExcused)) findings.add("forgeries_refused", example);
     const isOnlyForged = !facts.possibleRids.has(forged.rid);
     if (isOnlyForged && facts.ordersByRid.has(forged.rid))

@@ -38,7 +38,6 @@ const RETRYABLE = new Set([
   "internal",
   "signature_stale",
 ]);
-const STAGES_BEFORE_IDENTITY = new Set(["shed", "window", "none"]);
 /** Refusals that a key which was accepted must never get. */
 const RETRACTIONS = new Set([
   "empty",
@@ -110,9 +109,9 @@ export type Reply =
     }
   | { readonly kind: "silence" };
 
-/** True when the answer proves that the request's signature and nonce were looked at. */
-export function hasPassedIdentity(reply: Reply): boolean {
-  return reply.kind === "accepted" || (reply.kind === "refused" && !STAGES_BEFORE_IDENTITY.has(reply.stage));
+/** True when the answer proves that the nonce is remembered: a node only notes those of attempts that reach the last stage. */
+export function hasSpentNonce(reply: Reply): boolean {
+  return reply.kind === "accepted" || (reply.kind === "refused" && reply.stage === "reserve");
 }
 
 /** The path of the hot route for the buyer's item. */
