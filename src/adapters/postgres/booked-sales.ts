@@ -5,7 +5,6 @@
  * which is one snapshot. Sales that are asked for in the same moment are read by the same statement: whoever audits hundreds
  * of them needs few. Reads on the primary, locks nothing.
  */
-
 import type { SaleId } from "../../domain/ids.ts";
 import type { LedgerMode } from "../../domain/sale.ts";
 import type { BookedBucket, BookedItem, BookedSale, Books, GrantedItem } from "../../ports/books.ts";
@@ -100,8 +99,13 @@ export class BookedSales {
 
   /** Of the sales that exist. One that is not there yet is asked for again. */
   async #bucketsOf(saleIds: readonly SaleId[]): Promise<ReadonlyMap<SaleId, readonly BucketAddress[]>> {
-    const known = new Map(saleIds.map((saleId) => [saleId, this.#buckets.get(saleId) ?? null]));
-    const unknown = [...known.keys()].filter((saleId) => known.get(saleId) === null);
+    const known = new Map<SaleId, readonly BucketAddress[]>();
+    const unknown: SaleId[] = [];
+    for (const saleId of new Set(saleIds)) {
+      const buckets = this.#buckets.get(saleId);
+      if (buckets === undefined) unknown.push(saleId);
+      else known.set(saleId, buckets);
+    }
     const rows = unknown.length === 0 ? [] : await this.#database.query<BucketOfSale>(BUCKETS, [unknown]);
     if (this.#buckets.size + unknown.length > SALES_KEPT_MAX) this.#buckets.clear();
     for (const [saleId, buckets] of Map.groupBy(rows, (row) => row.saleId)) {
@@ -109,7 +113,7 @@ export class BookedSales {
       this.#buckets.set(saleId, addresses);
       known.set(saleId, addresses);
     }
-    return new Map([...known].flatMap(([saleId, buckets]) => (buckets === null ? [] : [[saleId, buckets]])));
+    return known;
   }
 }
 
