@@ -5,7 +5,8 @@ import { describe, expect, test } from "bun:test";
 import { attemptOf, BucketWorld } from "../../test/support/bucket-world.ts";
 import { ManualClock } from "../../test/support/manual-clock.ts";
 import { evenRandom, RecordingLog } from "../../test/support/recording-log.ts";
-import type { SaleId } from "../domain/ids.ts";
+import { Fault } from "../domain/faults.ts";
+import type { BuyerId, Rid, SaleId } from "../domain/ids.ts";
 import { UNCONFIRMED_MAX, Unconfirmed } from "./unconfirmed.ts";
 
 /** A world in which some buyers were told "queued" and their waiting time is over. */
@@ -60,6 +61,41 @@ describe("unconfirmed acceptances", () => {
     expect(world.ledger.unconfirmedCount()).toBe(0);
   });
 
+  test("when Redis is gone they are committed while the epoch lives, so that nobody else gets their units after it", async () => {
+    const world = await withQueued(["a", "b"], 2);
+    const promised = await world.ledger.findQueued({ rid: "a-k" as Rid, buyerId: "a" as BuyerId });
+    world.link = () => "lose-call";
+    await world.clock.advance(1_500);
+    expect([statusOf(world, "a"), statusOf(world, "b")]).toEqual(["held", "held"]);
+    expect(world.ledger.unconfirmedCount()).toBe(0);
+    expect(world.books.tables.stockRow(1)).toMatchObject({ granted: 0, held: 2 });
+    expect(world.books.tables.data.orders.get("a-k")?.holdUntil).toBe(promised?.holdUntil ?? 0);
+    world.link = () => "answer";
+    await world.commit();
+    expect(world.unitsInAllPlaces()).toEqual({ total: 2, sum: 2 });
+  });
+
+  test("the same when Redis has forgotten the bucket, and at once when the sale is leaving it", async () => {
+    const forgetful = await withQueued(["a"], 1);
+    await forgetful.redis.remove({ itemId: 1, bucket: 0, epoch: 2 });
+    await forgetful.clock.advance(1_500);
+    expect(statusOf(forgetful, "a")).toBe("held");
+
+    const leaving = await withQueued(["a"], 1);
+    const { books, sale } = leaving;
+    await books.changeMode({ saleId: sale.id, epoch: sale.epoch, from: "redis", to: "draining", reason: "test" });
+    await leaving.sales.refresh();
+    await leaving.clock.advance(1);
+    expect(statusOf(leaving, "a")).toBe("held");
+  });
+
+  test("while workers can read the stream it is theirs to commit", async () => {
+    const world = await withQueued(["a"]);
+    await world.clock.advance(3_000);
+    expect(statusOf(world, "a")).toBeUndefined();
+    expect(world.ledger.unconfirmedCount()).toBe(1);
+  });
+
   test("a pause is waited out; a sale that has closed loses what it never committed", async () => {
     const world = await withQueued(["a"]);
     world.books.patchSale(world.sale.id, { phase: "paused" });
@@ -76,10 +112,12 @@ describe("unconfirmed acceptances", () => {
   test("while nobody can be asked, everything is kept and tried again", async () => {
     const world = await withQueued(["a"]);
     world.link = () => "lose-call";
+    world.postgresFault = new Fault("DATABASE_UNAVAILABLE");
     await world.clock.advance(5_000);
     expect(world.ledger.unconfirmedCount()).toBe(1);
+    world.postgresFault = null;
     await world.leaveRedis({ isDrained: false });
-    await world.clock.advance(2_000);
+    await world.clock.advance(60_000);
     expect(statusOf(world, "a")).toBe("held");
   });
 
@@ -98,6 +136,7 @@ describe("unconfirmed acceptances", () => {
     const world = new BucketWorld();
     const log = new RecordingLog();
     const unconfirmed = new Unconfirmed({
+      store: world.store,
       books: world.books,
       orders: world.books.orders,
       sales: world.sales,

@@ -1,16 +1,19 @@
 /**
  * Acceptances that a buyer was told of as "queued" and that Postgres does not have yet: none of them ends in silence.
  *
- * Usually the commit is merely late and a hint or a look into Postgres ends the wait. When the sale has moved on to
- * another epoch, the bucket's word is worth nothing any more: the same rids are handed in again, first of all, and the
- * units go to whom they were promised if there are any. What is refused then is recorded as lost, so that its buyer reads
- * it. In memory and bounded: what this process forgets, the workers find in the stream and record.
+ * Usually the commit is merely late and a hint or a look into Postgres ends the wait. When workers cannot read the stream,
+ * because Redis is gone or the sale is leaving it, this process commits what it remembers, as they would: while the epoch
+ * lives the units are the bucket's, and nobody else can have them. When the sale has moved on to another epoch, the bucket's
+ * word is worth nothing any more: the same rids are handed in again, first of all, and the units go to whom they were
+ * promised if there are any. What is refused then is recorded as lost, so that its buyer reads it. In memory and bounded:
+ * what this process forgets, the workers find in the stream and record.
  */
+import { isFault } from "../domain/faults.ts";
 import type { SaleId } from "../domain/ids.ts";
 import type { Sale } from "../domain/sale.ts";
 import { createLoop, type Loop } from "../orders/loop.ts";
-import type { Books } from "../ports/books.ts";
-import type { BucketEpoch } from "../ports/bucket-store.ts";
+import { type Books, COMMIT_ROWS_MAX } from "../ports/books.ts";
+import type { BucketEpoch, BucketStore } from "../ports/bucket-store.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { CommitHint } from "../ports/commit-feed.ts";
 import type { Attempt, BatchOutcome, QueuedReservation, ReserveBatch } from "../ports/ledger.ts";
@@ -46,7 +49,8 @@ interface Waiting {
 }
 
 export interface UnconfirmedParts {
-  readonly books: Pick<Books, "recordLost">;
+  readonly store: Pick<BucketStore, "audit">;
+  readonly books: Pick<Books, "commitBatch" | "hintEvents" | "recordLost">;
   readonly orders: Pick<OrderStore, "listOrdersByRid">;
   readonly sales: SaleDirectory;
   readonly clock: Clock;
@@ -80,7 +84,7 @@ export class Unconfirmed {
   start(): void {
     this.#loop.start();
     this.#unsubscribe ??= this.#parts.sales.onRefresh(() => {
-      if (this.#byRid.size > 0) this.#resubmitQuietly();
+      if (this.#byRid.size > 0) this.#followQuietly();
     });
   }
 
@@ -115,10 +119,11 @@ export class Unconfirmed {
     return { ...waiting.attempt, saleId, itemId: address.itemId, acceptedAtMs, holdUntil };
   }
 
-  /** One pass: asks Postgres about everything, then hands in again what its sale has left behind. */
+  /** One pass: asks Postgres about everything, then commits what no worker can read and hands in again what is left behind. */
   async runOnce(): Promise<void> {
     if (this.#byRid.size === 0) return;
     await this.#askPostgres();
+    await this.#commitWhere((bucket) => this.#isCutOff(bucket));
     await this.#resubmitAll();
   }
 
@@ -130,13 +135,63 @@ export class Unconfirmed {
     }
   }
 
-  /** At the moment when the catalogue learns of another epoch: before the buyers who wait for it. */
-  #resubmitQuietly(): void {
-    this.#pass ??= this.#resubmitAll()
+  /** At the moment when the catalogue learns of another mode or epoch: before the buyers who wait for it. */
+  #followQuietly(): void {
+    this.#pass ??= this.#follow()
       .catch((error: unknown) => this.#parts.log.warn({ error }, "queued attempts could not be handed in again yet"))
       .finally(() => {
         this.#pass = null;
       });
+  }
+
+  async #follow(): Promise<void> {
+    await this.#commitWhere(async (_bucket, sale) => sale.mode === "draining");
+    await this.#resubmitAll();
+  }
+
+  /** Nobody reads the bucket's stream now: it gives no answer, or has forgotten what it was. */
+  async #isCutOff(bucket: BucketEpoch): Promise<boolean> {
+    try {
+      const audit = await this.#parts.store.audit(bucket);
+      return audit?.epoch !== bucket.epoch;
+    } catch (error) {
+      if (!isFault(error)) throw error;
+      return true;
+    }
+  }
+
+  /** Commits what waits in the epoch in which its sale still is, for the buckets of which this is to be done. */
+  async #commitWhere(isMeant: (bucket: BucketEpoch, sale: Sale) => Promise<boolean>): Promise<void> {
+    for (const [bucket, waiting] of byBucket(this.#byRid.values())) {
+      const { saleId } = waiting[0].entry;
+      const sale = this.#parts.sales.findSale(saleId);
+      if (sale?.epoch !== bucket.epoch || !(await isMeant(bucket, sale))) continue;
+      for (let start = 0; start < waiting.length; start += COMMIT_ROWS_MAX) {
+        await this.#commit(waiting.slice(start, start + COMMIT_ROWS_MAX), { bucket, saleId });
+      }
+    }
+  }
+
+  /** What is refused, or has another's number, stays: a worker that can read the stream has the means to judge it. */
+  async #commit(waiting: readonly Waiting[], of: { bucket: BucketEpoch; saleId: SaleId }): Promise<void> {
+    const { books, log } = this.#parts;
+    const { bucket, saleId } = of;
+    const rows = waiting.map(({ entry, seq, attempt }) => ({ seq, ...attempt, promisedUntil: entry.holdUntil }));
+    try {
+      const outcome = await books.commitBatch({ ...bucket, saleId, rows });
+      if (outcome.kind === "fenced") return;
+      for (const [index, { attempt, entry }] of waiting.entries()) {
+        if (outcome.verdicts[index] !== "seq_taken") this.#forget(attempt.rid, entry);
+      }
+      log.info({ saleId, ...bucket, rows: rows.length }, "queued reservations were committed without their stream");
+      await books.hintEvents();
+    } catch (error) {
+      if (!isFault(error, "DATABASE_REFUSED")) throw error;
+      log.warn(
+        { saleId, ...bucket, rows: rows.length, error },
+        "queued reservations could not be committed without their stream",
+      );
+    }
   }
 
   async #resubmitAll(): Promise<void> {
@@ -206,6 +261,20 @@ export class Unconfirmed {
 
 function decides(sale: Sale): boolean {
   return sale.mode === "postgres" || sale.mode === "redis";
+}
+
+/** By the bucket that accepted it, each in the order of its numbers. */
+function byBucket(all: Iterable<Waiting>): [BucketEpoch, [Waiting, ...Waiting[]]][] {
+  const buckets = new Map<string, [BucketEpoch, [Waiting, ...Waiting[]]]>();
+  for (const each of all) {
+    const { address } = each.entry;
+    const key = entryKey(address, 0);
+    const known = buckets.get(key);
+    if (known === undefined) buckets.set(key, [address, [each]]);
+    else known[1].push(each);
+  }
+  for (const [, waiting] of buckets.values()) waiting.sort((one, other) => one.seq - other.seq);
+  return [...buckets.values()];
 }
 
 function entryKey({ itemId, bucket, epoch }: BucketEpoch, lastSeq: number): string {
