@@ -130,6 +130,13 @@ export class Buyers {
     }
   }
 
+  /** Whoever had heard by that instant that his reservation is queued. */
+  queuedBefore(untilNs: number): readonly string[] {
+    return this.records.flatMap(({ rid, completeNs, answer }) =>
+      answer?.kind === "accepted" && answer.status === 202 && completeNs !== null && completeNs <= untilNs ? [rid] : [],
+    );
+  }
+
   /** The longest time since the instant in which no acceptance was heard; until now, or until the first one. */
   longestSilenceSinceMs(sinceNs: number): number {
     let longest = 0;
