@@ -45,9 +45,15 @@ export async function simulate(
     virtualMs: world.timeline.nowMs,
     hasLost: world.redis.hasLost,
     epochs: world.sale.epoch,
-    counts: world.book.counts.set("sold", world.books.tables.stockRow(ITEM_ID).sold),
+    counts: world.book.counts.set("sold", world.books.tables.stockRow(ITEM_ID).sold).set("lost", lostCountOf(world)),
     trace: world.trace ?? [],
   };
+}
+
+/** Acceptances that are on record as lost in the end. */
+function lostCountOf({ book, books }: World): number {
+  const { orders } = books.tables.data;
+  return [...book.accepted.keys()].filter((rid) => orders.get(rid)?.status === "lost").length;
 }
 
 async function runUnlessFailed(world: World, untilMs: number): Promise<void> {
