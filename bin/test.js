@@ -21,7 +21,7 @@ const API = /^test\/(integration\/api-|security\/)/;
 /** Each database and each runtime once; the other two combinations every night. */
 const API_BY_DAY = /^test\/(integration\/api-(postgres-bun|pglite-node)\.|security\/)/;
 /** Crowds want the machine nearly for themselves: beside one of them, one that mostly waits for a recovery. */
-const CROWDS = /^test\/integration\/(chaos|demo|demo-redis|floods|ratios|stack|faults\/(crowd|kill))\./;
+const CROWDS = /^test\/integration\/(chaos|demo-redis|floods|ratios|stack|faults\/(crowd|kill))\./;
 /** Uses all cores by itself. */
 const SIMULATION = /^lab\/simulation\/simulation\.test\.ts$/;
 const PROCESSES = {
