@@ -18,77 +18,85 @@ import type { Decision, FunnelTelemetry } from "../../ports/telemetry.ts";
 
 /** Sales counted apart; each takes about 3.5 KB. */
 export const SALES_MAX = 256;
+const ROWS_AT_FIRST = 4;
 
 const INDEX_OF_DECISION = Object.freeze(
   Object.assign(Object.create(null), Object.fromEntries(DECISIONS.map((decision, index) => [decision, index]))),
 ) as Readonly<Record<Decision, number>>;
 const FIRST_ACCEPTANCE = DECISIONS.findIndex(isAcceptance);
 
-interface Row {
-  readonly saleId: SaleId | null;
-  readonly decisions: Float64Array;
-  readonly accepted: Float64Array;
-  readonly refused: Float64Array;
-  /** Sums in milliseconds: accepted, refused. */
-  readonly sums: Float64Array;
-}
+/** A row: sums in milliseconds (accepted, refused), decisions, latencies of refusals, latencies of acceptances. */
+const DECISIONS_AT = 2;
+const REFUSED_AT = DECISIONS_AT + DECISIONS.length;
+const ACCEPTED_AT = REFUSED_AT + LATENCY_BUCKET_COUNT;
+const ROW_LENGTH = ACCEPTED_AT + LATENCY_BUCKET_COUNT;
 
 /** Counters that start at zero. */
 export function createFunnelCounters(): FunnelTelemetry & FunnelCountsReader {
-  const unknown = createRow(null);
-  const rows = new Map<SaleId, Row>();
+  return new FunnelCounters();
+}
 
-  function rowOf(saleId: SaleId): Row {
-    const known = rows.get(saleId);
-    if (known !== undefined) return known;
-    if (rows.size >= SALES_MAX) return unknown;
-    const row = createRow(saleId);
-    rows.set(saleId, row);
-    return row;
+/** All rows in one array: with hundreds of sales each object on the way is memory that others have used since. */
+class FunnelCounters implements FunnelTelemetry, FunnelCountsReader {
+  /** Where the row of a sale starts. Row 0 is of attempts without one. */
+  readonly #starts = new Map<SaleId, number>();
+  #cells = new Float64Array(ROWS_AT_FIRST * ROW_LENGTH);
+
+  decided(saleId: SaleId | null, decision: Decision, durationMs: number): void {
+    const start = saleId === null ? 0 : (this.#starts.get(saleId) ?? this.#open(saleId));
+    const cells = this.#cells;
+    const index = INDEX_OF_DECISION[decision];
+    const isAccepted = index >= FIRST_ACCEPTANCE;
+    const sum = isAccepted ? start : start + 1;
+    if (durationMs > 0) cells[sum] = (cells[sum] ?? 0) + durationMs;
+    const count = start + DECISIONS_AT + index;
+    cells[count] = (cells[count] ?? 0) + 1;
+    const bucket = start + (isAccepted ? ACCEPTED_AT : REFUSED_AT) + latencyBucketOf(durationMs);
+    cells[bucket] = (cells[bucket] ?? 0) + 1;
   }
 
-  return {
-    decided(saleId, decision, durationMs) {
-      const row = saleId === null ? unknown : rowOf(saleId);
-      const index = INDEX_OF_DECISION[decision];
-      const isAccepted = index >= FIRST_ACCEPTANCE;
-      const latencies = isAccepted ? row.accepted : row.refused;
-      const bucket = latencyBucketOf(durationMs);
-      row.decisions[index] = (row.decisions[index] ?? 0) + 1;
-      latencies[bucket] = (latencies[bucket] ?? 0) + 1;
-      const sum = isAccepted ? 0 : 1;
-      if (durationMs > 0) row.sums[sum] = (row.sums[sum] ?? 0) + durationMs;
-    },
-    readTotal() {
-      let total = 0;
-      for (const { decisions } of [unknown, ...rows.values()]) for (const count of decisions) total += count;
-      return total;
-    },
-    readCounts: () => [unknown, ...rows.values()].map(readRow).filter((counts) => hasAny(counts)),
-  };
+  readTotal(): number {
+    let total = 0;
+    for (const [, start] of this.#rows()) {
+      for (let at = start + DECISIONS_AT; at < start + REFUSED_AT; at += 1) total += this.#cells[at] ?? 0;
+    }
+    return total;
+  }
+
+  readCounts(): FunnelCounts[] {
+    return this.#rows()
+      .map(([saleId, start]) => readRow(saleId, this.#cells.subarray(start, start + ROW_LENGTH)))
+      .filter(hasAny);
+  }
+
+  #rows(): (readonly [SaleId | null, number])[] {
+    return [[null, 0], ...this.#starts];
+  }
+
+  #open(saleId: SaleId): number {
+    if (this.#starts.size >= SALES_MAX) return 0;
+    const start = (this.#starts.size + 1) * ROW_LENGTH;
+    this.#starts.set(saleId, start);
+    if (start === this.#cells.length) {
+      const before = this.#cells;
+      this.#cells = new Float64Array(before.length * 2);
+      this.#cells.set(before);
+    }
+    return start;
+  }
 }
 
-function createRow(saleId: SaleId | null): Row {
-  return {
-    saleId,
-    decisions: new Float64Array(DECISIONS.length),
-    accepted: new Float64Array(LATENCY_BUCKET_COUNT),
-    refused: new Float64Array(LATENCY_BUCKET_COUNT),
-    sums: new Float64Array(2),
-  };
-}
-
-function readRow(row: Row): FunnelCounts {
+function readRow(saleId: SaleId | null, row: Float64Array): FunnelCounts {
   const decisions: Partial<Record<Decision, number>> = {};
   for (const [index, decision] of DECISIONS.entries()) {
-    const count = row.decisions[index] ?? 0;
+    const count = row[DECISIONS_AT + index] ?? 0;
     if (count > 0) decisions[decision] = count;
   }
   return {
-    saleId: row.saleId,
+    saleId,
     decisions,
-    accepted: readLatencies(row.accepted, row.sums[0] ?? 0),
-    refused: readLatencies(row.refused, row.sums[1] ?? 0),
+    accepted: readLatencies(row.subarray(ACCEPTED_AT), row[0] ?? 0),
+    refused: readLatencies(row.subarray(REFUSED_AT, ACCEPTED_AT), row[1] ?? 0),
   };
 }
 

@@ -7,7 +7,7 @@
  */
 import type { KeyedHash } from "../keyed-hash.ts";
 
-const SLOTS_AT_FIRST = 1_024;
+const SLOTS_AT_FIRST = 64;
 
 /** See the head of this file. */
 export class HolderSet {

@@ -11,7 +11,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { Ledger } from "../../ports/ledger.ts";
 import type { Random } from "../../ports/random.ts";
 import type { Catalogue, Place } from "../2-window/catalogue.ts";
-import { keyedHash } from "../keyed-hash.ts";
+import { type KeyedHash, keyedHash } from "../keyed-hash.ts";
 import { HolderSet } from "./holder-set.ts";
 import { SoldOutLatch } from "./latch.ts";
 
@@ -43,9 +43,12 @@ export interface LanesParts {
 export class Lanes {
   readonly #parts: LanesParts;
   readonly #lanes = new Map<number, Lane>();
+  /** Of all holders: what nobody can predict about one set he cannot about any. */
+  readonly #hash: KeyedHash;
 
   constructor(parts: LanesParts) {
     this.#parts = parts;
+    this.#hash = keyedHash(parts.random);
   }
 
   /** The lane of an item; makes it when there is none. */
@@ -74,7 +77,7 @@ export class Lanes {
     const { ledger, catalogue, clock, random } = this.#parts;
     const { sale } = place.entry;
     const { itemId } = place.item;
-    const latch = new SoldOutLatch(new HolderSet(keyedHash(random)));
+    const latch = new SoldOutLatch(new HolderSet(this.#hash));
     const batcher = new Batcher({
       ledger,
       clock,

@@ -18,6 +18,7 @@ import type { HolderSet } from "./holder-set.ts";
 
 /** A refusal by the latch rests on a word of the ledger that is at most this old. */
 export const CONFIRMED_MS_MAX = 2_000;
+const NOT_GONE = -1;
 
 /** The holders must be complete up to this acceptance before the latch may refuse. */
 export interface HoldersWanted {
@@ -29,7 +30,9 @@ export interface HoldersWanted {
 export class SoldOutLatch {
   readonly holders: HolderSet;
   #stock: Stock | null = null;
-  #gone: HoldersWanted | null = null;
+  /** Since when nothing is left; epoch -1 = something may be. Apart, because each refusal looks at them. */
+  #goneEpoch = NOT_GONE;
+  #goneSeq = 0;
   #isFinal = false;
   #confirmedAtMs = Number.NEGATIVE_INFINITY;
   #doubtedAtMs = Number.NEGATIVE_INFINITY;
@@ -47,7 +50,8 @@ export class SoldOutLatch {
 
   /** What has to be read before the latch may close; null when nothing is missing. */
   get holdersWanted(): HoldersWanted | null {
-    return this.#gone === null || this.#hasHoldersFor(this.#gone) ? null : this.#gone;
+    if (this.#goneEpoch === NOT_GONE || this.#hasHolders()) return null;
+    return { epoch: this.#goneEpoch, seq: this.#goneSeq };
   }
 
   /** A word of the ledger. `askedAtMs` is when it was asked: the answer may be as old as that. */
@@ -56,16 +60,17 @@ export class SoldOutLatch {
     if (known !== null && isOlder(stock, known)) return;
     const isNews = known === null || known.epoch !== stock.epoch || known.version !== stock.version;
     if (isNews) {
-      this.#gone = null;
+      this.#goneEpoch = NOT_GONE;
       this.#isFinal = false;
     }
     // Within one version units only leave: an answer that still shows some was overtaken by one that shows none.
     if (unitsLeft(stock) > 0) {
-      if (this.#gone === null) this.#stock = stock;
+      if (this.#goneEpoch === NOT_GONE) this.#stock = stock;
       return;
     }
     this.#stock = stock;
-    this.#gone = { epoch: stock.epoch, seq: stock.seq };
+    this.#goneEpoch = stock.epoch;
+    this.#goneSeq = stock.seq;
     this.#isFinal ||= stock.total > 0 && stock.sold === stock.total;
     this.#confirmedAtMs = isNews ? askedAtMs : Math.max(this.#confirmedAtMs, askedAtMs);
   }
@@ -87,15 +92,15 @@ export class SoldOutLatch {
 
   /** The refusal, or null when the attempt must reach the ledger. */
   check(attempt: { buyerId: string; saleEpoch: number; nowMs: number }): Refusal | null {
-    const gone = this.#gone;
-    if (gone === null || gone.epoch !== attempt.saleEpoch) return null;
+    if (this.#goneEpoch !== attempt.saleEpoch) return null;
     if (attempt.nowMs - this.#confirmedAtMs > CONFIRMED_MS_MAX || this.#confirmedAtMs < this.#doubtedAtMs) return null;
-    if (!this.#hasHoldersFor(gone) || this.holders.has(attempt.buyerId)) return null;
+    if (!this.#hasHolders() || this.holders.has(attempt.buyerId)) return null;
     return plainRefusal(this.#isFinal ? "sold_out" : "empty");
   }
 
-  #hasHoldersFor(wanted: HoldersWanted): boolean {
-    return this.#holdersEpoch === wanted.epoch && this.#holdersSeq >= wanted.seq;
+  /** Everybody who held units when the last one went is in the holder set. */
+  #hasHolders(): boolean {
+    return this.#holdersEpoch === this.#goneEpoch && this.#holdersSeq >= this.#goneSeq;
   }
 }
 
