@@ -102,6 +102,7 @@ export class CommitLane {
   /** Reads once and commits all of it: one step of a lane that was not started. Answers the rows that were committed. */
   async pass(): Promise<number> {
     await this.#read();
+    if (this.#isClaimDue()) await this.#claim();
     let rows = 0;
     while (this.#waiting.length > 0) rows += await this.#commit(takeBatch(this.#waiting));
     return rows;
@@ -110,7 +111,9 @@ export class CommitLane {
   async #run(): Promise<void> {
     let isRead = true;
     while (!this.#isStopping) {
-      if (this.#isBusy || !isRead || this.#isClaimDue()) isRead = await this.#readIfWanted();
+      if (this.#isBusy || !isRead) isRead = await this.#askIfWanted(() => this.#read());
+      // What is new has just been read, here or for all lanes together.
+      if (isRead && this.#isClaimDue()) isRead = await this.#askIfWanted(() => this.#claim());
       if (this.#mayLaunch()) {
         this.#launch();
       } else if (this.#flights.size > 0 && (this.#waiting.length > 0 || this.#flights.size >= FLIGHTS_MAX)) {
@@ -145,11 +148,11 @@ export class CommitLane {
   }
 
   /** False when nothing could or should be read. */
-  async #readIfWanted(): Promise<boolean> {
+  async #askIfWanted(ask: () => Promise<void>): Promise<boolean> {
     if (this.#parts.committer.isDatabaseAway) return false;
     if (countRows(this.#waiting) >= BATCH_ROWS_TARGET) return true;
     try {
-      await this.#read();
+      await ask();
       return true;
     } catch (error) {
       const fields = { ...this.address, error };
@@ -160,7 +163,7 @@ export class CommitLane {
   }
 
   async #read(): Promise<void> {
-    const { store, consumerId, clock } = this.#parts;
+    const { store, consumerId } = this.#parts;
     const request = { ...this.address, consumerId, entriesMax: this.#entriesPerRead };
     const entries = await store.readNew(request);
     this.#take(entries);
@@ -170,9 +173,14 @@ export class CommitLane {
       const wanted = Math.ceil((2 * BATCH_ROWS_TARGET * entries.length) / Math.max(1, countRows(entries)));
       this.#entriesPerRead = Math.min(ENTRIES_PER_READ_MAX, Math.max(ENTRIES_PER_READ_MIN, wanted));
     }
-    if (!this.#isClaimDue()) return;
+  }
+
+  /** What another worker has read and left behind. */
+  async #claim(): Promise<void> {
+    const { store, consumerId, clock } = this.#parts;
     this.#claimedAtMs = clock.monotonicMs();
-    const claimed = await store.claimStale({ ...request, idleMsMin: CLAIM_IDLE_MS });
+    const entriesMax = this.#entriesPerRead;
+    const claimed = await store.claimStale({ ...this.address, consumerId, entriesMax, idleMsMin: CLAIM_IDLE_MS });
     this.#take(claimed.entries);
     if (claimed.lostLastSeqs.length > 0) this.#parts.onEntriesGone(this.address, claimed.lostLastSeqs);
   }
