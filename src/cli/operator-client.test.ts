@@ -35,3 +35,12 @@ test.each([
   );
   expect(connectionFailureOf(error)).toBe("cut");
 });
+
+test("the buyers' port, or a node without the admin role, says where the operator API is", async () => {
+  const body = '{"title":"There is nothing here.","status":404,"reason":"not_found"}';
+  const head = `HTTP/1.1 404 Not Found\r\ncontent-type: application/problem+json\r\ncontent-length: ${body.length}\r\n\r\n`;
+  const { url, error } = await failureOf((socket) => void socket.write(head + body));
+  expect(error.message).toBe(
+    `${url}/v1/admin/sales answered 404 not_found: There is nothing here. The operator API is on the operators' port (ADMIN_PORT) of a node with the admin role, not on the buyers' port; name it with --url.`,
+  );
+});

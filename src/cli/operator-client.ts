@@ -58,7 +58,9 @@ export class OperatorClient {
         `${this.url}${path} does not accept the operator token from ${this.#tokenFrom}. ${TOKEN_ADVICE}`,
       );
     }
-    throw new CommandFailure(explainAnswer({ url: `${this.url}${path}`, status: answer.status, problem: parsed }));
+    throw new CommandFailure(
+      explainAnswer({ url: `${this.url}${path}`, status: answer.status, problem: parsed }, this.#urlFlag),
+    );
   }
 
   async #send(method: string, path: string, body: unknown): Promise<{ ok: boolean; status: number; text: string }> {
@@ -128,10 +130,13 @@ function parseJson(text: string): unknown {
   }
 }
 
-function explainAnswer(answer: { url: string; status: number; problem: unknown }): string {
+function explainAnswer(answer: { url: string; status: number; problem: unknown }, urlFlag: string): string {
   const problem = (answer.problem ?? {}) as { title?: string; detail?: string; reason?: string };
   // Health and metrics answer there too, so the address looks right.
-  const advice = problem.reason === "not_found" ? "A node without the admin role has no operator API." : undefined;
+  const advice =
+    problem.reason === "not_found"
+      ? `The operator API is on the operators' port (ADMIN_PORT) of a node with the admin role, not on the buyers' port; name it with ${urlFlag}.`
+      : undefined;
   const words = [problem.title, problem.detail, advice].filter((part) => typeof part === "string").join(" ");
   return `${answer.url} answered ${answer.status}${problem.reason ? ` ${problem.reason}` : ""}${words ? `: ${words}` : ""}`;
 }

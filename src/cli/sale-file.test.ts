@@ -25,7 +25,9 @@ describe("instants", () => {
   );
 
   test.each(["2030-06-01T18:00:00", "2030-06-01", "tomorrow", "2030-13-01T18:00:00Z", ""])("%p is none", (opensAt) => {
-    expect(() => readSaleFile(sale(opensAt), "a file")).toThrow(`opensAt in a file is ${JSON.stringify(opensAt)}`);
+    expect(() => readSaleFile(sale(opensAt), "a file")).toThrow(
+      `opensAt is ${JSON.stringify(opensAt)}, eligibility.tiers[0].opensAt is ${JSON.stringify(opensAt)} in a file; accepted`,
+    );
   });
 
   test("are looked for in those fields alone", () => {

@@ -37,26 +37,28 @@ export function readSaleFile(text: string, name: string): unknown {
   } catch (error) {
     throw new CommandFailure(`${name} is not JSON: ${(error as Error).message}`, EXIT_USAGE);
   }
-  return withInstants(sale, name);
-}
-
-/** The same with every instant in milliseconds, those of tiers included. */
-function withInstants(value: unknown, name: string): unknown {
-  if (Array.isArray(value)) return value.map((element) => withInstants(element, name));
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([field, member]) => {
-      const isInstant = INSTANT_FIELDS.includes(field) && typeof member === "string";
-      return [field, isInstant ? toMs(member, { name, field }) : withInstants(member, name)];
-    }),
+  const unreadable: string[] = [];
+  const body = withInstants(sale, "", unreadable);
+  if (unreadable.length === 0) return body;
+  throw new CommandFailure(
+    `${unreadable.join(", ")} in ${name}; accepted: an instant with its zone such as "2030-06-01T18:00:00Z" or "2030-06-01T20:00+02:00", or milliseconds since the epoch.`,
+    EXIT_USAGE,
   );
 }
 
-function toMs(text: string, { name, field }: { readonly name: string; readonly field: string }): number {
-  const ms = INSTANT.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isFinite(ms)) return ms;
-  throw new CommandFailure(
-    `${field} in ${name} is ${JSON.stringify(text)}; accepted: an instant with its zone such as "2030-06-01T18:00:00Z" or "2030-06-01T20:00+02:00", or milliseconds since the epoch.`,
-    EXIT_USAGE,
+/** The same with every instant in milliseconds, those of tiers included; what is none is added to `unreadable`. */
+function withInstants(value: unknown, path: string, unreadable: string[]): unknown {
+  if (Array.isArray(value)) return value.map((each, index) => withInstants(each, `${path}[${index}]`, unreadable));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([field, member]) => {
+      const place = path === "" ? field : `${path}.${field}`;
+      if (!INSTANT_FIELDS.includes(field) || typeof member !== "string") {
+        return [field, withInstants(member, place, unreadable)];
+      }
+      const ms = INSTANT.test(member) ? Date.parse(member) : Number.NaN;
+      if (!Number.isFinite(ms)) unreadable.push(`${place} is ${JSON.stringify(member)}`);
+      return [field, ms];
+    }),
   );
 }
