@@ -89,6 +89,18 @@ describe("unconfirmed acceptances", () => {
     expect(statusOf(leaving, "a")).toBe("held");
   });
 
+  test("a Redis that hangs is waited for once, however many buckets it has", async () => {
+    const world = await BucketWorld.inRedis({ stock: 40, buckets: 4 });
+    const buyers = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    await world.reserve(buyers.map((buyer) => attemptOf(buyer)));
+    await world.clock.advance(300);
+    const hangMs = 2_000;
+    world.link = () => "lose-call";
+    world.delay = () => new Promise((resolve) => void world.clock.setTimer(hangMs, resolve));
+    await world.clock.advance(hangMs + 1_500);
+    expect(buyers.map((buyer) => statusOf(world, buyer))).toEqual(buyers.map(() => "held"));
+  });
+
   test("while workers can read the stream it is theirs to commit", async () => {
     const world = await withQueued(["a"]);
     await world.clock.advance(3_000);

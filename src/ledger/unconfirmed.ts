@@ -162,20 +162,28 @@ export class Unconfirmed {
 
   /** Commits what waits in the epoch in which its sale still is, for the buckets of which this is to be done. */
   async #commitWhere(isMeant: (bucket: BucketEpoch, sale: Sale) => Promise<boolean>): Promise<void> {
-    for (const [bucket, waiting] of byBucket(this.#byRid.values())) {
-      const { saleId } = waiting[0].entry;
-      const sale = this.#parts.sales.findSale(saleId);
-      if (sale?.epoch !== bucket.epoch || !(await isMeant(bucket, sale))) continue;
+    const buckets = byBucket(this.#byRid.values());
+    // All at once: a Redis that hangs is waited for once, and not once for each of its buckets.
+    const areMeant = await Promise.all(
+      buckets.map(async ([bucket, [{ entry }]]) => {
+        const sale = this.#parts.sales.findSale(entry.saleId);
+        return sale?.epoch === bucket.epoch && (await isMeant(bucket, sale));
+      }),
+    );
+    for (const [index, [bucket, waiting]] of buckets.entries()) {
+      if (areMeant[index] !== true) continue;
       for (let start = 0; start < waiting.length; start += COMMIT_ROWS_MAX) {
-        await this.#commit(waiting.slice(start, start + COMMIT_ROWS_MAX), { bucket, saleId });
+        await this.#commit(waiting.slice(start, start + COMMIT_ROWS_MAX), bucket);
       }
     }
   }
 
   /** What is refused, or has another's number, stays: a worker that can read the stream has the means to judge it. */
-  async #commit(waiting: readonly Waiting[], of: { bucket: BucketEpoch; saleId: SaleId }): Promise<void> {
+  async #commit(waiting: readonly Waiting[], bucket: BucketEpoch): Promise<void> {
     const { books, log } = this.#parts;
-    const { bucket, saleId } = of;
+    const [first] = waiting;
+    if (first === undefined) return;
+    const { saleId } = first.entry;
     const rows = waiting.map(({ entry, seq, attempt }) => ({ seq, ...attempt, promisedUntil: entry.holdUntil }));
     try {
       const outcome = await books.commitBatch({ ...bucket, saleId, rows });
