@@ -75,18 +75,36 @@ describe("unconfirmed acceptances", () => {
     expect(world.unitsInAllPlaces()).toEqual({ total: 2, sum: 2 });
   });
 
-  test("the same when Redis has forgotten the bucket, and at once when the sale is leaving it", async () => {
-    const forgetful = await withQueued(["a"], 1);
-    await forgetful.redis.remove({ itemId: 1, bucket: 0, epoch: 2 });
-    await forgetful.clock.advance(1_500);
-    expect(statusOf(forgetful, "a")).toBe("held");
+  test.each(["the bucket", "its last acceptances"])("the same when Redis has forgotten %s", async (what) => {
+    const world = await BucketWorld.inRedis({ stock: 1 });
+    const before = world.redis.snapshot();
+    await world.reserve([attemptOf("a")]);
+    await world.clock.advance(300);
+    if (what === "the bucket") await world.redis.remove({ itemId: 1, bucket: 0, epoch: 2 });
+    else world.redis.restore(before);
+    await world.clock.advance(1_500);
+    expect(statusOf(world, "a")).toBe("held");
+  });
 
-    const leaving = await withQueued(["a"], 1);
+  test("one that Postgres refuses costs no other one its order", async () => {
+    const world = await withQueued(["a", "b", "c"]);
+    world.books.tables.addHold(1, "b", 2);
+    world.link = () => "lose-call";
+    await world.clock.advance(3_000);
+    expect(["a", "b", "c"].map((buyer) => statusOf(world, buyer))).toEqual(["held", undefined, "held"]);
+    expect(world.ledger.unconfirmedCount()).toBe(1);
+  });
+
+  test("and when the sale is leaving it, at once or as soon as they are promised", async () => {
+    const leaving = await withQueued(["a"], 2);
     const { books, sale } = leaving;
     await books.changeMode({ saleId: sale.id, epoch: sale.epoch, from: "redis", to: "draining", reason: "test" });
+    await leaving.reserve([attemptOf("late")]);
     await leaving.sales.refresh();
     await leaving.clock.advance(1);
-    expect(statusOf(leaving, "a")).toBe("held");
+    expect(["a", "late"].map((buyer) => statusOf(leaving, buyer))).toEqual(["held", undefined]);
+    await leaving.clock.advance(1_500);
+    expect(statusOf(leaving, "late")).toBe("held");
   });
 
   test("a Redis that hangs is waited for once, however many buckets it has", async () => {

@@ -68,6 +68,8 @@ export class Unconfirmed {
   readonly #loop: Loop;
   #unsubscribe: (() => void) | null = null;
   #pass: Promise<void> | null = null;
+  /** The catalogue has changed again while a pass ran. */
+  #isStale = false;
 
   constructor(parts: UnconfirmedParts) {
     this.#parts = parts;
@@ -123,7 +125,9 @@ export class Unconfirmed {
   async runOnce(): Promise<void> {
     if (this.#byRid.size === 0) return;
     await this.#askPostgres();
-    await this.#commitWhere((bucket) => this.#isCutOff(bucket));
+    await this.#commitWhere(
+      async (sale, bucket, lastSeq) => isDraining(sale) || (await this.#isCutOff(bucket, lastSeq)),
+    );
     await this.#resubmitAll();
   }
 
@@ -137,6 +141,7 @@ export class Unconfirmed {
 
   /** At the moment when the catalogue learns of another mode or epoch: before the buyers who wait for it. */
   #followQuietly(): void {
+    this.#isStale = true;
     this.#pass ??= this.#follow()
       .catch((error: unknown) => this.#parts.log.warn({ error }, "queued attempts could not be handed in again yet"))
       .finally(() => {
@@ -145,15 +150,18 @@ export class Unconfirmed {
   }
 
   async #follow(): Promise<void> {
-    await this.#commitWhere(async (_bucket, sale) => sale.mode === "draining");
-    await this.#resubmitAll();
+    while (this.#isStale) {
+      this.#isStale = false;
+      await this.#commitWhere(async (sale) => isDraining(sale));
+      await this.#resubmitAll();
+    }
   }
 
-  /** Nobody reads the bucket's stream now: it gives no answer, or has forgotten what it was. */
-  async #isCutOff(bucket: BucketEpoch): Promise<boolean> {
+  /** No worker can read this in the bucket's stream now: it gives no answer, or has forgotten what it was. */
+  async #isCutOff(bucket: BucketEpoch, lastSeq: number): Promise<boolean> {
     try {
       const audit = await this.#parts.store.audit(bucket);
-      return audit?.epoch !== bucket.epoch;
+      return audit === null || audit.epoch !== bucket.epoch || audit.seq < lastSeq;
     } catch (error) {
       if (!isFault(error)) throw error;
       return true;
@@ -161,13 +169,13 @@ export class Unconfirmed {
   }
 
   /** Commits what waits in the epoch in which its sale still is, for the buckets of which this is to be done. */
-  async #commitWhere(isMeant: (bucket: BucketEpoch, sale: Sale) => Promise<boolean>): Promise<void> {
+  async #commitWhere(isMeant: (sale: Sale, bucket: BucketEpoch, lastSeq: number) => Promise<boolean>): Promise<void> {
     const buckets = byBucket(this.#byRid.values());
     // All at once: a Redis that hangs is waited for once, and not once for each of its buckets.
     const areMeant = await Promise.all(
-      buckets.map(async ([bucket, [{ entry }]]) => {
-        const sale = this.#parts.sales.findSale(entry.saleId);
-        return sale?.epoch === bucket.epoch && (await isMeant(bucket, sale));
+      buckets.map(async ([bucket, waiting]) => {
+        const sale = this.#parts.sales.findSale(waiting[0].entry.saleId);
+        return sale?.epoch === bucket.epoch && (await isMeant(sale, bucket, waiting.at(-1)?.seq ?? 0));
       }),
     );
     for (const [index, [bucket, waiting]] of buckets.entries()) {
@@ -178,7 +186,10 @@ export class Unconfirmed {
     }
   }
 
-  /** What is refused, or has another's number, stays: a worker that can read the stream has the means to judge it. */
+  /**
+   * A row that Postgres refuses, or whose number another has, stays: who can read the stream has the means to judge it. It
+   * costs no other row its order, and a sale that cannot be committed now no other sale.
+   */
   async #commit(waiting: readonly Waiting[], bucket: BucketEpoch): Promise<void> {
     const { books, log } = this.#parts;
     const [first] = waiting;
@@ -188,16 +199,22 @@ export class Unconfirmed {
     try {
       const outcome = await books.commitBatch({ ...bucket, saleId, rows });
       if (outcome.kind === "fenced") return;
-      for (const [index, { attempt, entry }] of waiting.entries()) {
-        if (outcome.verdicts[index] !== "seq_taken") this.#forget(attempt.rid, entry);
-      }
-      log.info({ saleId, ...bucket, rows: rows.length }, "queued reservations were committed without their stream");
+      const decided = waiting.filter((_one, index) => outcome.verdicts[index] !== "seq_taken");
+      for (const { attempt, entry } of decided) this.#forget(attempt.rid, entry);
+      if (decided.length === 0) return;
+      log.info({ saleId, ...bucket, rows: decided.length }, "queued reservations were committed without their stream");
       await books.hintEvents();
     } catch (error) {
-      if (!isFault(error, "DATABASE_REFUSED")) throw error;
+      if (!isFault(error)) throw error;
+      if (error.code === "DATABASE_REFUSED" && waiting.length > 1) {
+        const half = Math.ceil(waiting.length / 2);
+        await this.#commit(waiting.slice(0, half), bucket);
+        await this.#commit(waiting.slice(half), bucket);
+        return;
+      }
       log.warn(
         { saleId, ...bucket, rows: rows.length, error },
-        "queued reservations could not be committed without their stream",
+        "queued reservations are not committed without their stream",
       );
     }
   }
@@ -265,6 +282,10 @@ export class Unconfirmed {
     const forgotten = oldest.length;
     this.#parts.log.warn({ forgotten }, "too many queued attempts; the oldest are left to the workers");
   }
+}
+
+function isDraining(sale: Sale): boolean {
+  return sale.mode === "draining";
 }
 
 function decides(sale: Sale): boolean {

@@ -111,9 +111,9 @@ export class CommitLane {
   async #run(): Promise<void> {
     let isRead = true;
     while (!this.#isStopping) {
-      if (this.#isBusy || !isRead) isRead = await this.#askIfWanted(() => this.#read());
-      // What is new has just been read, here or for all lanes together.
-      if (isRead && this.#isClaimDue()) isRead = await this.#askIfWanted(() => this.#claim());
+      if (this.#isBusy || !isRead) isRead = this.#isFull() || (await this.#ask(() => this.#read()));
+      // What is new has just been read, here or for all lanes together. A lane with its hands full claims too: others wait.
+      if (isRead && this.#isClaimDue()) isRead = await this.#ask(() => this.#claim());
       if (this.#mayLaunch()) {
         this.#launch();
       } else if (this.#flights.size > 0 && (this.#waiting.length > 0 || this.#flights.size >= FLIGHTS_MAX)) {
@@ -147,10 +147,13 @@ export class CommitLane {
     this.#flights.add(flight);
   }
 
-  /** False when nothing could or should be read. */
-  async #askIfWanted(ask: () => Promise<void>): Promise<boolean> {
+  #isFull(): boolean {
+    return countRows(this.#waiting) >= BATCH_ROWS_TARGET;
+  }
+
+  /** False when nothing could or should be asked for. */
+  async #ask(ask: () => Promise<void>): Promise<boolean> {
     if (this.#parts.committer.isDatabaseAway) return false;
-    if (countRows(this.#waiting) >= BATCH_ROWS_TARGET) return true;
     try {
       await ask();
       return true;

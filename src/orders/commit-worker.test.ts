@@ -16,6 +16,8 @@ class Bench {
   readonly hints: CommitHint[] = [];
   /** Looked at before each call of the books; what it answers is thrown instead of the call. */
   before: (call: keyof Books, request: unknown) => Fault | null = () => null;
+  /** How long a call of the books takes. */
+  takes: (call: keyof Books) => number = () => 0;
   /** Looked at after each call: the call was made, its answer is lost. */
   after: (call: keyof Books) => Fault | null = () => null;
   readonly booksCalls: (keyof Books)[] = [];
@@ -33,6 +35,8 @@ class Bench {
           this.booksCalls.push(name);
           const fault = this.before(name, values[0]);
           if (fault !== null) throw fault;
+          const delayMs = this.takes(name);
+          if (delayMs > 0) await new Promise<void>((resolve) => world.clock.setTimer(delayMs, resolve));
           const answer: unknown = await Reflect.apply(method, target, values);
           const lost = this.after(name);
           if (lost !== null) throw lost;
@@ -186,6 +190,27 @@ test("entries that a dead worker had read are claimed by another after five seco
   expect(bench.status("a")).toBe(undefined);
   await clock.advance(3_000);
   expect([bench.status("a"), bench.pending]).toEqual(["held", 0]);
+});
+
+test("so they are when the living one has its hands full all the time", async () => {
+  const crowded = new Bench(await BucketWorld.inRedis({ stock: 40_000 }));
+  const { redis, sale, clock, books } = crowded.world;
+  const address = { itemId: ITEM_ID, bucket: 0, epoch: sale.epoch };
+  await crowded.accept("a");
+  await redis.readNew({ ...address, consumerId: "dead", entriesMax: 9 });
+  for (let entry = 0; entry < 300; entry += 1) {
+    const attempts = Array.from({ length: 100 }, (_, index) => attemptOf(`b${entry}-${index}`));
+    await redis.reserve({ ...address, leaseId: null, attempts });
+  }
+  crowded.takes = (call) => (call === "commitBatch" ? 400 : 0);
+  crowded.worker().start();
+  await clock.advance(8_000);
+  expect(books.tables.data.orders.size).toBeLessThan(30_001);
+  expect(crowded.status("a")).toBe("held");
+  crowded.takes = () => 0;
+  await clock.advance(8_000);
+  expect(books.tables.data.orders.size).toBe(30_001);
+  await crowded.end();
 });
 
 test("one row over the limit is void and gives its unit back; the rows around it become orders", async () => {
