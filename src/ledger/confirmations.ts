@@ -10,6 +10,7 @@ import type { BucketEpoch } from "../ports/bucket-store.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { CommitFeed, CommitHint } from "../ports/commit-feed.ts";
 import type { Confirmation } from "../ports/ledger.ts";
+import { bucketKey, entryKey } from "./bucket-key.ts";
 
 /** Hints that came before anybody waited for them; the oldest are forgotten. */
 export const EARLY_HINTS_MAX = 4_096;
@@ -67,7 +68,7 @@ export class Confirmations {
 
   /** What became of an entry of a bucket's stream; null when nobody said so in time. Never rejects. */
   ofEntry(entry: BucketEpoch & { readonly lastSeq: number }): Promise<Confirmation | null> {
-    const key = entryKey(entry);
+    const key = entryKey(entry, entry.lastSeq);
     const early = this.#early.get(key);
     if (early !== undefined) {
       this.#early.delete(key);
@@ -110,7 +111,7 @@ export class Confirmations {
   }
 
   #hear(hint: CommitHint): void {
-    const key = entryKey(hint);
+    const key = entryKey(hint, hint.lastSeq);
     const waiting = this.#byEntry.get(key);
     const confirmation = confirmationOf(hint);
     if (waiting === undefined) {
@@ -167,12 +168,4 @@ function removeFrom<Key>(waiters: Map<Key, Waiter[]>, key: Key, waiter: Waiter):
 /** Null when not all of the entry became holds: each buyer must be told his own. */
 function confirmationOf(hint: CommitHint): Confirmation | null {
   return hint.holdUntil === null ? null : { status: "held", holdUntil: hint.holdUntil };
-}
-
-function entryKey({ itemId, bucket, epoch, lastSeq }: BucketEpoch & { readonly lastSeq: number }): string {
-  return `${itemId}.${bucket}.${epoch}.${lastSeq}`;
-}
-
-function bucketKey({ itemId, bucket, epoch }: BucketEpoch): string {
-  return `${itemId}.${bucket}.${epoch}`;
 }

@@ -21,6 +21,7 @@ import type { OrderStore } from "../ports/order-store.ts";
 import type { Random } from "../ports/random.ts";
 import type { SaleDirectory } from "../ports/sale-directory.ts";
 import type { Log } from "../ports/telemetry.ts";
+import { bucketKey, entryKey } from "./bucket-key.ts";
 import { within } from "./deadline.ts";
 
 /** Attempts that are remembered; beyond it the oldest are left to the workers. */
@@ -46,6 +47,14 @@ interface Waiting {
   readonly entry: UnconfirmedEntry;
   readonly seq: number;
   readonly attempt: Attempt;
+}
+
+/** What waits of one bucket, in the epoch in which its sale still is. */
+interface WaitingBucket {
+  readonly sale: Sale;
+  readonly address: BucketEpoch;
+  /** In the order of their numbers. */
+  readonly waiting: Waiting[];
 }
 
 export interface UnconfirmedParts {
@@ -125,9 +134,10 @@ export class Unconfirmed {
   async runOnce(): Promise<void> {
     if (this.#byRid.size === 0) return;
     await this.#askPostgres();
-    await this.#commitWhere(
-      async (sale, bucket, lastSeq) => isDraining(sale) || (await this.#isCutOff(bucket, lastSeq)),
-    );
+    const buckets = this.#listBuckets(() => true);
+    // All at once: a Redis that hangs is waited for once, and not once for each of its buckets.
+    const areCutOff = await Promise.all(buckets.map((bucket) => this.#isCutOff(bucket)));
+    await this.#commitAll(buckets.filter((_bucket, index) => areCutOff[index]));
     await this.#resubmitAll();
   }
 
@@ -152,36 +162,42 @@ export class Unconfirmed {
   async #follow(): Promise<void> {
     while (this.#isStale) {
       this.#isStale = false;
-      await this.#commitWhere(async (sale) => isDraining(sale));
+      await this.#commitAll(this.#listBuckets(isDraining));
       await this.#resubmitAll();
     }
   }
 
-  /** No worker can read this in the bucket's stream now: it gives no answer, or has forgotten what it was. */
-  async #isCutOff(bucket: BucketEpoch, lastSeq: number): Promise<boolean> {
+  #listBuckets(isMeant: (sale: Sale) => boolean): readonly WaitingBucket[] {
+    const buckets = new Map<string, WaitingBucket>();
+    for (const each of this.#byRid.values()) {
+      const { saleId, address } = each.entry;
+      const sale = this.#parts.sales.findSale(saleId);
+      if (sale?.epoch !== address.epoch || !isMeant(sale)) continue;
+      const key = bucketKey(address);
+      const known = buckets.get(key);
+      if (known === undefined) buckets.set(key, { sale, address, waiting: [each] });
+      else known.waiting.push(each);
+    }
+    for (const { waiting } of buckets.values()) waiting.sort((one, other) => one.seq - other.seq);
+    return [...buckets.values()];
+  }
+
+  /** No worker will read this in the bucket's stream: the sale is leaving it, it gives no answer, or it has forgotten. */
+  async #isCutOff({ sale, address, waiting }: WaitingBucket): Promise<boolean> {
+    if (isDraining(sale)) return true;
     try {
-      const audit = await this.#parts.store.audit(bucket);
-      return audit === null || audit.epoch !== bucket.epoch || audit.seq < lastSeq;
+      const audit = await this.#parts.store.audit(address);
+      return audit === null || audit.epoch !== address.epoch || audit.seq < (waiting.at(-1)?.seq ?? 0);
     } catch (error) {
       if (!isFault(error)) throw error;
       return true;
     }
   }
 
-  /** Commits what waits in the epoch in which its sale still is, for the buckets of which this is to be done. */
-  async #commitWhere(isMeant: (sale: Sale, bucket: BucketEpoch, lastSeq: number) => Promise<boolean>): Promise<void> {
-    const buckets = byBucket(this.#byRid.values());
-    // All at once: a Redis that hangs is waited for once, and not once for each of its buckets.
-    const areMeant = await Promise.all(
-      buckets.map(async ([bucket, waiting]) => {
-        const sale = this.#parts.sales.findSale(waiting[0].entry.saleId);
-        return sale?.epoch === bucket.epoch && (await isMeant(sale, bucket, waiting.at(-1)?.seq ?? 0));
-      }),
-    );
-    for (const [index, [bucket, waiting]] of buckets.entries()) {
-      if (areMeant[index] !== true) continue;
+  async #commitAll(buckets: readonly WaitingBucket[]): Promise<void> {
+    for (const { waiting, ...bucket } of buckets) {
       for (let start = 0; start < waiting.length; start += COMMIT_ROWS_MAX) {
-        await this.#commit(waiting.slice(start, start + COMMIT_ROWS_MAX), bucket);
+        await this.#commit({ ...bucket, waiting: waiting.slice(start, start + COMMIT_ROWS_MAX) });
       }
     }
   }
@@ -190,32 +206,27 @@ export class Unconfirmed {
    * A row that Postgres refuses, or whose number another has, stays: who can read the stream has the means to judge it. It
    * costs no other row its order, and a sale that cannot be committed now no other sale.
    */
-  async #commit(waiting: readonly Waiting[], bucket: BucketEpoch): Promise<void> {
+  async #commit({ sale, address, waiting }: WaitingBucket): Promise<void> {
     const { books, log } = this.#parts;
-    const [first] = waiting;
-    if (first === undefined) return;
-    const { saleId } = first.entry;
+    const place = { ...address, saleId: sale.id };
     const rows = waiting.map(({ entry, seq, attempt }) => ({ seq, ...attempt, promisedUntil: entry.holdUntil }));
     try {
-      const outcome = await books.commitBatch({ ...bucket, saleId, rows });
+      const outcome = await books.commitBatch({ ...place, rows });
       if (outcome.kind === "fenced") return;
       const decided = waiting.filter((_one, index) => outcome.verdicts[index] !== "seq_taken");
       for (const { attempt, entry } of decided) this.#forget(attempt.rid, entry);
       if (decided.length === 0) return;
-      log.info({ saleId, ...bucket, rows: decided.length }, "queued reservations were committed without their stream");
+      log.info({ ...place, rows: decided.length }, "queued reservations were committed without their stream");
       await books.hintEvents();
     } catch (error) {
       if (!isFault(error)) throw error;
       if (error.code === "DATABASE_REFUSED" && waiting.length > 1) {
         const half = Math.ceil(waiting.length / 2);
-        await this.#commit(waiting.slice(0, half), bucket);
-        await this.#commit(waiting.slice(half), bucket);
+        await this.#commit({ sale, address, waiting: waiting.slice(0, half) });
+        await this.#commit({ sale, address, waiting: waiting.slice(half) });
         return;
       }
-      log.warn(
-        { saleId, ...bucket, rows: rows.length, error },
-        "queued reservations are not committed without their stream",
-      );
+      log.warn({ ...place, rows: rows.length, error }, "queued reservations are not committed without their stream");
     }
   }
 
@@ -290,24 +301,6 @@ function isDraining(sale: Sale): boolean {
 
 function decides(sale: Sale): boolean {
   return sale.mode === "postgres" || sale.mode === "redis";
-}
-
-/** By the bucket that accepted it, each in the order of its numbers. */
-function byBucket(all: Iterable<Waiting>): [BucketEpoch, [Waiting, ...Waiting[]]][] {
-  const buckets = new Map<string, [BucketEpoch, [Waiting, ...Waiting[]]]>();
-  for (const each of all) {
-    const { address } = each.entry;
-    const key = entryKey(address, 0);
-    const known = buckets.get(key);
-    if (known === undefined) buckets.set(key, [address, [each]]);
-    else known[1].push(each);
-  }
-  for (const [, waiting] of buckets.values()) waiting.sort((one, other) => one.seq - other.seq);
-  return [...buckets.values()];
-}
-
-function entryKey({ itemId, bucket, epoch }: BucketEpoch, lastSeq: number): string {
-  return `${itemId}.${bucket}.${epoch}.${lastSeq}`;
 }
 
 /** Batches of one item in which each buyer is once, as the ledger demands. Oldest first. */

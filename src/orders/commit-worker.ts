@@ -6,8 +6,10 @@
  * looked for (gap-audit.ts). Any number of workers may run: a bucket's stream shares its entries out among them. Decides
  * nothing about stock, modes or epochs.
  */
+
 import type { SaleId } from "../domain/ids.ts";
 import type { Sale } from "../domain/sale.ts";
+import { bucketKey } from "../ledger/bucket-key.ts";
 import type { Books } from "../ports/books.ts";
 import type { BucketStore } from "../ports/bucket-store.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -197,7 +199,7 @@ function lanesOf(sale: Sale): (readonly [string, LaneAddress])[] {
   return sale.items.flatMap(({ itemId }) =>
     Array.from({ length: sale.buckets }, (_, bucket) => {
       const address = { saleId: sale.id, itemId, bucket, epoch: sale.epoch };
-      return [`${itemId}.${bucket}.${sale.epoch}`, address] as const;
+      return [bucketKey(address), address] as const;
     }),
   );
 }

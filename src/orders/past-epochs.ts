@@ -7,6 +7,7 @@
 import { isFault } from "../domain/faults.ts";
 import type { SaleId } from "../domain/ids.ts";
 import type { Sale } from "../domain/sale.ts";
+import { bucketKey } from "../ledger/bucket-key.ts";
 import type { BucketEpoch, BucketStore } from "../ports/bucket-store.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { SaleDirectory } from "../ports/sale-directory.ts";
@@ -90,7 +91,7 @@ function pastStreamsOf(sale: Sale): (readonly [string, PastStream])[] {
     sale.items.flatMap(({ itemId }) =>
       Array.from({ length: sale.buckets }, (_, bucket) => {
         const stream = { saleId: sale.id, itemId, bucket, epoch };
-        return [`${itemId}.${bucket}.${epoch}`, stream] as const;
+        return [bucketKey(stream), stream] as const;
       }),
     ),
   );

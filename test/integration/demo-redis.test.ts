@@ -3,10 +3,7 @@
  * finds nothing; and a demonstration that is interrupted leaves nothing behind.
  */
 import { describe, expect, test } from "bun:test";
-import { spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { findServerPrograms } from "../../lab/stack/programs.ts";
 import { Stack } from "../../lab/stack/stack.ts";
 import { type Disturbance, Disturber } from "../../lab/swarm/disturbances.ts";
@@ -15,9 +12,9 @@ import { Progress } from "../../lab/swarm/progress.ts";
 import { runCrowd } from "../../lab/swarm/run.ts";
 import { createSystemClock } from "../../lab/swarm/system-clock.ts";
 import { countAccepted } from "../../lab/swarm/tally.ts";
+import { DemoCommand } from "../support/demo-command.ts";
 import { waitUntil } from "../support/waiting.ts";
 
-const ROOT = join(import.meta.dirname, "../..");
 const clock = createSystemClock();
 const BUYERS = 1_200;
 const STOCK = 600;
@@ -96,30 +93,18 @@ function disturbancesOf(stack: Stack): readonly Disturbance[] {
 
 describe("a demonstration that is interrupted", () => {
   test("ends with one line, and leaves no process and no folder", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "doorbuster-test-"));
-    chmodSync(folder, 0o755);
-    const args = ["--no-orphans", join(ROOT, "src/main.ts"), "demo", "--redis", "--buyers", "50", "--stock", "20"];
-    const child = spawn(process.execPath, args, {
-      env: { PATH: process.env["PATH"] ?? "", TMPDIR: folder, NO_COLOR: "1" },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    let output = "";
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding("utf8").on("data", (text: string) => (output += text));
-    }
-    const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
+    const demo = new DemoCommand(["--redis", "--buyers", "50", "--stock", "20"]);
     try {
-      await waitUntil("the sale to be announced", () => output.includes("Sale "), { withinMs: 30_000 });
-      const pids = descendantsOf(child.pid ?? 0);
+      await waitUntil("the sale to be announced", () => demo.output.includes("Sale "), { withinMs: 30_000 });
+      const pids = descendantsOf(demo.pid);
       expect(pids.length).toBeGreaterThan(7);
-      child.kill("SIGTERM");
-      expect(await ended).toBe(1);
-      expect(output).toContain("doorbuster: The demonstration was interrupted.");
+      demo.interrupt();
+      expect(await demo.ended).toBe(1);
+      expect(demo.output).toContain("doorbuster: The demonstration was interrupted.");
       await waitUntil("every process to be gone", () => !pids.some((pid) => existsSync(`/proc/${pid}`)));
-      expect(readdirSync(folder)).toEqual([]);
+      expect(readdirSync(demo.folder)).toEqual([]);
     } finally {
-      child.kill("SIGKILL");
-      rmSync(folder, { recursive: true, force: true });
+      demo.remove();
     }
   });
 });
